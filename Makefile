@@ -1,0 +1,40 @@
+# make demo   train and tune on the digits that ship with scikit-learn, into demo-output/
+# make test   the tests, in a fresh environment
+# make lint   ruff
+# make bench  speed, against every peer that is installed
+# make clean  remove what the above made
+#
+# Each target makes its own .venv first. PYTHON chooses the interpreter: make test PYTHON=python3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PYTEST_FLAGS ?=
+
+SOURCES = pyproject.toml setup.py $(wildcard _ext/*.py _ext/*.pyx _ext/*.pxd _ext/src/*)
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/with-plot
+	$(BIN)/python examples/demo.py --output demo-output
+
+test: $(VENV)/with-test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/with-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/with-plot
+	$(BIN)/python benchmarks/compare.py
+
+# An environment with the package, editable, and one of its extras. Made anew when the build's sources change.
+$(VENV)/with-%: $(SOURCES) | $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	@touch $@
+
+$(VENV):
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build dist demo-output *.egg-info .pytest_cache .ruff_cache .coverage _ext/*.so

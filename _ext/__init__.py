@@ -1,0 +1,140 @@
+"""Compiled kernels: validated, C-contiguous arrays in, the caller's buffers out.
+
+The layer functions of `sklearn_dl` are the public face of these kernels; nothing here is. Every kernel exists for
+float32 and float64 and takes all of its real arrays in one of the two. Arrays must be C-contiguous NumPy arrays of exactly
+the shapes below; anything else is a TypeError or ValueError that names the argument, raised before anything is written.
+Outputs must not overlap inputs unless said otherwise ("in place"). ``n_threads`` is an upper limit: results do not
+depend on it, to the last bit. All kernels release the GIL.
+
+Legend: N samples, D inputs, M outputs, C channels, H W image size, S = H * W, F filters, HH WW filter size, HO WO output
+size, G groups. IN arrays first, OUT arrays after, parameters between or last.
+
+Affine (a row of `out` does not depend on the other rows of `x`, to the last bit)::
+
+    affine_forward(x (N, D), w (D, M), b (M,) or None, out (N, M), relu, n_threads)
+    affine_backward_dx(dout (N, M), w (D, M), dx (N, D), n_threads)
+    affine_backward_dw(x (N, D), dout (N, M), dw (D, M), db (M,) or None, n_threads)
+
+Convolution and pooling::
+
+    conv_forward(x (N, C, H, W), w (F, C, HH, WW), b (F,) or None, out (N, F, HO, WO), stride, pad, n_threads)
+    conv_backward_dx(dout (N, F, HO, WO), w, dx (N, C, H, W), stride, pad, n_threads)
+    conv_backward_dw(x, dout, dw, db (F,) or None, stride, pad, n_threads)
+    max_pool_forward(x (N, C, H, W), out (N, C, HO, WO), argmax (N, C, HO, WO) int32 or None, ph, pw, stride, n_threads)
+    max_pool_backward(dout (N, C, HO, WO), argmax, dx (N, C, H, W), n_threads)
+
+Elementwise, any shape::
+
+    relu_forward(x, out, n_threads)                      out may be x
+    relu_backward(dout, x, dx, n_threads)                x: input or output of relu; dx may be dout
+    scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * mask * scale; out may be x
+
+Normalisation; statistics accumulate in double precision; sample_weight (N,) is float64 or None::
+
+    batchnorm_forward(x (N, C) or (N, C, ...), gamma (C,), beta (C,), sample_weight, eps,
+                      out, xhat, mean (C,), var (C,), inv_std (C,), n_threads)
+    batchnorm_backward(dout, xhat, inv_std, gamma, sample_weight, dx, dgamma, dbeta, n_threads)    dx may be dout
+    batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads)                                 out may be x
+    layernorm_forward(x (N, D), gamma (D,), beta (D,), eps, out, xhat, inv_std (N,), n_threads)
+    layernorm_backward(dout, xhat, inv_std, gamma, dx, dgamma, dbeta, n_threads)
+    groupnorm_forward(x (N, C, ...), gamma (C,), beta (C,), eps, out, xhat, inv_std (N, G), n_threads)
+    groupnorm_backward(dout, xhat, inv_std (N, G), gamma, dx, dgamma, dbeta, n_threads)
+
+Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None::
+
+    softmax_loss(scores (N, C), y, sample_weight, dscores or None) -> float
+    softmax(scores, out)                                 out may be scores
+    log_softmax(scores, out)                             out may be scores
+
+Update rules, any shape, w and the state in place, dw + reg * w as the gradient; return the sum of squares of the new w::
+
+    sgd(w, dw, learning_rate, reg, n_threads)
+    sgd_momentum(w, dw, velocity, learning_rate, momentum, reg, n_threads)
+    adagrad(w, dw, cache, learning_rate, epsilon, reg, n_threads)
+    rmsprop(w, dw, cache, learning_rate, decay_rate, epsilon, reg, n_threads)
+    adam(w, dw, m, v, t, learning_rate, beta1, beta2, epsilon, reg, n_threads)
+    sum_of_squares(w, n_threads) -> float
+
+Data::
+
+    gather_rows(X (N, D) uint8/float32/float64, indices (B,) intp, out (B, D), mean (D,) or None, n_threads)
+
+Information: ``isa`` (in use), ``isas`` (this CPU could use), ``openmp`` (bool), ``max_threads()``. The environment variable
+``SKLEARN_DL_ISA`` forces one of ``isas``.
+"""
+
+try:
+    from sklearn_dl._ext._kernels import (
+        adagrad,
+        adam,
+        affine_backward_dw,
+        affine_backward_dx,
+        affine_forward,
+        batchnorm_backward,
+        batchnorm_forward,
+        batchnorm_test,
+        conv_backward_dw,
+        conv_backward_dx,
+        conv_forward,
+        gather_rows,
+        groupnorm_backward,
+        groupnorm_forward,
+        isa,
+        isas,
+        layernorm_backward,
+        layernorm_forward,
+        log_softmax,
+        max_pool_backward,
+        max_pool_forward,
+        max_threads,
+        openmp,
+        relu_backward,
+        relu_forward,
+        rmsprop,
+        scale_by_mask,
+        sgd,
+        sgd_momentum,
+        softmax,
+        softmax_loss,
+        sum_of_squares,
+    )
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "sklearn_dl's compiled kernels are missing. Build them with `pip install .` (or, in a checkout, "
+        "`pip install --no-build-isolation -e .`); this needs gcc or clang."
+    ) from error
+
+__all__ = [
+    "adagrad",
+    "adam",
+    "affine_backward_dw",
+    "affine_backward_dx",
+    "affine_forward",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_test",
+    "conv_backward_dw",
+    "conv_backward_dx",
+    "conv_forward",
+    "gather_rows",
+    "groupnorm_backward",
+    "groupnorm_forward",
+    "isa",
+    "isas",
+    "layernorm_backward",
+    "layernorm_forward",
+    "log_softmax",
+    "max_pool_backward",
+    "max_pool_forward",
+    "max_threads",
+    "openmp",
+    "relu_backward",
+    "relu_forward",
+    "rmsprop",
+    "scale_by_mask",
+    "sgd",
+    "sgd_momentum",
+    "softmax",
+    "softmax_loss",
+    "sum_of_squares",
+]

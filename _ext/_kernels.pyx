@@ -1,0 +1,864 @@
+"""Glue between NumPy and the C kernels: check, release the GIL, call. See `sklearn_dl._ext` for the list of kernels.
+
+Arguments are plain ndarrays checked by inline C code. Typed memoryviews lost: acquiring one costs about a microsecond, and a
+training step of a small net makes some forty calls with up to ten arrays each. All checks come before the first write, and
+every array is checked for dtype, order, writability, shape, and for overlap between what is written and anything else: the
+kernels trust their arguments.
+"""
+
+import os
+
+cimport cython
+cimport numpy as cnp
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t
+
+cnp.import_array()
+
+cdef extern from "runtime.h" nogil:
+    ctypedef ptrdiff_t idx
+    ctypedef struct sdl_conv:
+        idx n, c, h, w, f, hh, ww, ho, wo, stride, pad
+    ctypedef struct sdl_kernels:
+        int (*affine_forward)(const void *, const void *, const void *, void *, int, idx, idx, idx, int) noexcept nogil
+        int (*affine_backward_dx)(const void *, const void *, void *, idx, idx, idx, int) noexcept nogil
+        int (*affine_backward_dw)(const void *, const void *, void *, void *, idx, idx, idx, int) noexcept nogil
+        int (*conv_forward)(const void *, const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
+        int (*conv_backward_dx)(const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
+        int (*conv_backward_dw)(const void *, const void *, void *, void *, const sdl_conv *, int) noexcept nogil
+        void (*max_pool_forward)(const void *, void *, int32_t *, idx, idx, idx, idx, idx, idx, idx, idx, int) noexcept nogil
+        int (*max_pool_backward)(const void *, const int32_t *, void *, idx, idx, idx, int) noexcept nogil
+        void (*relu_forward)(const void *, void *, idx, int) noexcept nogil
+        void (*relu_backward)(const void *, const void *, void *, idx, int) noexcept nogil
+        void (*scale_by_mask)(const void *, const uint8_t *, double, void *, idx, int) noexcept nogil
+        void (*batchnorm_forward)(const void *, const void *, const void *, const double *, double, void *, void *, void *,
+                                  void *, void *, idx, idx, idx, int) noexcept nogil
+        void (*batchnorm_backward)(const void *, const void *, const void *, const void *, const double *, void *, void *,
+                                   void *, idx, idx, idx, int) noexcept nogil
+        int (*batchnorm_test)(const void *, const void *, const void *, const void *, const void *, double, void *, idx, idx,
+                              idx, int) noexcept nogil
+        void (*layernorm_forward)(const void *, const void *, const void *, double, void *, void *, void *, idx, idx,
+                                  int) noexcept nogil
+        void (*layernorm_backward)(const void *, const void *, const void *, const void *, void *, void *, void *, idx, idx,
+                                   int) noexcept nogil
+        void (*groupnorm_forward)(const void *, const void *, const void *, double, void *, void *, void *, idx, idx, idx, idx,
+                                  int) noexcept nogil
+        int (*groupnorm_backward)(const void *, const void *, const void *, const void *, void *, void *, void *, idx, idx, idx,
+                                  idx, int) noexcept nogil
+        void (*softmax)(const void *, void *, int, idx, idx) noexcept nogil
+        double (*softmax_loss)(const void *, const int64_t *, const double *, void *, idx, idx) noexcept nogil
+        int (*sgd)(void *, const void *, double, double, idx, double *, int) noexcept nogil
+        int (*sgd_momentum)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
+        int (*adagrad)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
+        int (*rmsprop)(void *, const void *, void *, double, double, double, double, idx, double *, int) noexcept nogil
+        int (*adam)(void *, const void *, void *, void *, double, double, double, double, double, double, idx, double *,
+                    int) noexcept nogil
+        int (*sum_of_squares)(const void *, idx, double *, int) noexcept nogil
+        void (*gather_rows)(const void *, int, const intptr_t *, const void *, void *, idx, idx, int) noexcept nogil
+    ctypedef struct sdl_table:
+        const char *name
+        sdl_kernels f32
+        sdl_kernels f64
+    const sdl_table *sdl_find_table(const char *)
+    const sdl_table *sdl_available_table(int)
+    int sdl_openmp()
+    int sdl_max_threads()
+
+
+# --- information ------------------------------------------------------------------------------------------------------
+
+
+cdef const sdl_table *table = NULL
+
+
+def _choose():
+    """Return (name of the instruction set in use, names of all that this CPU can use)."""
+    global table
+    cdef int i = 0
+    names = []
+    while sdl_available_table(i) != NULL:
+        table = sdl_available_table(i)
+        names.append(table.name.decode())
+        i += 1
+    forced = os.environ.get("SKLEARN_DL_ISA", "")
+    if forced:
+        table = sdl_find_table(forced.encode())
+        if table == NULL:
+            raise ImportError(
+                f"SKLEARN_DL_ISA must be one of {names} with this build on this CPU, got {forced!r}"
+            )
+    return table.name.decode(), tuple(names)
+
+
+isa, isas = _choose()
+openmp = bool(sdl_openmp())
+
+
+def max_threads():
+    """Return OpenMP's limit on threads; 1 without OpenMP."""
+    return sdl_max_threads()
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+cdef inline const sdl_kernels *kernels(int dtype) noexcept nogil:
+    return &table.f32 if dtype == cnp.NPY_FLOAT else &table.f64
+
+
+cdef inline int real_dtype(cnp.ndarray a, str name) except -1:
+    """Return the type number of float32 or float64; it decides that of all other real arguments."""
+    cdef int dtype = cnp.PyArray_TYPE(a)
+    if dtype != cnp.NPY_FLOAT and dtype != cnp.NPY_DOUBLE:
+        raise TypeError(f"{name} must be float32 or float64, got {a.dtype}")
+    return dtype
+
+
+cdef int refuse(cnp.ndarray a, str name, int dtype, int ndim, bint written) except -1:
+    """Say what is wrong with an array that `require` refused."""
+    if cnp.PyArray_TYPE(a) != dtype or cnp.PyArray_ISBYTESWAPPED(a):
+        raise TypeError(f"{name} must be {cnp.PyArray_DescrFromType(dtype)}, got {a.dtype!r}")
+    if ndim >= 0 and cnp.PyArray_NDIM(a) != ndim:
+        raise ValueError(f"{name} must have {ndim} axes, got shape {_shape(a)}")
+    if not cnp.PyArray_ISCARRAY_RO(a):
+        raise ValueError(f"{name} must be C-contiguous and aligned")
+    raise ValueError(f"{name} must be writeable")
+
+
+cdef inline int require(cnp.ndarray a, str name, int dtype, int ndim, bint written=False) except -1:
+    """Check an array's dtype, number of axes (any if -1), order, and that it can be written if it will be."""
+    if (
+        cnp.PyArray_TYPE(a) != dtype
+        or (ndim >= 0 and cnp.PyArray_NDIM(a) != ndim)
+        or not (cnp.PyArray_ISCARRAY(a) if written else cnp.PyArray_ISCARRAY_RO(a))
+    ):
+        refuse(a, name, dtype, ndim, written)
+    return 0
+
+
+cdef tuple _shape(cnp.ndarray a):
+    return tuple([cnp.PyArray_DIM(a, i) for i in range(cnp.PyArray_NDIM(a))])
+
+
+cdef inline int axis(cnp.ndarray a, str name, int i, idx size) except -1:
+    """Check the length of one axis."""
+    if cnp.PyArray_DIM(a, i) != size:
+        raise ValueError(f"{name} must have length {size} along axis {i}, got shape {_shape(a)}")
+    return 0
+
+
+cdef inline int vector(cnp.ndarray a, str name, int dtype, idx size, bint written=False) except -1:
+    """Check a one-dimensional array; None passes."""
+    if a is not None:
+        require(a, name, dtype, 1, written)
+        axis(a, name, 0, size)
+    return 0
+
+
+cdef inline int matrix(cnp.ndarray a, str name, int dtype, idx rows, idx columns, bint written=False) except -1:
+    """Check a two-dimensional array."""
+    require(a, name, dtype, 2, written)
+    axis(a, name, 0, rows)
+    axis(a, name, 1, columns)
+    return 0
+
+
+cdef inline int alike(cnp.ndarray a, str name, int dtype, cnp.ndarray b, str other, bint written=False) except -1:
+    """Check that a has b's shape."""
+    require(a, name, dtype, cnp.PyArray_NDIM(b), written)
+    if not cnp.PyArray_SAMESHAPE(a, b):
+        raise ValueError(f"{name} must have the shape of {other}, {_shape(b)}, got {_shape(a)}")
+    return 0
+
+
+cdef inline int apart(cnp.ndarray out, str name, cnp.ndarray a, str other, bint may_be_same=False) except -1:
+    """Check that the memory of an output is not that of another argument (None passes)."""
+    cdef char *p
+    cdef char *q
+    if out is None or a is None:
+        return 0
+    p = <char *>cnp.PyArray_DATA(out)
+    q = <char *>cnp.PyArray_DATA(a)
+    if p < q + cnp.PyArray_NBYTES(a) and q < p + cnp.PyArray_NBYTES(out):
+        if not (may_be_same and p == q and cnp.PyArray_NBYTES(a) == cnp.PyArray_NBYTES(out)):
+            raise ValueError(f"{name} must not overlap {other}")
+    return 0
+
+
+cdef inline int threads(int n_threads) except -1:
+    if n_threads < 1:
+        raise ValueError(f"n_threads must be at least 1, got {n_threads}")
+    return n_threads
+
+
+cdef inline int done(int status) except -1:
+    if status:
+        raise MemoryError("not enough memory for the scratch space of a kernel")
+    return 0
+
+
+cdef extern from *:
+    """
+    static CYTHON_INLINE void *sdl_data(PyArrayObject *a) { return (PyObject *)a == Py_None ? NULL : PyArray_DATA(a); }
+    """
+    void *data "sdl_data"(cnp.ndarray a) noexcept nogil
+
+
+# --- affine -----------------------------------------------------------------------------------------------------------
+
+
+def affine_forward(
+    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, bint relu, int n_threads
+):
+    """Write x @ w + b, clipped at zero if relu, to out."""
+    cdef int dtype = real_dtype(x, "x"), status
+    require(x, "x", dtype, 2)
+    require(w, "w", dtype, 2)
+    cdef idx n = cnp.PyArray_DIM(x, 0), d = cnp.PyArray_DIM(x, 1), m = cnp.PyArray_DIM(w, 1)
+    axis(w, "w", 0, d)
+    vector(b, "b", dtype, m)
+    matrix(out, "out", dtype, n, m, True)
+    apart(out, "out", x, "x")
+    apart(out, "out", w, "w")
+    apart(out, "out", b, "b")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).affine_forward(data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
+    done(status)
+
+
+def affine_backward_dx(cnp.ndarray dout not None, cnp.ndarray w not None, cnp.ndarray dx not None, int n_threads):
+    """Write dout @ w.T to dx."""
+    cdef int dtype = real_dtype(dout, "dout"), status
+    require(dout, "dout", dtype, 2)
+    require(w, "w", dtype, 2)
+    cdef idx n = cnp.PyArray_DIM(dout, 0), m = cnp.PyArray_DIM(dout, 1), d = cnp.PyArray_DIM(w, 0)
+    axis(w, "w", 1, m)
+    matrix(dx, "dx", dtype, n, d, True)
+    apart(dx, "dx", dout, "dout")
+    apart(dx, "dx", w, "w")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).affine_backward_dx(data(dout), data(w), data(dx), n, d, m, n_threads)
+    done(status)
+
+
+def affine_backward_dw(
+    cnp.ndarray x not None, cnp.ndarray dout not None, cnp.ndarray dw not None, cnp.ndarray db, int n_threads
+):
+    """Write x.T @ dout to dw and the column sums of dout to db."""
+    cdef int dtype = real_dtype(x, "x"), status
+    require(x, "x", dtype, 2)
+    require(dout, "dout", dtype, 2)
+    cdef idx n = cnp.PyArray_DIM(x, 0), d = cnp.PyArray_DIM(x, 1), m = cnp.PyArray_DIM(dout, 1)
+    axis(dout, "dout", 0, n)
+    matrix(dw, "dw", dtype, d, m, True)
+    vector(db, "db", dtype, m, True)
+    for out, name in ((dw, "dw"), (db, "db")):
+        apart(out, name, x, "x")
+        apart(out, name, dout, "dout")
+    apart(dw, "dw", db, "db")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).affine_backward_dw(data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
+    done(status)
+
+
+# --- convolution and pooling ------------------------------------------------------------------------------------------
+
+
+cdef int conv_sizes(sdl_conv *s, int dtype, cnp.ndarray x, str x_name, bint x_written, cnp.ndarray w, str w_name,
+                    bint w_written, cnp.ndarray out, str out_name, bint out_written, cnp.ndarray b, str b_name,
+                    bint b_written, idx stride, idx pad) except -1:
+    """Check the arrays of a convolution, whichever of them are outputs, and fill in its sizes."""
+    require(x, x_name, dtype, 4, x_written)
+    require(w, w_name, dtype, 4, w_written)
+    require(out, out_name, dtype, 4, out_written)
+    if stride < 1:
+        raise ValueError(f"stride must be at least 1, got {stride}")
+    if pad < 0:
+        raise ValueError(f"pad must be at least 0, got {pad}")
+    s.n, s.c, s.h, s.w = (cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 2), cnp.PyArray_DIM(x, 3))
+    s.f, s.hh, s.ww = cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 2), cnp.PyArray_DIM(w, 3)
+    s.stride, s.pad = stride, pad
+    axis(w, w_name, 1, s.c)
+    if s.hh < 1 or s.ww < 1 or pad > (<idx>1 << 40) or s.hh > s.h + 2 * pad or s.ww > s.w + 2 * pad:
+        raise ValueError(f"{w_name}'s filters, {_shape(w)[2:]}, must fit into the padded image, "
+                         f"{_shape(x)[2:]} with pad {pad}")
+    s.ho, s.wo = (s.h + 2 * pad - s.hh) // stride + 1, (s.w + 2 * pad - s.ww) // stride + 1
+    axis(out, out_name, 0, s.n)
+    axis(out, out_name, 1, s.f)
+    axis(out, out_name, 2, s.ho)
+    axis(out, out_name, 3, s.wo)
+    vector(b, b_name, dtype, s.f, b_written)
+    return 0
+
+
+def conv_forward(
+    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, idx stride, idx pad,
+    int n_threads
+):
+    """Write the cross-correlation of x with w, plus b, to out."""
+    cdef int dtype = real_dtype(x, "x"), status
+    cdef sdl_conv s
+    conv_sizes(&s, dtype, x, "x", False, w, "w", False, out, "out", True, b, "b", False, stride, pad)
+    apart(out, "out", x, "x")
+    apart(out, "out", w, "w")
+    apart(out, "out", b, "b")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).conv_forward(data(x), data(w), data(b), data(out), &s, n_threads)
+    done(status)
+
+
+def conv_backward_dx(
+    cnp.ndarray dout not None, cnp.ndarray w not None, cnp.ndarray dx not None, idx stride, idx pad, int n_threads
+):
+    """Write the gradient with respect to the images to dx."""
+    cdef int dtype = real_dtype(dout, "dout"), status
+    cdef sdl_conv s
+    conv_sizes(&s, dtype, dx, "dx", True, w, "w", False, dout, "dout", False, None, "", False, stride, pad)
+    apart(dx, "dx", dout, "dout")
+    apart(dx, "dx", w, "w")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).conv_backward_dx(data(dout), data(w), data(dx), &s, n_threads)
+    done(status)
+
+
+def conv_backward_dw(
+    cnp.ndarray x not None, cnp.ndarray dout not None, cnp.ndarray dw not None, cnp.ndarray db, idx stride, idx pad,
+    int n_threads
+):
+    """Write the gradients with respect to filters and bias to dw and db."""
+    cdef int dtype = real_dtype(x, "x"), status
+    cdef sdl_conv s
+    conv_sizes(&s, dtype, x, "x", False, dw, "dw", True, dout, "dout", False, db, "db", True, stride, pad)
+    for out, name in ((dw, "dw"), (db, "db")):
+        apart(out, name, x, "x")
+        apart(out, name, dout, "dout")
+    apart(dw, "dw", db, "db")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).conv_backward_dw(data(x), data(dout), data(dw), data(db), &s, n_threads)
+    done(status)
+
+
+def max_pool_forward(
+    cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray argmax, idx ph, idx pw, idx stride, int n_threads
+):
+    """Write the maxima of the windows to out and where they are, as indices into the H * W plane, to argmax."""
+    cdef int dtype = real_dtype(x, "x")
+    require(x, "x", dtype, 4)
+    require(out, "out", dtype, 4, True)
+    cdef idx n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1), h = cnp.PyArray_DIM(x, 2), w = cnp.PyArray_DIM(x, 3)
+    cdef idx ho, wo
+    if ph < 1 or pw < 1 or stride < 1:
+        raise ValueError(f"ph, pw and stride must be at least 1, got {ph}, {pw}, {stride}")
+    if ph > h or pw > w:
+        raise ValueError(f"the window, {ph} x {pw}, must fit into the image, {h} x {w}")
+    if h * w > 0x7fffffff:
+        raise ValueError(f"x must have at most 2**31 - 1 pixels in a plane, got {h} x {w}")
+    ho, wo = (h - ph) // stride + 1, (w - pw) // stride + 1
+    axis(out, "out", 0, n)
+    axis(out, "out", 1, c)
+    axis(out, "out", 2, ho)
+    axis(out, "out", 3, wo)
+    apart(out, "out", x, "x")
+    if argmax is not None:
+        alike(argmax, "argmax", cnp.NPY_INT32, out, "out", True)
+        apart(argmax, "argmax", x, "x")
+        apart(argmax, "argmax", out, "out")
+    threads(n_threads)
+    with nogil:
+        kernels(dtype).max_pool_forward(
+            data(x), data(out), <int32_t *>data(argmax), n * c, h, w, ho, wo, ph, pw, stride, n_threads
+        )
+
+
+def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cnp.ndarray dx not None, int n_threads):
+    """Write dout, added up where argmax says, to dx, and zero elsewhere."""
+    cdef int dtype = real_dtype(dout, "dout"), status
+    require(dout, "dout", dtype, 4)
+    alike(argmax, "argmax", cnp.NPY_INT32, dout, "dout")
+    require(dx, "dx", dtype, 4, True)
+    cdef idx n = cnp.PyArray_DIM(dout, 0), c = cnp.PyArray_DIM(dout, 1)
+    cdef idx area = cnp.PyArray_DIM(dx, 2) * cnp.PyArray_DIM(dx, 3)
+    cdef idx outputs = cnp.PyArray_DIM(dout, 2) * cnp.PyArray_DIM(dout, 3)
+    axis(dx, "dx", 0, n)
+    axis(dx, "dx", 1, c)
+    apart(dx, "dx", dout, "dout")
+    apart(dx, "dx", argmax, "argmax")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).max_pool_backward(
+            data(dout), <const int32_t *>data(argmax), data(dx), n * c, area, outputs, n_threads
+        )
+    if status:
+        raise ValueError(f"argmax must hold indices into planes of {area} pixels")
+
+
+# --- elementwise ------------------------------------------------------------------------------------------------------
+
+
+def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads):
+    """Write max(x, 0) to out."""
+    cdef int dtype = real_dtype(x, "x")
+    require(x, "x", dtype, -1)
+    alike(out, "out", dtype, x, "x", True)
+    apart(out, "out", x, "x", True)
+    threads(n_threads)
+    cdef idx size = cnp.PyArray_SIZE(x)
+    with nogil:
+        kernels(dtype).relu_forward(data(x), data(out), size, n_threads)
+
+
+def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dx not None, int n_threads):
+    """Write dout where x is positive, and zero elsewhere, to dx."""
+    cdef int dtype = real_dtype(dout, "dout")
+    require(dout, "dout", dtype, -1)
+    alike(x, "x", dtype, dout, "dout")
+    alike(dx, "dx", dtype, dout, "dout", True)
+    apart(dx, "dx", dout, "dout", True)
+    apart(dx, "dx", x, "x", True)
+    threads(n_threads)
+    cdef idx size = cnp.PyArray_SIZE(dout)
+    with nogil:
+        kernels(dtype).relu_backward(data(dout), data(x), data(dx), size, n_threads)
+
+
+def scale_by_mask(
+    cnp.ndarray x not None, cnp.ndarray mask not None, double scale, cnp.ndarray out not None, int n_threads
+):
+    """Write x * scale where the mask is set, and zero elsewhere, to out."""
+    cdef int dtype = real_dtype(x, "x")
+    require(x, "x", dtype, -1)
+    alike(mask, "mask", cnp.NPY_BOOL, x, "x")
+    alike(out, "out", dtype, x, "x", True)
+    apart(out, "out", x, "x", True)
+    apart(out, "out", mask, "mask")
+    threads(n_threads)
+    cdef idx size = cnp.PyArray_SIZE(x)
+    with nogil:
+        kernels(dtype).scale_by_mask(data(x), <const uint8_t *>data(mask), scale, data(out), size, n_threads)
+
+
+# --- normalisation ----------------------------------------------------------------------------------------------------
+
+
+cdef idx channel_axes(cnp.ndarray x, str name, int dtype, idx *n, idx *c) except -1:
+    """Check an array (N, C, ...) and return S, the product of its other axes."""
+    require(x, name, dtype, -1)
+    if cnp.PyArray_NDIM(x) < 2:
+        raise ValueError(f"{name} must have at least 2 axes, got shape {_shape(x)}")
+    n[0], c[0] = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
+    cdef idx s = 1
+    for i in range(2, cnp.PyArray_NDIM(x)):
+        s *= cnp.PyArray_DIM(x, i)
+    if not n[0] or not c[0] or not s:
+        raise ValueError(f"{name} must not be empty, got shape {_shape(x)}")
+    return s
+
+
+cdef int check_weight(cnp.ndarray weight, idx n) except -1:
+    """Check weights (N,): float64, finite, not negative, not all zero. None passes."""
+    cdef double total = 0, w
+    cdef idx i
+    if weight is None:
+        return 0
+    vector(weight, "sample_weight", cnp.NPY_DOUBLE, n)
+    for i in range(n):
+        w = (<double *>cnp.PyArray_DATA(weight))[i]
+        if not w >= 0:
+            raise ValueError(f"sample_weight must not be negative or nan, got {w}")
+        total += w
+    if not 0 < total < float("inf"):
+        raise ValueError(f"sample_weight must have a positive finite sum, got {total}")
+    return 0
+
+
+def _all_apart(outputs, inputs, same=()):
+    """Check outputs against each other and against inputs; pairs of names in `same` may be one array."""
+    cdef int i, j
+    names = list(outputs)
+    for i in range(len(names)):
+        for other, a in inputs.items():
+            apart(outputs[names[i]], names[i], a, other, (names[i], other) in same)
+        for j in range(i):
+            apart(outputs[names[i]], names[i], outputs[names[j]], names[j])
+
+
+def batchnorm_forward(
+    cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, cnp.ndarray sample_weight, double eps,
+    cnp.ndarray out not None, cnp.ndarray xhat not None, cnp.ndarray mean not None, cnp.ndarray var not None,
+    cnp.ndarray inv_std not None, int n_threads
+):
+    """Normalise each channel over the batch."""
+    cdef int dtype = real_dtype(x, "x")
+    cdef idx n, c, s = channel_axes(x, "x", dtype, &n, &c)
+    vector(gamma, "gamma", dtype, c)
+    vector(beta, "beta", dtype, c)
+    check_weight(sample_weight, n)
+    alike(out, "out", dtype, x, "x", True)
+    alike(xhat, "xhat", dtype, x, "x", True)
+    vector(mean, "mean", dtype, c, True)
+    vector(var, "var", dtype, c, True)
+    vector(inv_std, "inv_std", dtype, c, True)
+    _all_apart({"out": out, "xhat": xhat, "mean": mean, "var": var, "inv_std": inv_std},
+               {"x": x, "gamma": gamma, "beta": beta, "sample_weight": sample_weight})
+    threads(n_threads)
+    with nogil:
+        kernels(dtype).batchnorm_forward(
+            data(x), data(gamma), data(beta), <const double *>data(sample_weight), eps, data(out), data(xhat), data(mean),
+            data(var), data(inv_std), n, c, s, n_threads
+        )
+
+
+def batchnorm_backward(
+    cnp.ndarray dout not None, cnp.ndarray xhat not None, cnp.ndarray inv_std not None, cnp.ndarray gamma not None,
+    cnp.ndarray sample_weight, cnp.ndarray dx not None, cnp.ndarray dgamma not None, cnp.ndarray dbeta not None,
+    int n_threads
+):
+    """Gradients of batchnorm_forward."""
+    cdef int dtype = real_dtype(dout, "dout")
+    cdef idx n, c, s = channel_axes(dout, "dout", dtype, &n, &c)
+    alike(xhat, "xhat", dtype, dout, "dout")
+    vector(inv_std, "inv_std", dtype, c)
+    vector(gamma, "gamma", dtype, c)
+    check_weight(sample_weight, n)
+    alike(dx, "dx", dtype, dout, "dout", True)
+    vector(dgamma, "dgamma", dtype, c, True)
+    vector(dbeta, "dbeta", dtype, c, True)
+    _all_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta},
+               {"dout": dout, "xhat": xhat, "inv_std": inv_std, "gamma": gamma, "sample_weight": sample_weight},
+               (("dx", "dout"),))
+    threads(n_threads)
+    with nogil:
+        kernels(dtype).batchnorm_backward(
+            data(dout), data(xhat), data(inv_std), data(gamma), <const double *>data(sample_weight), data(dx), data(dgamma),
+            data(dbeta), n, c, s, n_threads
+        )
+
+
+def batchnorm_test(
+    cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, cnp.ndarray mean not None,
+    cnp.ndarray var not None, double eps, cnp.ndarray out not None, int n_threads
+):
+    """Normalise each channel by given statistics."""
+    cdef int dtype = real_dtype(x, "x"), status
+    cdef idx n, c, s = channel_axes(x, "x", dtype, &n, &c)
+    vector(gamma, "gamma", dtype, c)
+    vector(beta, "beta", dtype, c)
+    vector(mean, "mean", dtype, c)
+    vector(var, "var", dtype, c)
+    alike(out, "out", dtype, x, "x", True)
+    _all_apart({"out": out}, {"x": x, "gamma": gamma, "beta": beta, "mean": mean, "var": var}, (("out", "x"),))
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).batchnorm_test(
+            data(x), data(gamma), data(beta), data(mean), data(var), eps, data(out), n, c, s, n_threads
+        )
+    done(status)
+
+
+def layernorm_forward(
+    cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, double eps, cnp.ndarray out not None,
+    cnp.ndarray xhat not None, cnp.ndarray inv_std not None, int n_threads
+):
+    """Normalise each row."""
+    cdef int dtype = real_dtype(x, "x")
+    require(x, "x", dtype, 2)
+    cdef idx n = cnp.PyArray_DIM(x, 0), d = cnp.PyArray_DIM(x, 1)
+    vector(gamma, "gamma", dtype, d)
+    vector(beta, "beta", dtype, d)
+    alike(out, "out", dtype, x, "x", True)
+    alike(xhat, "xhat", dtype, x, "x", True)
+    vector(inv_std, "inv_std", dtype, n, True)
+    _all_apart({"out": out, "xhat": xhat, "inv_std": inv_std}, {"x": x, "gamma": gamma, "beta": beta})
+    threads(n_threads)
+    with nogil:
+        kernels(dtype).layernorm_forward(
+            data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, d, n_threads
+        )
+
+
+def layernorm_backward(
+    cnp.ndarray dout not None, cnp.ndarray xhat not None, cnp.ndarray inv_std not None, cnp.ndarray gamma not None,
+    cnp.ndarray dx not None, cnp.ndarray dgamma not None, cnp.ndarray dbeta not None, int n_threads
+):
+    """Gradients of layernorm_forward."""
+    cdef int dtype = real_dtype(dout, "dout")
+    require(dout, "dout", dtype, 2)
+    cdef idx n = cnp.PyArray_DIM(dout, 0), d = cnp.PyArray_DIM(dout, 1)
+    alike(xhat, "xhat", dtype, dout, "dout")
+    vector(inv_std, "inv_std", dtype, n)
+    vector(gamma, "gamma", dtype, d)
+    alike(dx, "dx", dtype, dout, "dout", True)
+    vector(dgamma, "dgamma", dtype, d, True)
+    vector(dbeta, "dbeta", dtype, d, True)
+    _all_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta},
+               {"dout": dout, "xhat": xhat, "inv_std": inv_std, "gamma": gamma}, (("dx", "dout"),))
+    threads(n_threads)
+    with nogil:
+        kernels(dtype).layernorm_backward(
+            data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta), n, d, n_threads
+        )
+
+
+cdef idx groups(cnp.ndarray inv_std, int dtype, idx n, idx c, bint written) except -1:
+    """Check inv_std (N, G) and return G."""
+    require(inv_std, "inv_std", dtype, 2, written)
+    axis(inv_std, "inv_std", 0, n)
+    cdef idx g = cnp.PyArray_DIM(inv_std, 1)
+    if g < 1 or c % g:
+        raise ValueError(f"inv_std must have as many columns as there are groups, a divisor of {c}, got {g}")
+    return g
+
+
+def groupnorm_forward(
+    cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, double eps, cnp.ndarray out not None,
+    cnp.ndarray xhat not None, cnp.ndarray inv_std not None, int n_threads
+):
+    """Normalise each group of channels of each image."""
+    cdef int dtype = real_dtype(x, "x")
+    cdef idx n, c, s = channel_axes(x, "x", dtype, &n, &c)
+    vector(gamma, "gamma", dtype, c)
+    vector(beta, "beta", dtype, c)
+    alike(out, "out", dtype, x, "x", True)
+    alike(xhat, "xhat", dtype, x, "x", True)
+    cdef idx g = groups(inv_std, dtype, n, c, True)
+    _all_apart({"out": out, "xhat": xhat, "inv_std": inv_std}, {"x": x, "gamma": gamma, "beta": beta})
+    threads(n_threads)
+    with nogil:
+        kernels(dtype).groupnorm_forward(
+            data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, c, s, g, n_threads
+        )
+
+
+def groupnorm_backward(
+    cnp.ndarray dout not None, cnp.ndarray xhat not None, cnp.ndarray inv_std not None, cnp.ndarray gamma not None,
+    cnp.ndarray dx not None, cnp.ndarray dgamma not None, cnp.ndarray dbeta not None, int n_threads
+):
+    """Gradients of groupnorm_forward."""
+    cdef int dtype = real_dtype(dout, "dout"), status
+    cdef idx n, c, s = channel_axes(dout, "dout", dtype, &n, &c)
+    alike(xhat, "xhat", dtype, dout, "dout")
+    cdef idx g = groups(inv_std, dtype, n, c, False)
+    vector(gamma, "gamma", dtype, c)
+    alike(dx, "dx", dtype, dout, "dout", True)
+    vector(dgamma, "dgamma", dtype, c, True)
+    vector(dbeta, "dbeta", dtype, c, True)
+    _all_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta},
+               {"dout": dout, "xhat": xhat, "inv_std": inv_std, "gamma": gamma}, (("dx", "dout"),))
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).groupnorm_backward(
+            data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta), n, c, s, g, n_threads
+        )
+    done(status)
+
+
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+
+cdef int check_scores(cnp.ndarray scores, int dtype) except -1:
+    require(scores, "scores", dtype, 2)
+    if cnp.PyArray_DIM(scores, 1) < 1:
+        raise ValueError(f"scores must have at least one column, got shape {_shape(scores)}")
+    return 0
+
+
+def softmax_loss(cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray dscores):
+    """Return the weighted mean cross-entropy of softmax(scores), its gradient in dscores."""
+    cdef int dtype = real_dtype(scores, "scores")
+    cdef idx i
+    cdef int64_t label
+    cdef double loss
+    check_scores(scores, dtype)
+    cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
+    if n == 0:
+        raise ValueError("scores must not be empty")
+    vector(y, "y", cnp.NPY_INT64, n)
+    for i in range(n):
+        label = (<int64_t *>cnp.PyArray_DATA(y))[i]
+        if label < 0 or label >= c:
+            raise ValueError(f"y must be in [0, {c}), got {label}")
+    check_weight(sample_weight, n)
+    if dscores is not None:
+        alike(dscores, "dscores", dtype, scores, "scores", True)
+        apart(dscores, "dscores", scores, "scores", True)
+        apart(dscores, "dscores", y, "y")
+        apart(dscores, "dscores", sample_weight, "sample_weight")
+    with nogil:
+        loss = kernels(dtype).softmax_loss(
+            data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), data(dscores), n, c
+        )
+    return loss
+
+
+cdef int run_softmax(cnp.ndarray scores, cnp.ndarray out, bint take_log) except -1:
+    cdef int dtype = real_dtype(scores, "scores")
+    check_scores(scores, dtype)
+    alike(out, "out", dtype, scores, "scores", True)
+    apart(out, "out", scores, "scores", True)
+    cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
+    with nogil:
+        kernels(dtype).softmax(data(scores), data(out), take_log, n, c)
+    return 0
+
+
+def softmax(cnp.ndarray scores not None, cnp.ndarray out not None):
+    """Write the softmax of each row to out."""
+    run_softmax(scores, out, False)
+
+
+def log_softmax(cnp.ndarray scores not None, cnp.ndarray out not None):
+    """Write the logarithm of the softmax of each row to out."""
+    run_softmax(scores, out, True)
+
+
+# --- update rules -----------------------------------------------------------------------------------------------------
+
+
+cdef idx check_update(cnp.ndarray w, int dtype, cnp.ndarray dw, cnp.ndarray state=None, str state_name=None,
+                      cnp.ndarray state_2=None, str state_2_name=None) except -1:
+    """Check w, its gradient and the state of a rule; return the number of weights."""
+    require(w, "w", dtype, -1, True)
+    alike(dw, "dw", dtype, w, "w")
+    apart(w, "w", dw, "dw")
+    if state is not None:
+        alike(state, state_name, dtype, w, "w", True)
+        apart(state, state_name, w, "w")
+        apart(state, state_name, dw, "dw")
+    if state_2 is not None:
+        alike(state_2, state_2_name, dtype, w, "w", True)
+        apart(state_2, state_2_name, w, "w")
+        apart(state_2, state_2_name, dw, "dw")
+        apart(state_2, state_2_name, state, state_name)
+    return cnp.PyArray_SIZE(w)
+
+
+def sgd(cnp.ndarray w not None, cnp.ndarray dw not None, double learning_rate, double reg, int n_threads):
+    """Step in place; return the sum of squares of the new w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    cdef idx size = check_update(w, dtype, dw)
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).sgd(data(w), data(dw), learning_rate, reg, size, &result, n_threads)
+    done(status)
+    return result
+
+
+def sgd_momentum(
+    cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray velocity not None, double learning_rate, double momentum,
+    double reg, int n_threads
+):
+    """Step in place; return the sum of squares of the new w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    cdef idx size = check_update(w, dtype, dw, velocity, "velocity")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).sgd_momentum(
+            data(w), data(dw), data(velocity), learning_rate, momentum, reg, size, &result, n_threads
+        )
+    done(status)
+    return result
+
+
+def adagrad(
+    cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray cache not None, double learning_rate, double epsilon,
+    double reg, int n_threads
+):
+    """Step in place; return the sum of squares of the new w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    cdef idx size = check_update(w, dtype, dw, cache, "cache")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).adagrad(
+            data(w), data(dw), data(cache), learning_rate, epsilon, reg, size, &result, n_threads
+        )
+    done(status)
+    return result
+
+
+def rmsprop(
+    cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray cache not None, double learning_rate, double decay_rate,
+    double epsilon, double reg, int n_threads
+):
+    """Step in place; return the sum of squares of the new w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    cdef idx size = check_update(w, dtype, dw, cache, "cache")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).rmsprop(
+            data(w), data(dw), data(cache), learning_rate, decay_rate, epsilon, reg, size, &result, n_threads
+        )
+    done(status)
+    return result
+
+
+def adam(
+    cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray m not None, cnp.ndarray v not None, double t,
+    double learning_rate, double beta1, double beta2, double epsilon, double reg, int n_threads
+):
+    """Step number t (from 1) in place; return the sum of squares of the new w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    if not t >= 1:
+        raise ValueError(f"t must be at least 1, got {t}")
+    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+        raise ValueError(f"beta1 and beta2 must be in [0, 1), got {beta1} and {beta2}")
+    cdef idx size = check_update(w, dtype, dw, m, "m", v, "v")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).adam(
+            data(w), data(dw), data(m), data(v), t, learning_rate, beta1, beta2, epsilon, reg, size, &result, n_threads
+        )
+    done(status)
+    return result
+
+
+def sum_of_squares(cnp.ndarray w not None, int n_threads):
+    """Return the sum of squares of w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    require(w, "w", dtype, -1)
+    threads(n_threads)
+    cdef idx size = cnp.PyArray_SIZE(w)
+    with nogil:
+        status = kernels(dtype).sum_of_squares(data(w), size, &result, n_threads)
+    done(status)
+    return result
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def gather_rows(
+    cnp.ndarray X not None, cnp.ndarray indices not None, cnp.ndarray out not None, cnp.ndarray mean, int n_threads
+):
+    """Write the rows of X that indices name, converted and less the mean, to out."""
+    cdef int dtype = real_dtype(out, "out"), source = cnp.PyArray_TYPE(X)
+    cdef idx i
+    if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
+        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}")
+    require(X, "X", source, 2)
+    require(indices, "indices", cnp.NPY_INTP, 1)
+    cdef idx n = cnp.PyArray_DIM(X, 0), d = cnp.PyArray_DIM(X, 1), rows = cnp.PyArray_DIM(indices, 0)
+    matrix(out, "out", dtype, rows, d, True)
+    vector(mean, "mean", dtype, d)
+    apart(out, "out", X, "X")
+    apart(out, "out", indices, "indices")
+    apart(out, "out", mean, "mean")
+    threads(n_threads)
+    cdef const intptr_t *index = <const intptr_t *>data(indices)
+    for i in range(rows):
+        if index[i] < 0 or index[i] >= n:
+            raise IndexError(f"indices must be in [0, {n}), got {index[i]}")
+    cdef int item_size = cnp.PyArray_ITEMSIZE(X)
+    with nogil:
+        kernels(dtype).gather_rows(data(X), item_size, index, data(mean), data(out), rows, d, n_threads)

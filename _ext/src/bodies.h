@@ -1,0 +1,11 @@
+/* Every kernel for one dtype; kernels.c includes this twice. */
+#include "vector.h"
+#include "sums.h"
+#include "elementwise.h"
+#include "gemm.h"
+#include "conv.h"
+#include "pool.h"
+#include "norm.h"
+#include "loss.h"
+#include "optim.h"
+#include "gather.h"

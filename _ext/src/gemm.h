@@ -1,0 +1,335 @@
+/* Matrix products: C = A @ B for the affine layer's three products, with bias and relu in the last pass.
+ *
+ * The scheme is Goto's ("Anatomy of High-Performance Matrix Multiplication", 2008) made small: B is packed in panels of NR
+ * columns, a register tile of MR rows x NR columns runs down a panel, A is read where it lies. OpenBLAS lost: its worker
+ * threads spin against OpenMP's, its results depend on how many rows come together, it has no epilogue, and it wastes
+ * lanes on the narrow outputs that classifiers end in.
+ *
+ * Every element of C is computed as sum over blocks of KC inner indices of (one multiply-add chain in ascending order),
+ * whichever tile, thread or panel it falls into: rows do not depend on the batch, nor bits on the number of threads.
+ * Products with few columns (logits) take the lane-per-k form at the end of the file; the choice depends on B's shape only.
+ */
+
+#define KC 256 /* inner block: a panel of B (KC x NR) fits half of L1 */
+#define NC (16 * NR) /* columns packed at a time: KC x NC is 256 KB or less, half of L2 */
+#define MC (4 * SDL_MR) /* rows packed at a time where A is read by columns */
+
+typedef struct {
+    const real *a; /* IN  element (i, k) at a[i * a_row + k * a_step] */
+    idx a_row, a_step;
+    const real *b; /* IN  element (k, j) at b[k * b_row + j * b_step] */
+    idx b_row, b_step;
+    real *c; /* OUT element (i, j) at c[i * c_row + j * c_step] */
+    idx c_row, c_step;
+    const real *bias; /* IN  (n,) or NULL */
+    int relu;
+    idx m, n, k;
+} NAME(product);
+
+/* acc (rows x nv vectors, row-major) = rows of A times one panel of B. */
+INLINE void NAME(tile)(int rows, int nv, const real *a, idx a_row, idx a_step, const real *b, idx b_row, idx depth,
+                       real *acc)
+{
+    vec c[SDL_MR][SDL_NV];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < nv; v++) c[r][v] = (vec){ 0 };
+    for (idx k = 0; k < depth; k++, a += a_step, b += b_row) {
+        vec bk[SDL_NV];
+        UNROLL for (int v = 0; v < nv; v++) bk[v] = NAME(load)(b + v * VL);
+        UNROLL for (int r = 0; r < rows; r++) {
+            UNROLL for (int v = 0; v < nv; v++) c[r][v] += a[r * a_row] * bk[v];
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < nv; v++) NAME(store)(acc + (r * nv + v) * VL, c[r][v]);
+}
+
+/* One copy of the tile for each number of rows, so that edges cost what they compute. */
+#if SDL_MR == 12
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#elif SDL_MR == 8
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#else
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#endif
+
+/* A by rows (a_step is 1), B packed or not. */
+static NOINLINE void NAME(tile_by_rows)(idx rows, idx nv, const real *a, idx a_row, const real *b, idx b_row, idx depth,
+                                        real *acc)
+{
+    if (nv == SDL_NV) {
+#define X(r) case r: NAME(tile)(r, SDL_NV, a, a_row, 1, b, b_row, depth, acc); break;
+        switch (rows) { EACH_ROWS(X) }
+#undef X
+    } else {
+#define X(r) case r: NAME(tile)(r, 1, a, a_row, 1, b, b_row, depth, acc); break;
+        switch (rows) { EACH_ROWS(X) }
+#undef X
+    }
+}
+
+/* A packed by columns, MR to a step. */
+static NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real *b, idx b_row, idx depth, real *acc)
+{
+    if (nv == SDL_NV) {
+#define X(r) case r: NAME(tile)(r, SDL_NV, a, 1, SDL_MR, b, b_row, depth, acc); break;
+        switch (rows) { EACH_ROWS(X) }
+#undef X
+    } else {
+#define X(r) case r: NAME(tile)(r, 1, a, 1, SDL_MR, b, b_row, depth, acc); break;
+        switch (rows) { EACH_ROWS(X) }
+#undef X
+    }
+}
+
+/* Columns (all real ones counted in lanes) that `n` columns take in packed form: whole panels, or one vector at the end. */
+INLINE idx NAME(padded_columns)(idx n) { return ROUND_UP(n, VL); }
+
+/* packed: panels of NR columns (VL in the last if that is enough), each depth x width, columns past n zero. */
+static void NAME(pack_b)(const real *b, idx b_row, idx b_step, idx depth, idx n, real *packed)
+{
+    for (idx j = 0; j < n; j += NR, packed += depth * NR) {
+        idx cols = MIN(NR, n - j);
+        idx width = cols > VL ? NR : VL;
+        const real *from = b + j * b_step;
+        if (cols < width) memset(packed, 0, depth * width * sizeof(real));
+        if (b_step != 1) {
+            SDL_ASSERT(b_row == 1);
+            NAME(transpose)(from, b_step, packed, width, cols, depth);
+        } else if (cols == NR) {
+            for (idx k = 0; k < depth; k++)
+                UNROLL for (idx v = 0; v < SDL_NV; v++)
+                    NAME(store)(packed + k * NR + v * VL, NAME(load)(from + k * b_row + v * VL));
+        } else {
+            for (idx k = 0; k < depth; k++) memcpy(packed + k * width, from + k * b_row, cols * sizeof(real));
+        }
+    }
+}
+
+/* packed: groups of MR rows, each depth x MR; rows past m are left as they are, no tile reads them. */
+static void NAME(pack_a)(const real *a, idx a_step, idx m, idx depth, real *packed)
+{
+    for (idx k = 0; k < depth; k++)
+        for (idx i = 0; i < m; i += SDL_MR) {
+            real *to = packed + i * depth + k * SDL_MR;
+            const real *from = a + k * a_step + i;
+            if (m - i >= SDL_MR) {
+                UNROLL for (idx r = 0; r < SDL_MR; r++) to[r] = from[r];
+            } else {
+                for (idx r = 0; r < m - i; r++) to[r] = from[r];
+            }
+        }
+}
+
+/* c (rows x cols) = or += acc; then bias and relu if this was the last inner block. */
+static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx cols, idx width, const real *acc, int first,
+                           int last)
+{
+    SDL_ASSERT(i >= 0 && j >= 0 && i + rows <= p->m && j + cols <= p->n && rows <= SDL_MR && cols <= NR);
+    const real *bias = last && p->bias ? p->bias + j : NULL;
+    int relu = last && p->relu;
+    for (idx r = 0; r < rows; r++, acc += width) {
+        real *c = p->c + (i + r) * p->c_row + j * p->c_step;
+        if (p->c_step != 1) {
+            SDL_ASSERT(!p->bias && !relu);
+            for (idx l = 0; l < cols; l++) c[l * p->c_step] = first ? acc[l] : c[l * p->c_step] + acc[l];
+            continue;
+        }
+        idx l = 0;
+        for (; l + VL <= cols; l += VL) {
+            vec v = NAME(load)(acc + l);
+            if (!first) v += NAME(load)(c + l);
+            if (bias) v += NAME(load)(bias + l);
+            if (relu) v = NAME(clip)(v);
+            NAME(store)(c + l, v);
+        }
+        for (; l < cols; l++) {
+            real v = acc[l];
+            if (!first) v += c[l];
+            if (bias) v += bias[l];
+            if (relu) v = v < 0 ? 0 : v;
+            c[l] = v;
+        }
+    }
+}
+
+/* Tiles of rows [i0, i1) and columns [j0, j0 + n) over one inner block; `packed` is NULL where B is read in place. */
+static void NAME(tiles)(const NAME(product) *p, idx i0, idx i1, idx j0, idx n, idx k0, idx depth, const real *packed,
+                        real *packed_a)
+{
+    real acc[SDL_MR * SDL_NV * VL] __attribute__((aligned(64)));
+    int first = k0 == 0, last = k0 + depth == p->k;
+    for (idx ib = i0; ib < i1; ib += MC) {
+        idx block = MIN(MC, i1 - ib);
+        if (packed_a) NAME(pack_a)(p->a + k0 * p->a_step + ib, p->a_step, block, depth, packed_a);
+        for (idx i = ib; i < ib + block; i += SDL_MR) {
+            idx rows = MIN(SDL_MR, ib + block - i);
+            for (idx j = 0; j < n; j += NR) {
+                idx cols = MIN(NR, n - j), nv = cols > VL ? SDL_NV : 1;
+                const real *b = packed ? packed + j * depth : p->b + k0 * p->b_row + j0 + j;
+                idx b_row = packed ? nv * VL : p->b_row;
+                if (packed_a)
+                    NAME(tile_by_columns)(rows, nv, packed_a + (i - ib) * depth, b, b_row, depth, acc);
+                else
+                    NAME(tile_by_rows)(rows, nv, p->a + i * p->a_row + k0, p->a_row, b, b_row, depth, acc);
+                NAME(put_tile)(p, i, j0 + j, rows, cols, nv * VL, acc, first, last);
+            }
+        }
+    }
+}
+
+/* C's rectangle of rows [i0, i1) and columns [j0, j1), in this thread. Returns 0, or -1 when out of memory. */
+static int NAME(rectangle)(const NAME(product) *p, idx i0, idx i1, idx j0, idx j1)
+{
+    idx blocks = MAX(1, CEIL_DIV(p->k, KC));
+    idx depth = MAX(8, ROUND_UP(CEIL_DIV(p->k, blocks), 8)); /* also where k is 0: C is then zero */
+    idx columns = NAME(padded_columns)(MIN(NC, j1 - j0));
+    real *packed_b = sdl_scratch(SDL_SLOT_B, depth * columns * sizeof(real));
+    real *packed_a = p->a_step == 1 ? NULL : sdl_scratch(SDL_SLOT_A, depth * MC * sizeof(real));
+    if (!packed_b || (p->a_step != 1 && !packed_a)) return -1;
+    /* Packing pays only if several tiles use it. */
+    int in_place = p->b_step == 1 && i1 - i0 <= SDL_MR;
+    for (idx j = j0; j < j1; j += NC) {
+        idx n = MIN(NC, j1 - j);
+        idx whole = in_place ? n / NR * NR : 0;
+        for (idx k = 0; k == 0 || k < p->k; k += depth) {
+            idx d = MIN(depth, p->k - k);
+            if (whole) NAME(tiles)(p, i0, i1, j, whole, k, d, NULL, packed_a);
+            if (whole == n) continue;
+            NAME(pack_b)(p->b + k * p->b_row + (j + whole) * p->b_step, p->b_row, p->b_step, d, n - whole, packed_b);
+            NAME(tiles)(p, i0, i1, j + whole, n - whole, k, d, packed_b, packed_a);
+        }
+    }
+    return 0;
+}
+
+/* Threads down the rows and across the columns: the grid whose busiest thread has least to multiply and to pack. */
+static int NAME(grid_rows)(idx m, idx n, int pack_a, int n_threads)
+{
+    int best = 1;
+    double best_cost = 0;
+    for (int down = 1; down <= n_threads; down++) {
+        int across = n_threads / down;
+        double rows = ROUND_UP(CEIL_DIV(m, down), SDL_MR);
+        double columns = ROUND_UP(CEIL_DIV(n, across), NR);
+        double cost = columns * (rows + 16) + (pack_a ? 4 * rows : 0);
+        if (down == 1 || cost < best_cost) best = down, best_cost = cost;
+    }
+    return best;
+}
+
+static int NAME(multiply)(const NAME(product) *p, int n_threads)
+{
+    n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
+    int down = NAME(grid_rows)(p->m, p->n, p->a_step != 1, n_threads), across = n_threads / down;
+    int failed = 0;
+    SDL_PARALLEL(down * across)
+    for (int cell = omp_get_thread_num(); cell < down * across; cell += omp_get_num_threads()) {
+        int row = cell / across, column = cell % across;
+        idx i0 = sdl_edge(p->m, SDL_MR, row, down), i1 = sdl_edge(p->m, SDL_MR, row + 1, down);
+        idx j0 = sdl_edge(p->n, NR, column, across), j1 = sdl_edge(p->n, NR, column + 1, across);
+        if (i0 < i1 && j0 < j1 && NAME(rectangle)(p, i0, i1, j0, j1)) __atomic_store_n(&failed, -1, __ATOMIC_RELAXED);
+    }
+    return failed;
+}
+
+/* --- few columns: a lane for each k, a row of x times a row of the transposed w ------------------------------------- */
+
+#define DOT_COLUMNS 6
+
+/* Lanes left empty by panels cost more than a third: N of 10 in float32 AVX2 fills 10 of 16. */
+INLINE int NAME(is_narrow)(idx n, idx k) { return n < VL + VL / 2 && n != VL && k >= 8 * VL; }
+
+/* out[r][j] = sum over k of x[r][k] * wt[j][k] for a few rows and columns; wt is zero past k. */
+INLINE void NAME(dot_tile)(int rows, int cols, const real *x, const real *wt, idx k, idx wt_row, real *sums)
+{
+    vec acc[2][DOT_COLUMNS];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int j = 0; j < cols; j++) acc[r][j] = (vec){ 0 };
+    idx whole = k / VL * VL;
+    for (idx l = 0; l < whole; l += VL) {
+        vec xl[2];
+        UNROLL for (int r = 0; r < rows; r++) xl[r] = NAME(load)(x + r * k + l);
+        UNROLL for (int j = 0; j < cols; j++) {
+            vec w = NAME(load)(wt + j * wt_row + l);
+            UNROLL for (int r = 0; r < rows; r++) acc[r][j] += xl[r] * w;
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        vec tail = { 0 };
+        memcpy(&tail, x + r * k + whole, (k - whole) * sizeof(real));
+        UNROLL for (int j = 0; j < cols; j++) {
+            if (whole < k) acc[r][j] += tail * NAME(load)(wt + j * wt_row + whole);
+            sums[r * DOT_COLUMNS + j] = NAME(lane_sum)(acc[r][j]);
+        }
+    }
+}
+
+static NOINLINE void NAME(dot_rows)(idx rows, idx cols, const real *x, const real *wt, idx k, idx wt_row, real *sums)
+{
+    switch (rows * 8 + cols) {
+#define X(r, c) case r * 8 + c: NAME(dot_tile)(r, c, x, wt, k, wt_row, sums); break;
+        X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6)
+        X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6)
+#undef X
+    }
+}
+
+static int NAME(narrow_forward)(const NAME(product) *p, int n_threads)
+{
+    idx wt_row = ROUND_UP(p->k, VL);
+    real *wt = sdl_scratch(SDL_SLOT_SHARED, p->n * wt_row * sizeof(real));
+    if (!wt) return -1;
+    for (idx j = 0; j < p->n; j++)
+        memset(wt + j * wt_row + p->k, 0, (wt_row - p->k) * sizeof(real));
+    NAME(transpose)(p->b, p->n, wt, wt_row, p->k, p->n);
+    idx groups = CEIL_DIV(p->n, DOT_COLUMNS), group = CEIL_DIV(p->n, groups);
+    n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
+    SDL_EACH_SPAN(n_threads, p->m, 2, lo, hi) {
+        real sums[2 * DOT_COLUMNS];
+        for (idx i = lo; i < hi; i += 2) {
+            idx rows = MIN(2, hi - i);
+            for (idx j = 0; j < p->n; j += group) {
+                idx cols = MIN(group, p->n - j);
+                NAME(dot_rows)(rows, cols, p->a + i * p->k, wt + j * wt_row, p->k, wt_row, sums);
+                for (idx r = 0; r < rows; r++)
+                    for (idx l = 0; l < cols; l++) {
+                        real v = sums[r * DOT_COLUMNS + l] + (p->bias ? p->bias[j + l] : 0);
+                        p->c[(i + r) * p->n + j + l] = p->relu && v < 0 ? 0 : v;
+                    }
+            }
+        }
+    }
+    return 0;
+}
+
+/* --- the affine layer: x (N, D), w (D, M), b (M,), out (N, M) -------------------------------------------------------- */
+
+/* IN x, w, b (or NULL); OUT out = x @ w + b, clipped at zero if relu. */
+static int NAME(affine_forward)(const void *x, const void *w, const void *b, void *out, int relu, idx n, idx d, idx m,
+                                int n_threads)
+{
+    NAME(product) p = { .a = x, .a_row = d, .a_step = 1, .b = w, .b_row = m, .b_step = 1, .c = out, .c_row = m,
+                        .c_step = 1, .bias = b, .relu = relu, .m = n, .n = m, .k = d };
+    return NAME(is_narrow)(m, d) ? NAME(narrow_forward)(&p, n_threads) : NAME(multiply)(&p, n_threads);
+}
+
+/* IN dout (N, M), w; OUT dx (N, D) = dout @ w.T. */
+static int NAME(affine_backward_dx)(const void *dout, const void *w, void *dx, idx n, idx d, idx m, int n_threads)
+{
+    NAME(product) p = { .a = dout, .a_row = m, .a_step = 1, .b = w, .b_row = 1, .b_step = m, .c = dx, .c_row = d,
+                        .c_step = 1, .m = n, .n = d, .k = m };
+    return NAME(multiply)(&p, n_threads);
+}
+
+/* IN x, dout (N, M); OUT dw (D, M) = x.T @ dout, db (M,) = column sums of dout (or NULL). */
+static int NAME(affine_backward_dw)(const void *x, const void *dout, void *dw, void *db, idx n, idx d, idx m, int n_threads)
+{
+    if (db) NAME(column_sums)(dout, db, n, m, n_threads);
+    /* Wide outputs by rows of dw; narrow ones by columns, lanes along D, written transposed. */
+    NAME(product) wide = { .a = x, .a_row = 1, .a_step = d, .b = dout, .b_row = m, .b_step = 1, .c = dw, .c_row = m,
+                           .c_step = 1, .m = d, .n = m, .k = n };
+    NAME(product) narrow = { .a = dout, .a_row = 1, .a_step = m, .b = x, .b_row = d, .b_step = 1, .c = dw, .c_row = 1,
+                             .c_step = m, .m = m, .n = d, .k = n };
+    return NAME(multiply)(m < 8 * VL && d > m ? &narrow : &wide, n_threads);
+}

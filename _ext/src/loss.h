@@ -1,0 +1,67 @@
+/* Softmax and its loss, on scores (N, C). Serial: a batch of logits is too small to share.
+ *
+ * Every row is shifted by its maximum, so exp never overflows and the sum is at least 1. */
+
+INLINE real NAME(row_max)(const real *s, idx c)
+{
+    real max = s[0];
+    for (idx j = 1; j < c; j++) max = s[j] > max ? s[j] : max;
+    return max;
+}
+
+/* e = exp(s - max); returns their sum. e may be s. */
+INLINE double NAME(row_exp)(const real *s, real max, idx c, real *e)
+{
+    double sum = 0;
+    for (idx j = 0; j < c; j++) {
+        e[j] = NAME(exp)(s[j] - max);
+        sum += e[j];
+    }
+    return sum;
+}
+
+/* IN scores (n, c); OUT out (may be scores) = softmax, or its logarithm. */
+static void NAME(softmax)(const void *scores, void *out_, int take_log, idx n, idx c)
+{
+    const real *s = scores;
+    real *out = out_;
+    for (idx i = 0; i < n; i++, s += c, out += c) {
+        real max = NAME(row_max)(s, c);
+        if (take_log) {
+            double sum = 0;
+            for (idx j = 0; j < c; j++) sum += NAME(exp)(s[j] - max);
+            double log_sum = log(sum);
+            for (idx j = 0; j < c; j++) out[j] = (real)((double)s[j] - max - log_sum);
+        } else {
+            real scale = (real)(1 / NAME(row_exp)(s, max, c, out));
+            for (idx j = 0; j < c; j++) out[j] *= scale;
+        }
+    }
+}
+
+/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL. Returns the weighted mean loss. */
+static double NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, void *dscores, idx n, idx c)
+{
+    const real *s = scores;
+    real *d = dscores;
+    double total = 0, loss = 0;
+    for (idx i = 0; i < n; i++) total += weight ? weight[i] : 1;
+    for (idx i = 0; i < n; i++, s += c) {
+        SDL_ASSERT(y[i] >= 0 && y[i] < c);
+        double share = (weight ? weight[i] : 1) / total, sum = 0;
+        real max = NAME(row_max)(s, c);
+        double margin = (double)max - s[y[i]]; /* before d is written, which may lie on s */
+        if (d) {
+            sum = NAME(row_exp)(s, max, c, d);
+            real scale = (real)(share / sum);
+            for (idx j = 0; j < c; j++) d[j] *= scale;
+            d[y[i]] -= (real)share;
+            d += c;
+        } else {
+            for (idx j = 0; j < c; j++) sum += NAME(exp)(s[j] - max);
+        }
+        double one = log(sum) + margin;
+        loss += share * (one > DBL_MAX ? DBL_MAX : one); /* scores 1e308 apart are still a finite loss */
+    }
+    return loss;
+}

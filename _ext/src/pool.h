@@ -1,0 +1,92 @@
+/* Max-pooling, x (N, C, H, W) as planes (N * C) of H x W; out planes of HO x WO.
+ *
+ * Forward remembers where each maximum was (index into the plane), so backward neither searches again nor needs x or out,
+ * and windows may overlap or leave cells out. The first maximum of a window wins; a NaN beats every number.
+ * Planes are cut among threads. The common window, 2 x 2 with stride 2, goes a vector at a time. */
+
+/* Whether b displaces the best so far. */
+#define BEATS(b, best) (!((b) <= (best)) && (best) == (best))
+
+/* One output: the maximum of a ph x pw window whose corner is x; *at is its index relative to the corner. */
+INLINE real NAME(window_max)(const real *x, idx w, idx ph, idx pw, idx *at)
+{
+    real best = x[0];
+    *at = 0;
+    for (idx i = 0; i < ph; i++)
+        for (idx j = 0; j < pw; j++) {
+            real v = x[i * w + j];
+            int beats = BEATS(v, best);
+            best = beats ? v : best;
+            *at = beats ? i * w + j : *at;
+        }
+    return best;
+}
+
+typedef int32_t NAME(narrow_index) __attribute__((vector_size(SDL_VEC_BYTES / sizeof(real) * 4), aligned(4), may_alias));
+
+/* Take (v, where) in the lanes where v beats the best. */
+INLINE void NAME(keep_best)(vec v, ivec where, vec *best, ivec *at)
+{
+    ivec beats = (ivec)~(ivec)(v <= *best) & (ivec)(*best == *best);
+    *best = (vec)(((ivec)v & beats) | ((ivec)*best & ~beats));
+    *at = (where & beats) | (*at & ~beats);
+}
+
+/* Outputs [0, VL) of a row of 2 x 2 windows; `first` is the index of x in its plane. */
+INLINE void NAME(pool_2x2)(const real *x, idx w, idx first, real *out, int32_t *argmax)
+{
+    ivec ramp;
+    for (idx l = 0; l < VL; l++) ramp[l] = (integer)(first + 2 * l);
+    vec a = NAME(load)(x), b = NAME(load)(x + VL), c = NAME(load)(x + w), d = NAME(load)(x + w + VL);
+    vec best = SHUFFLE(a, b, EVEN_LANES);
+    ivec at = ramp;
+    NAME(keep_best)(SHUFFLE(a, b, ODD_LANES), ramp + 1, &best, &at);
+    NAME(keep_best)(SHUFFLE(c, d, EVEN_LANES), ramp + (integer)w, &best, &at);
+    NAME(keep_best)(SHUFFLE(c, d, ODD_LANES), ramp + (integer)(w + 1), &best, &at);
+    NAME(store)(out, best);
+    if (argmax) *(NAME(narrow_index) *)argmax = __builtin_convertvector(at, NAME(narrow_index));
+}
+
+/* IN x (planes, h, w); OUT out (planes, ho, wo), argmax (the same shape) or NULL. */
+static void NAME(max_pool_forward)(const void *x_, void *out_, int32_t *argmax, idx planes, idx h, idx w, idx ho, idx wo,
+                                   idx ph, idx pw, idx stride, int n_threads)
+{
+    const real *x = x_;
+    real *out = out_;
+    idx vectors = ph == 2 && pw == 2 && stride == 2 ? wo / VL * VL : 0;
+    SDL_EACH_SPAN(sdl_threads(n_threads, (double)planes * ho * wo * ph * pw / 2), planes, 1, lo, hi)
+        for (idx p = lo; p < hi; p++)
+            for (idx oy = 0; oy < ho; oy++) {
+                const real *plane = x + p * h * w;
+                idx row = (p * ho + oy) * wo, corner = oy * stride * w;
+                SDL_ASSERT((ho - 1) * stride + ph <= h && (wo - 1) * stride + pw <= w);
+                for (idx ox = 0; ox < vectors; ox += VL)
+                    NAME(pool_2x2)(plane + corner + 2 * ox, w, corner + 2 * ox, out + row + ox, argmax ? argmax + row + ox : NULL);
+                for (idx ox = vectors; ox < wo; ox++) {
+                    idx at;
+                    out[row + ox] = NAME(window_max)(plane + corner + ox * stride, w, ph, pw, &at);
+                    if (argmax) argmax[row + ox] = (int32_t)(corner + ox * stride + at);
+                }
+            }
+}
+
+/* IN dout (planes, outputs), argmax (the same shape); OUT dx (planes, area). Returns 0, or -1 if argmax points outside. */
+static int NAME(max_pool_backward)(const void *dout_, const int32_t *argmax, void *dx_, idx planes, idx area, idx outputs,
+                                   int n_threads)
+{
+    const real *dout = dout_;
+    real *dx = dx_;
+    int failed = 0;
+    SDL_EACH_SPAN(sdl_threads(n_threads, (double)planes * (outputs + area / 8.)), planes, 1, lo, hi)
+    {
+        int outside = 0;
+        memset(dx + lo * area, 0, (hi - lo) * area * sizeof(real));
+        for (idx p = lo; p < hi; p++)
+            for (idx i = p * outputs; i < (p + 1) * outputs; i++) {
+                if ((uint64_t)(int64_t)argmax[i] >= (uint64_t)area) outside = 1;
+                else dx[p * area + argmax[i]] += dout[i];
+            }
+        if (outside) __atomic_store_n(&failed, -1, __ATOMIC_RELAXED);
+    }
+    return failed;
+}

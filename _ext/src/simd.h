@@ -1,0 +1,93 @@
+/* What depends on the instruction set and the compiler, and on nothing else.
+ *
+ * GCC vector extensions won over intrinsics: one text serves SSE2, AVX2, AVX-512 and NEON, and gcc and clang turn it into
+ * the same instructions. SDL_MR x SDL_NV is the register tile of the matrix kernels: MR rows of NV vectors in as many
+ * accumulators as the register file holds beside NV operands and one broadcast.
+ */
+#ifndef SDL_SIMD_H
+#define SDL_SIMD_H
+
+#include <string.h>
+
+#include "runtime.h"
+
+#if !defined(__GNUC__)
+#error "the kernels need GNU C vector extensions: gcc or clang"
+#endif
+
+#if defined(SDL_VEC_BYTES) /* forced, to test one instruction set's tiling on another */
+#elif defined(__AVX512F__)
+#define SDL_VEC_BYTES 64
+#elif defined(__AVX2__)
+#define SDL_VEC_BYTES 32
+#else
+#define SDL_VEC_BYTES 16
+#endif
+
+#if SDL_VEC_BYTES == 64
+#define SDL_MR 12
+#elif defined(__aarch64__)
+#define SDL_MR 8
+#else
+#define SDL_MR 6
+#endif
+#define SDL_NV 2
+
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define restrict __restrict__
+#define UNROLL _Pragma("GCC unroll 16")
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define CEIL_DIV(a, b) (((a) + (b) - 1) / (b))
+#define ROUND_UP(a, b) (CEIL_DIV(a, b) * (b))
+
+/* Debug builds check every computed index at the loop that computes it; release builds check nothing. */
+#ifdef SDL_DEBUG
+#include <stdio.h>
+#include <stdlib.h>
+#define SDL_ASSERT(condition)                                                                   \
+    do {                                                                                        \
+        if (!(condition)) {                                                                     \
+            fprintf(stderr, "%s:%d: kernel assertion failed: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                            \
+        }                                                                                       \
+    } while (0)
+#else
+#define SDL_ASSERT(condition) ((void)0)
+#endif
+
+/* Threads. SDL_EACH_SPAN runs the block that follows once in each thread, with [lo, hi) the thread's part of `total`, cut at
+ * multiples of `block`: loops that start there are vectorised alike whatever the number of threads. */
+#ifdef _OPENMP
+#include <omp.h>
+#define SDL_PRAGMA(text) _Pragma(#text)
+#define SDL_PARALLEL(n) SDL_PRAGMA(omp parallel num_threads(n) if ((n) > 1))
+#else
+#define SDL_PARALLEL(n)
+#define omp_get_thread_num() 0
+#define omp_get_num_threads() 1
+#endif
+
+#define SDL_EACH_SPAN(n_threads, total, block, lo, hi)                                    \
+    SDL_PARALLEL(n_threads)                                                               \
+    for (idx lo = sdl_edge(total, block, omp_get_thread_num(), omp_get_num_threads()),   \
+             hi = sdl_edge(total, block, omp_get_thread_num() + 1, omp_get_num_threads()); \
+         lo < hi; lo = hi)
+
+/* First element of part `i` when `total` is cut into `parts` at multiples of `block`. */
+INLINE idx sdl_edge(idx total, idx block, int i, int parts)
+{
+    return MIN(total, CEIL_DIV(total, block) * i / parts * block);
+}
+
+/* Number of threads for `work` nanoseconds (roughly, of one thread), so that each gets enough to pay for waking it. */
+INLINE int sdl_threads(int n_threads, double work)
+{
+    const double grain = 10e3;
+    if (n_threads <= 1 || work < 2 * grain) return 1;
+    return work / grain < n_threads ? (int)(work / grain) : n_threads;
+}
+
+#endif

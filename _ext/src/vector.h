@@ -1,0 +1,62 @@
+/* Vectors of `real`: VL lanes, loads and stores without alignment, transposition. (Included once per dtype.) */
+
+typedef real vec __attribute__((vector_size(SDL_VEC_BYTES)));
+typedef real NAME(uvec) __attribute__((vector_size(SDL_VEC_BYTES), aligned(sizeof(real)), may_alias));
+
+/* Integers as wide as `real`: what comparisons of vectors give. */
+typedef integer ivec __attribute__((vector_size(SDL_VEC_BYTES)));
+
+#define VL ((idx)(SDL_VEC_BYTES / sizeof(real)))
+#define NR (SDL_NV * VL)
+
+INLINE vec NAME(load)(const real *p) { return *(const NAME(uvec) *)p; }
+INLINE void NAME(store)(real *p, vec v) { *(NAME(uvec) *)p = v; }
+
+/* Negative lanes to zero; NaN stays. */
+INLINE vec NAME(clip)(vec v) { return (vec)((ivec)v & ~(ivec)(v < 0)); }
+
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else /* gcc before 12 */
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
+#endif
+
+/* Sum of the lanes, always in the same order. */
+INLINE real NAME(lane_sum)(vec v)
+{
+    real lanes[VL];
+    NAME(store)(lanes, v);
+    for (idx half = VL / 2; half; half /= 2)
+        for (idx i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* dst[j * dst_step + i] = src[i * src_step + j] for a square of VL: log2(VL) rounds of perfect shuffles. */
+INLINE void NAME(transpose_square)(const real *src, idx src_step, real *dst, idx dst_step)
+{
+    vec a[VL], b[VL];
+    UNROLL for (idx i = 0; i < VL; i++) a[i] = NAME(load)(src + i * src_step);
+    UNROLL for (idx round = 1; round < VL; round *= 2) {
+        UNROLL for (idx i = 0; i < VL / 2; i++) {
+            b[2 * i] = SHUFFLE(a[i], a[i + VL / 2], LOW_INTERLEAVED);
+            b[2 * i + 1] = SHUFFLE(a[i], a[i + VL / 2], HIGH_INTERLEAVED);
+        }
+        UNROLL for (idx i = 0; i < VL; i++) a[i] = b[i];
+    }
+    UNROLL for (idx i = 0; i < VL; i++) NAME(store)(dst + i * dst_step, a[i]);
+}
+
+/* dst[j * dst_step + i] = src[i * src_step + j], i < rows, j < cols. */
+static void NAME(transpose)(const real *src, idx src_step, real *dst, idx dst_step, idx rows, idx cols)
+{
+    idx i = 0;
+    for (; i + VL <= rows; i += VL) {
+        idx j = 0;
+        for (; j + VL <= cols; j += VL)
+            NAME(transpose_square)(src + i * src_step + j, src_step, dst + j * dst_step + i, dst_step);
+        for (; j < cols; j++)
+            for (idx l = i; l < i + VL; l++) dst[j * dst_step + l] = src[l * src_step + j];
+    }
+    for (; i < rows; i++)
+        for (idx j = 0; j < cols; j++) dst[j * dst_step + i] = src[i * src_step + j];
+}

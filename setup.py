@@ -1,0 +1,157 @@
+"""Build of the compiled kernels, ``sklearn_dl._ext``; all metadata lives in pyproject.toml.
+
+One Cython module (glue) is linked with the hand-written C of ``_ext/src``. ``kernels.c`` is compiled once per
+instruction set, each time with its own flags and symbol suffix, and the best one that the CPU can run is chosen at
+import. One module with several objects won over several modules: there is one glue, one scratch cache and one place
+that chooses. ``target_clones`` lost because it needs ifunc (no musl, no macOS), ``-march=native`` because a wheel
+must run elsewhere, and ``-ffast-math`` because it changes NaN handling and, at link time, the floating-point state
+of the whole process.
+
+Environment
+-----------
+SKLEARN_DL_DEBUG=1
+    Bounds checks in Cython and in the C kernels (slow; for tests).
+SKLEARN_DL_SANITIZE=address
+    Passed on as ``-fsanitize=...`` (for tests).
+SKLEARN_DL_NO_OPENMP=1
+    Build serial kernels even where OpenMP is available.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+SOURCES = Path("_ext")
+DEBUG = os.environ.get("SKLEARN_DL_DEBUG", "0") not in ("", "0")
+SANITIZE = os.environ.get("SKLEARN_DL_SANITIZE", "")
+NO_OPENMP = os.environ.get("SKLEARN_DL_NO_OPENMP", "0") not in ("", "0")
+
+# -fno-math-errno: sqrt becomes an instruction; -fno-trapping-math: comparisons may be vectorised.
+# -ffp-contract=fast: a*b + c is one rounding in every copy of a loop, not in some of them.
+C_FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+
+# Name -> flags, in ascending order of preference; the names are what SKLEARN_DL_ISA accepts.
+ISAS = {
+    "baseline": [],
+    "avx2": ["-mavx2", "-mfma"],
+    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma"],
+}
+
+X86_PROBE = """
+#ifndef __x86_64__
+#error "not x86-64"
+#endif
+int main(void) { return 0; }
+"""
+
+OPENMP_PROBE = """
+#include <omp.h>
+int main(void) { return omp_get_max_threads() < 1; }
+"""
+
+
+def openmp_flags():
+    """Return (compile flags, link flags) to try for OpenMP on this platform."""
+    if sys.platform == "darwin":
+        return ["-Xpreprocessor", "-fopenmp"], ["-lomp"]
+    return ["-fopenmp"], ["-fopenmp"]
+
+
+class BuildKernels(build_ext):
+    """build_ext that adds one object of ``kernels.c`` per instruction set."""
+
+    def build_extensions(self):
+        compile_flags, link_flags = list(C_FLAGS), []
+        macros = []
+        if DEBUG:
+            compile_flags.append("-g")
+            macros.append(("SDL_DEBUG", "1"))
+        if SANITIZE:
+            compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+            link_flags += [f"-fsanitize={SANITIZE}"]
+        omp_compile, omp_link = openmp_flags()
+        if not NO_OPENMP and self.probe(OPENMP_PROBE, omp_compile, omp_link):
+            compile_flags += omp_compile
+            link_flags += omp_link
+        else:
+            self.warn(
+                "OpenMP is not available to this compiler: sklearn_dl's kernels will run on ONE thread "
+                "(sklearn_dl._ext.openmp will be False). Install libgomp (gcc) or libomp (clang)."
+            )
+        isas = [
+            name
+            for name, flags in ISAS.items()
+            if not flags or self.probe(X86_PROBE, flags)
+        ]
+        macros += [(f"SDL_HAVE_{name.upper()}", "1") for name in isas]
+
+        (extension,) = self.extensions
+        extension.define_macros += macros
+        extension.extra_compile_args += compile_flags
+        extension.extra_link_args += link_flags
+        self.isas = isas
+        super().build_extensions()
+
+    def build_extension(self, ext):
+        ext.extra_objects = [
+            built
+            for name in self.isas
+            for built in self.compiler.compile(
+                [str(SOURCES / "src" / "kernels.c")],
+                output_dir=str(Path(self.build_temp) / name),
+                macros=[*ext.define_macros, ("SDL_ISA", name)],
+                include_dirs=ext.include_dirs,
+                extra_postargs=ext.extra_compile_args + ISAS[name],
+                depends=ext.depends,
+            )
+        ]
+        super().build_extension(ext)
+
+    def probe(self, program, compile_flags, link_flags=()):
+        """Return whether the compiler builds and links `program`."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "probe.c"
+            source.write_text(program)
+            try:
+                objects = self.compiler.compile(
+                    [str(source)], output_dir=folder, extra_postargs=list(compile_flags)
+                )
+                self.compiler.link_executable(
+                    objects, str(Path(folder) / "probe"), extra_postargs=list(link_flags)
+                )
+            except (CompileError, LinkError):
+                return False
+        return True
+
+
+def extensions():
+    """Return the one extension, its generated C under build/ (never beside the sources)."""
+    import numpy as np
+    from Cython.Build import cythonize
+
+    extension = Extension(
+        "sklearn_dl._ext._kernels",
+        [str(SOURCES / "_kernels.pyx"), str(SOURCES / "src" / "runtime.c")],
+        include_dirs=[str(SOURCES / "src"), np.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        depends=sorted(str(path) for path in (SOURCES / "src").iterdir()),
+    )
+    return cythonize(
+        [extension],
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": DEBUG,
+            "initializedcheck": DEBUG,
+            "wraparound": False,
+            "cdivision": True,
+        },
+    )
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
