@@ -1,0 +1,204 @@
+"""What every layer does to its arrays before and after the arithmetic: check, convert, reuse.
+
+The functions here run a few times in every call of every layer, so the usual case (C-contiguous
+float arrays of one dtype) is decided from flags alone, and everything else is left to a slow path.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+
+# Types, not the abstract numbers.Real, which takes ten times as long to ask.
+_INTEGER = (int, np.integer)
+_REAL = (float, int, np.floating, np.integer)
+
+# Bits of ``ndarray.flags.num``: one look at it costs a quarter of asking the flags by name.
+_C_ALIGNED = 0x001 | 0x100
+_C_ALIGNED_WRITEABLE = _C_ALIGNED | 0x400
+
+
+def as_floats(**arrays):
+    """Return the arrays as C-contiguous arrays of one dtype: float32 if all are, else float64."""
+    dtype = None
+    for a in arrays.values():
+        if type(a) is not np.ndarray or a.flags.num & _C_ALIGNED != _C_ALIGNED:
+            break
+        if dtype is None:
+            dtype = a.dtype
+            if dtype not in (FLOAT32, FLOAT64):
+                break
+        elif a.dtype != dtype:
+            break
+    else:
+        return arrays.values()
+    return _convert(arrays)
+
+
+def _convert(arrays):
+    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    for name, a in arrays.items():
+        if a.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must be an array of real numbers, got dtype {a.dtype}")
+    # By size, not by comparison, so that byte-swapped float32 stays single precision.
+    single = all(a.dtype.kind == "f" and a.dtype.itemsize == 4 for a in arrays.values())
+    dtype = FLOAT32 if single else FLOAT64
+    return [np.require(a, dtype, ["C", "A", "E"]) for a in arrays.values()]
+
+
+def as_gradient(dout, shape, dtype, name="dout", of="the forward output"):
+    """Return dout as a C-contiguous array of the shape and dtype of what it is the gradient of."""
+    if (
+        type(dout) is not np.ndarray
+        or dout.dtype != dtype
+        or dout.flags.num & _C_ALIGNED != _C_ALIGNED
+    ):
+        dout = np.asarray(dout)
+        if dout.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must be an array of real numbers, got dtype {dout.dtype}")
+        dout = np.require(dout, dtype, ["C", "A", "E"])
+    if dout.shape != shape:
+        raise ValueError(f"{name} must have the shape of {of}, {shape}, got {dout.shape}")
+    return dout
+
+
+def check_batch(name, x, ndim, axes):
+    """Raise unless x has ndim axes (at least 2 where ndim is None) and is not empty."""
+    if (x.ndim < 2 if ndim is None else x.ndim != ndim) or x.size == 0:
+        kind = "an empty array" if x.size == 0 else "an array"
+        raise ValueError(
+            f"{name} must be {axes} with at least one element, got {kind} of shape {x.shape}"
+        )
+
+
+def check_shape(name, a, shape, axes):
+    """Raise unless a has exactly this shape; axes says in words where the shape comes from."""
+    if a.shape != shape:
+        raise ValueError(f"{name} must have shape {axes} = {shape}, got {a.shape}")
+
+
+def output(out, shape, dtype, name="out"):
+    """Return out if a result of this shape and dtype can be written there; allocate if None."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if type(out) is Held:
+        return buffer(out.work, out.name, shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array or None, got {type(out).__name__}")
+    if (
+        out.shape != shape
+        or out.dtype != dtype
+        or out.flags.num & _C_ALIGNED_WRITEABLE != _C_ALIGNED_WRITEABLE
+    ):
+        raise ValueError(
+            f"{name} must be a writeable C-contiguous {dtype} array of shape {shape}, got "
+            f"{out.dtype} of shape {out.shape}, C-contiguous: {out.flags.c_contiguous}, "
+            f"writeable: {out.flags.writeable}"
+        )
+    return out
+
+
+class Held(NamedTuple):
+    """Stands for an ``out`` kept in the dict work under name, for who does not know its shape."""
+
+    work: dict | None
+    name: str
+
+
+def outputs(out, names):
+    """Return one buffer (or None) for each of several gradients."""
+    if out is None:
+        return (None,) * len(names)
+    if not isinstance(out, tuple) or len(out) != len(names):
+        got = f"{len(out)} of them" if isinstance(out, tuple) else type(out).__name__
+        raise ValueError(
+            f"out must be a tuple of {len(names)} buffers ({', '.join(names)}), got {got}"
+        )
+    return out
+
+
+def buffer(work, name, shape, dtype):
+    """Return scratch memory of this shape, kept in the dict work (if there is one) under name.
+
+    What is held is reused when dtype and trailing axes fit and it is long enough: the last, smaller
+    batch of an epoch takes the leading rows of the buffer of the others.
+    """
+    if work is None:
+        return np.empty(shape, dtype)
+    held = work.get(name)
+    if held is not None and held.dtype == dtype:
+        if held.shape == shape:
+            return held
+        if held.shape[1:] == shape[1:] and held.shape[0] > shape[0]:
+            return held[: shape[0]]
+    work[name] = held = np.empty(shape, dtype)
+    return held
+
+
+def nested(work, name):
+    """Return the part of work that belongs to one layer of a composition (None without work)."""
+    return None if work is None else work.setdefault(name, {})
+
+
+def required(params, params_name, key):
+    """Return params[key], or say which key is missing from which dict."""
+    value = optional(params, params_name, key, None)
+    if value is None:
+        raise ValueError(f"{params_name} must hold {key!r}, got {params!r}")
+    return value
+
+
+def optional(params, params_name, key, default):
+    """Return params[key], or default if it is absent."""
+    if not isinstance(params, dict):
+        raise TypeError(f"{params_name} must be a dict, got {params!r}")
+    return params.get(key, default)
+
+
+def real(value, *name):
+    """Return value if it is a real number; name is that of the argument, or of a dict and a key."""
+    if not isinstance(value, _REAL) or isinstance(value, bool):
+        name = name[0] if len(name) == 1 else f"{name[0]}[{name[1]!r}]"
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    return value
+
+
+def integer(params, params_name, key, low):
+    """Return the integer params[key], at least low."""
+    value = required(params, params_name, key)
+    if not isinstance(value, _INTEGER) or isinstance(value, bool):
+        raise TypeError(f"{params_name}[{key!r}] must be an integer, got {value!r}")
+    if value < low:
+        raise ValueError(f"{params_name}[{key!r}] must be at least {low}, got {value!r}")
+    return int(value)
+
+
+def train_mode(params, params_name):
+    """Return whether params['mode'] is 'train' (True) or 'test' (False)."""
+    mode = required(params, params_name, "mode")
+    if mode not in ("train", "test"):
+        raise ValueError(f"{params_name}['mode'] must be 'train' or 'test', got {mode!r}")
+    return mode == "train"
+
+
+def positive_eps(params, params_name):
+    """Return params['eps'], 1e-5 if absent."""
+    eps = optional(params, params_name, "eps", 1e-5)
+    if not real(eps, params_name, "eps") > 0:
+        raise ValueError(f"{params_name}['eps'] must be positive, got {eps!r}")
+    return eps
+
+
+def normalized_weights(sample_weight, n_samples, name="sample_weight"):
+    """Return float64 weights that sum to one."""
+    weights = np.asarray(sample_weight, dtype=FLOAT64)
+    check_shape(name, weights, (n_samples,), "(N,)")
+    total = weights.sum()
+    if not (weights.min() >= 0 and 0 < total < np.inf):
+        raise ValueError(
+            f"{name} must be finite, non-negative and not all zero, got values from "
+            f"{weights.min()} to {weights.max()}"
+        )
+    return weights / total

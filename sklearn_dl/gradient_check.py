@@ -1,0 +1,274 @@
+"""Numerical gradients, and checks of analytic gradients against them."""
+
+import numpy as np
+
+
+def rel_error(x, y):
+    """Largest relative error between two arrays.
+
+    Parameters
+    ----------
+    x, y : array-like of one shape
+        What to compare.
+
+    Returns
+    -------
+    error : float
+        ``max(|x - y| / max(1e-8, |x| + |y|))``.
+
+    Examples
+    --------
+    >>> from sklearn_dl.gradient_check import rel_error
+    >>> round(rel_error([1.0, 100.0], [1.0, 101.0]), 4)
+    0.005
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
+
+
+def eval_numerical_gradient(f, x, verbose=False, h=1e-5):
+    """Gradient of a function with one value, by central differences.
+
+    Parameters
+    ----------
+    f : callable
+        Takes x, returns a float.
+    x : ndarray of floats
+        Where to take the gradient. It is changed element by element while f is evaluated, and
+        comes back as it was.
+    verbose : bool, default=False
+        Whether to print each partial derivative.
+    h : float, default=1e-5
+        Step.
+
+    Returns
+    -------
+    grad : ndarray of the shape of x
+        ``(f(x + h) - f(x - h)) / 2h`` for each element.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.gradient_check import eval_numerical_gradient
+    >>> eval_numerical_gradient(lambda x: np.sum(x**2), np.array([1.0, 3.0])).round(6)
+    array([2., 6.])
+    """
+    _check_point(x)
+    grad = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        above, below = _both_sides(f, x, i, h)
+        grad[i] = (above - below) / (2 * h)
+        if verbose:
+            print(i, grad[i])
+    return grad
+
+
+def eval_numerical_gradient_array(f, x, df, h=1e-5):
+    """Gradient of a function with an array of values, given the gradient at its output.
+
+    Parameters
+    ----------
+    f : callable
+        Takes x, returns an array.
+    x : ndarray of floats
+        Where to take the gradient. It is changed element by element while f is evaluated, and
+        comes back as it was.
+    df : ndarray of the shape of f(x)
+        Gradient of some loss with respect to f(x).
+    h : float, default=1e-5
+        Step.
+
+    Returns
+    -------
+    grad : ndarray of the shape of x
+        Gradient of that loss: ``sum(df * (f(x + h) - f(x - h))) / 2h`` for each element.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.gradient_check import eval_numerical_gradient_array
+    >>> x = np.array([1.0, 3.0])
+    >>> eval_numerical_gradient_array(lambda x: x**2, x, np.array([1.0, 10.0])).round(6)
+    array([ 2., 60.])
+    """
+    _check_point(x)
+    grad = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        above, below = _both_sides(f, x, i, h)
+        grad[i] = np.sum((above - below) * df) / (2 * h)
+    return grad
+
+
+def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5, *, random_state=None):
+    """Compare an analytic gradient with numerical ones in a few random places, and print them.
+
+    Parameters
+    ----------
+    f : callable
+        Takes x, returns a float.
+    x : ndarray of floats
+        Where the gradient was taken. It is changed while f is evaluated, and comes back as it was.
+    analytic_grad : ndarray of the shape of x
+        What to check.
+    num_checks : int, default=10
+        Number of places.
+    h : float, default=1e-5
+        Step.
+    random_state : int, RandomState or None, default=None
+        Chooses the places; None is NumPy's global generator.
+
+    Returns
+    -------
+    errors : ndarray of shape (num_checks,)
+        Relative error in each place, as `rel_error` defines it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.gradient_check import grad_check_sparse
+    >>> x = np.array([1.0, 3.0])
+    >>> errors = grad_check_sparse(lambda x: np.sum(x**2), x, 2 * x, 1, random_state=1)
+    numerical: 6.000000 analytic: 6.000000, relative error: ...
+    """
+    _check_point(x)
+    if np.shape(analytic_grad) != x.shape:
+        raise ValueError(
+            f"analytic_grad must have the shape of x, {x.shape}, got {np.shape(analytic_grad)}"
+        )
+    rng = _random(random_state)
+    errors = np.empty(num_checks)
+    for check in range(num_checks):
+        i = tuple(rng.randint(n) for n in x.shape)
+        above, below = _both_sides(f, x, i, h)
+        numerical, analytic = (above - below) / (2 * h), analytic_grad[i]
+        errors[check] = rel_error(numerical, analytic)
+        print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {errors[check]:e}")
+    return errors
+
+
+def check_net(net, X, y, *, h=1e-5, tol=1e-5, num_projections=3, random_state=0):
+    """Check all gradients of a net, each by its projections on a few random directions.
+
+    Two evaluations of the loss for each parameter and direction, however large the parameter is.
+
+    Parameters
+    ----------
+    net : object
+        With ``params``, a dict of float64 arrays, and ``loss(X, y)`` that returns the loss and a
+        dict of gradients, and is the same function at each call (a fixed seed for dropout). The
+        parameters are changed while the loss is evaluated, and come back as they were.
+    X, y : ndarray
+        A minibatch.
+    h : float, default=1e-5
+        Step.
+    tol : float, default=1e-5
+        Largest relative error allowed.
+    num_projections : int, default=3
+        Number of directions.
+    random_state : int, RandomState or None, default=0
+        Chooses the directions, which have elements of 1 and -1.
+
+    Returns
+    -------
+    errors : dict
+        Name of each parameter to its largest relative error. Differences that the loss, a float64,
+        is too coarse to show do not count.
+
+    Raises
+    ------
+    AssertionError
+        Naming each parameter whose gradient is missing, of another shape, zero where the
+        numerical one is not, or wrong by more than tol; and each gradient without a parameter.
+    ValueError
+        If a parameter is not float64, where differences of this size drown in rounding errors.
+
+    Notes
+    -----
+    For a random direction u, ``(loss(p + h*u) - loss(p - h*u)) / 2h`` must be ``sum(grad * u)``.
+    A step that takes some input of a relu past zero, or makes another pixel the maximum of its
+    window, shows as an error, too: then a smaller h tells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.gradient_check import check_net
+    >>> class Line:
+    ...     params = {"slope": np.array([2.0])}
+    ...     def loss(self, X, y):
+    ...         residual = X @ self.params["slope"] - y
+    ...         return 0.5 * residual @ residual, {"slope": X.T @ residual}
+    >>> errors = check_net(Line(), np.array([[1.0], [2.0]]), np.array([1.0, 3.0]))
+    >>> errors["slope"] < 1e-8
+    True
+    """
+    for name, param in net.params.items():
+        if param.dtype != np.float64:
+            raise ValueError(
+                f"net must be float64 to be checked, got {param.dtype} for parameter {name!r}"
+            )
+    loss, grads = net.loss(X, y)
+    # The next evaluations may overwrite the arrays of this one.
+    grads = {name: np.array(grad) for name, grad in grads.items()}
+    rng = _random(random_state)
+    # Rounding of the loss makes the difference quotient wrong by about eps * |loss| / h.
+    floor = max(1e-8, 10 * np.finfo(np.float64).eps * abs(loss) / h / tol)
+    errors, faults = {}, []
+    for name, param in net.params.items():
+        grad = grads.pop(name, None)
+        if grad is None:
+            faults.append(f"{name}: no gradient")
+        elif grad.shape != param.shape:
+            faults.append(f"{name}: gradient of shape {grad.shape}, parameter {param.shape}")
+        else:
+            pairs = [_project(net, X, y, param, grad, rng, h) for _ in range(num_projections)]
+            numerical, analytic = np.array(pairs).T
+            scale = np.maximum(np.abs(numerical) + np.abs(analytic), floor)
+            errors[name] = float(np.max(np.abs(numerical - analytic) / scale))
+            # Negated, so that NaN is a fault.
+            if not errors[name] <= tol:
+                what = "is all zero" if not grad.any() else f"is wrong by {errors[name]:.1e}"
+                faults.append(f"{name}: gradient {what}, numerical {numerical}, got {analytic}")
+    faults.extend(f"{name}: gradient of no parameter" for name in grads)
+    if faults:
+        raise AssertionError("; ".join(faults))
+    return errors
+
+
+def _project(net, X, y, param, grad, rng, h):
+    """Numerical and analytic derivative of the loss in a random direction."""
+    direction = rng.choice([-1.0, 1.0], size=param.shape)
+    held = param.copy()
+    try:
+        np.add(held, h * direction, out=param)
+        above = net.loss(X, y)[0]
+        np.subtract(held, h * direction, out=param)
+        below = net.loss(X, y)[0]
+    finally:
+        param[...] = held
+    return (above - below) / (2 * h), np.sum(grad * direction)
+
+
+def _both_sides(f, x, i, h):
+    """Values of f with h added to and taken from the element i of x."""
+    held = x[i]
+    try:
+        x[i] = held + h
+        above = np.array(f(x))
+        x[i] = held - h
+        below = np.array(f(x))
+    finally:
+        x[i] = held
+    return above, below
+
+
+def _check_point(x):
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        raise TypeError(f"x must be an array of floats, got {getattr(x, 'dtype', type(x))}")
+
+
+def _random(random_state):
+    if random_state is None:
+        return np.random
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    return np.random.RandomState(random_state)

@@ -1,0 +1,107 @@
+"""Affine (fully connected) layer."""
+
+from sklearn_dl import _ext
+from sklearn_dl._arrays import as_floats, as_gradient, check_batch, check_shape, output, outputs
+from sklearn_dl._threads import n_threads
+
+
+def affine_forward(x, w, b, *, out=None):
+    """Multiply each sample, flattened to a row, by a weight matrix and add a bias.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, ...)
+        Samples of any shape with D elements each.
+    w : ndarray of shape (D, M)
+        Weights.
+    b : ndarray of shape (M,)
+        Biases.
+    out : ndarray of shape (N, M), optional
+        Where to write the result; must not overlap the inputs.
+
+    Returns
+    -------
+    out : ndarray of shape (N, M)
+        ``x.reshape(N, D) @ w + b``, float32 if all inputs are, else float64.
+    cache : tuple
+        What `affine_backward` needs; holds references to the inputs.
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty or the shapes do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import affine_forward
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> out, cache = affine_forward(x, w=np.array([[1.0], [10.0]]), b=np.array([0.5]))
+    >>> out
+    array([[21.5],
+           [43.5]])
+    """
+    return forward(x, w, b, out, relu=False)
+
+
+def forward(x, w, b, out, *, relu):
+    """Affine layer with or without relu, which costs nothing while a result is in registers."""
+    x, w, b = as_floats(x=x, w=w, b=b)
+    check_batch("x", x, None, "(N, ...)")
+    rows = x if x.ndim == 2 else x.reshape(x.shape[0], -1)
+    n_inputs = rows.shape[1]
+    if w.ndim != 2 or w.shape[0] != n_inputs:
+        raise ValueError(
+            f"w must have shape (D, M) with D = {n_inputs}, the elements of a sample, got {w.shape}"
+        )
+    check_shape("b", b, w.shape[1:], "(M,)")
+    out = output(out, (rows.shape[0], w.shape[1]), x.dtype)
+    _ext.affine_forward(rows, w, b, out, relu, n_threads())
+    return out, (x, rows, w)
+
+
+def affine_backward(dout, cache, *, out=None, need_dx=True):
+    """Gradients of the affine layer.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, M)
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `affine_forward`.
+    out : tuple of 3 ndarrays or None, optional
+        Buffers for dx, dw and db; any of them may be None.
+    need_dx : bool, default=True
+        Whether to compute dx; the first layer of a net has no use for it.
+
+    Returns
+    -------
+    dx : ndarray of the shape of x, or None without `need_dx`
+        ``dout @ w.T``.
+    dw : ndarray of shape (D, M)
+        ``x.T @ dout``.
+    db : ndarray of shape (M,)
+        Sum of dout over the samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import affine_backward, affine_forward
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> out, cache = affine_forward(x, w=np.array([[1.0], [10.0]]), b=np.array([0.5]))
+    >>> dx, dw, db = affine_backward(np.ones_like(out), cache)
+    >>> dx, dw.ravel(), db
+    (array([[ 1., 10.], [ 1., 10.]]), array([4., 6.]), array([2.]))
+    """
+    x, rows, w = cache
+    n_samples, n_outputs = rows.shape[0], w.shape[1]
+    dout = as_gradient(dout, (n_samples, n_outputs), x.dtype)
+    dx, dw, db = outputs(out, ("dx", "dw", "db"))
+    dw = output(dw, w.shape, x.dtype, "out for dw")
+    db = output(db, (n_outputs,), x.dtype, "out for db")
+    _ext.affine_backward_dw(rows, dout, dw, db, n_threads())
+    if not need_dx:
+        return None, dw, db
+    dx = output(dx, x.shape, x.dtype, "out for dx")
+    _ext.affine_backward_dx(dout, w, dx.reshape(rows.shape), n_threads())
+    return dx, dw, db

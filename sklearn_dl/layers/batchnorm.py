@@ -1,0 +1,333 @@
+"""Batch normalisation of features and, for images, of channels."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_dl import _ext
+from sklearn_dl._arrays import (
+    as_floats,
+    as_gradient,
+    buffer,
+    check_batch,
+    check_shape,
+    normalized_weights,
+    output,
+    outputs,
+    positive_eps,
+    real,
+    train_mode,
+)
+from sklearn_dl._threads import n_threads
+
+
+def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
+    """Normalise each feature over the batch, then scale and shift it.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, D)
+        Samples.
+    gamma, beta : ndarray of shape (D,)
+        Scale and shift.
+    bn_param : dict
+        - mode : 'train' (statistics of the batch) or 'test' (running statistics).
+        - eps : float, default 1e-5, added to the variance.
+        - momentum : float in [0, 1], default 0.9, of the running statistics.
+        - running_mean, running_var : ndarray of shape (D,). Zeros are put there if absent; training
+          updates them in place: ``running = momentum * running + (1 - momentum) * batch``.
+        - sample_weight : array-like of shape (N,), optional. Weigh the samples in the batch
+          statistics as if each was there that many times.
+    out : ndarray of shape (N, D), optional
+        Where to write the result; must not overlap the inputs.
+    work : dict, optional
+        Keeps the normalised samples between calls, so that they are not allocated anew.
+
+    Returns
+    -------
+    out : ndarray of shape (N, D)
+        ``gamma * (x - mean) / sqrt(var + eps) + beta`` with the biased variance.
+    cache : tuple
+        What `batchnorm_backward` and `batchnorm_backward_alt` need.
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty, shapes do not fit together or bn_param is not as described.
+
+    Notes
+    -----
+    Ioffe & Szegedy, "Batch normalization: accelerating deep network training by reducing internal
+    covariate shift", ICML 2015. They use the unbiased variance for testing; this function, like
+    most course material, keeps a running average of the biased one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import batchnorm_forward
+    >>> x = np.array([[1.0, 0.0], [3.0, 4.0]])
+    >>> bn_param = {"mode": "train"}
+    >>> out, cache = batchnorm_forward(x, np.ones(2), np.zeros(2), bn_param)
+    >>> out.round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> bn_param["running_mean"]
+    array([0.2, 0.2])
+    """
+    x, gamma, beta = as_floats(x=x, gamma=gamma, beta=beta)
+    check_batch("x", x, 2, "(N, D)")
+    return _forward(x, gamma, beta, bn_param, out, work)
+
+
+def batchnorm_backward(dout, cache, *, out=None):
+    """Gradients of batch normalisation, one node of the computational graph after the other.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, D)
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `batchnorm_forward`.
+    out : tuple of 3 ndarrays or None, optional
+        Buffers for dx, dgamma and dbeta; any of them may be None.
+
+    Returns
+    -------
+    dx : ndarray of shape (N, D)
+        Gradient with respect to x.
+    dgamma, dbeta : ndarray of shape (D,)
+        Gradients with respect to gamma and beta.
+
+    See Also
+    --------
+    batchnorm_backward_alt : The same in closed form, and faster.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import batchnorm_backward, batchnorm_forward
+    >>> x = np.array([[1.0, 0.0], [3.0, 4.0]])
+    >>> _, cache = batchnorm_forward(x, np.ones(2), np.zeros(2), {"mode": "train"})
+    >>> dx, dgamma, dbeta = batchnorm_backward(x, cache)
+    >>> dgamma.round(3), dbeta
+    (array([2., 4.]), array([4., 4.]))
+    """
+    dout, dx, dgamma, dbeta = _prepare_backward(dout, cache, out)
+    if type(cache) is _TestCache:
+        return _backward_test(dout, cache, dx, dgamma, dbeta)
+    xhat, inv_std, gamma, weights = cache
+    share = 1 / dout.shape[0] if weights is None else weights[:, None].astype(dout.dtype)
+    # out = gamma * xhat + beta
+    np.sum(dout, axis=0, out=dbeta)
+    np.sum(dout * xhat, axis=0, out=dgamma)
+    dxhat = dout * gamma
+    # xhat = centered * inv_std
+    centered = xhat / inv_std
+    dinv_std = np.sum(dxhat * centered, axis=0)
+    dcentered = dxhat * inv_std
+    # inv_std = (var + eps) ** -0.5
+    dvar = -0.5 * inv_std**3 * dinv_std
+    # var = sum(share * centered ** 2)
+    dcentered += 2 * share * centered * dvar
+    # centered = x - mean
+    dmean = -dcentered.sum(axis=0)
+    # mean = sum(share * x)
+    np.add(dcentered, share * dmean, out=dx)
+    return dx, dgamma, dbeta
+
+
+def batchnorm_backward_alt(dout, cache, *, out=None):
+    """Gradients of batch normalisation in closed form.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, D)
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `batchnorm_forward`.
+    out : tuple of 3 ndarrays or None, optional
+        Buffers for dx, dgamma and dbeta; any of them may be None.
+
+    Returns
+    -------
+    dx : ndarray of shape (N, D)
+        Gradient with respect to x.
+    dgamma, dbeta : ndarray of shape (D,)
+        Gradients with respect to gamma and beta.
+
+    Notes
+    -----
+    The graph of `batchnorm_backward` simplifies to ``dx = gamma / std * (dout - mean(dout) - xhat *
+    mean(dout * xhat))`` with means over the batch, which are ``dbeta / N`` and ``dgamma / N``. With
+    sample weights, 1/N becomes the weight of the row in the sum of the weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import batchnorm_backward_alt, batchnorm_forward
+    >>> x = np.array([[1.0, 0.0], [3.0, 4.0]])
+    >>> _, cache = batchnorm_forward(x, np.ones(2), np.zeros(2), {"mode": "train"})
+    >>> dx, dgamma, dbeta = batchnorm_backward_alt(x, cache)
+    >>> dgamma.round(3), dbeta
+    (array([2., 4.]), array([4., 4.]))
+    """
+    return _backward(dout, cache, out)
+
+
+def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
+    """Normalise each channel over the batch and the pixels, then scale and shift it.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    gamma, beta : ndarray of shape (C,)
+        Scale and shift.
+    bn_param : dict
+        As in `batchnorm_forward`, the running statistics of shape (C,).
+    out : ndarray of shape (N, C, H, W), optional
+        Where to write the result; must not overlap the inputs.
+    work : dict, optional
+        Keeps the normalised images between calls, so that they are not allocated anew.
+
+    Returns
+    -------
+    out : ndarray of shape (N, C, H, W)
+        What `batchnorm_forward` makes of x with the channels as its features.
+    cache : tuple
+        What `spatial_batchnorm_backward` needs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import spatial_batchnorm_forward
+    >>> x = np.arange(16.0).reshape(2, 2, 2, 2)
+    >>> out, cache = spatial_batchnorm_forward(x, np.ones(2), np.zeros(2), {"mode": "train"})
+    >>> out.mean(axis=(0, 2, 3)).round(3), out.std(axis=(0, 2, 3)).round(3)
+    (array([0., 0.]), array([1., 1.]))
+    """
+    x, gamma, beta = as_floats(x=x, gamma=gamma, beta=beta)
+    check_batch("x", x, 4, "(N, C, H, W)")
+    return _forward(x, gamma, beta, bn_param, out, work)
+
+
+def spatial_batchnorm_backward(dout, cache, *, out=None):
+    """Gradients of spatial batch normalisation.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, C, H, W)
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `spatial_batchnorm_forward`.
+    out : tuple of 3 ndarrays or None, optional
+        Buffers for dx, dgamma and dbeta; any of them may be None.
+
+    Returns
+    -------
+    dx : ndarray of shape (N, C, H, W)
+        Gradient with respect to x.
+    dgamma, dbeta : ndarray of shape (C,)
+        Gradients with respect to gamma and beta.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import spatial_batchnorm_backward, spatial_batchnorm_forward
+    >>> x = np.arange(16.0).reshape(2, 2, 2, 2)
+    >>> out, cache = spatial_batchnorm_forward(x, np.ones(2), np.zeros(2), {"mode": "train"})
+    >>> dx, dgamma, dbeta = spatial_batchnorm_backward(np.ones_like(x), cache)
+    >>> dbeta
+    array([8., 8.])
+    """
+    return _backward(dout, cache, out)
+
+
+class _TrainCache(NamedTuple):
+    xhat: np.ndarray
+    inv_std: np.ndarray
+    gamma: np.ndarray
+    weights: np.ndarray | None
+
+
+class _TestCache(NamedTuple):
+    x: np.ndarray
+    mean: np.ndarray
+    inv_std: np.ndarray
+    gamma: np.ndarray
+
+
+def _forward(x, gamma, beta, bn_param, out, work):
+    """Normalise over all axes but the second."""
+    channels = x.shape[1:2]
+    axes = "(D,)" if x.ndim == 2 else "(C,)"
+    check_shape("gamma", gamma, channels, axes)
+    check_shape("beta", beta, channels, axes)
+    train = train_mode(bn_param, "bn_param")
+    eps = positive_eps(bn_param, "bn_param")
+    running = [_running(bn_param, key, x) for key in ("running_mean", "running_var")]
+    out = output(out, x.shape, x.dtype)
+    if not train:
+        mean, var = (a.astype(x.dtype, "C") for a in running)
+        _ext.batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads())
+        return out, _TestCache(x, mean, 1 / np.sqrt(var + x.dtype.type(eps)), gamma)
+    momentum = real(bn_param.get("momentum", 0.9), "bn_param", "momentum")
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"bn_param['momentum'] must be in [0, 1], got {momentum!r}")
+    weights = bn_param.get("sample_weight")
+    if weights is not None:
+        weights = normalized_weights(weights, x.shape[0], "bn_param['sample_weight']")
+    xhat = buffer(work, "xhat", x.shape, x.dtype)
+    mean, var, inv_std = (
+        buffer(work, name, channels, x.dtype) for name in ("mean", "var", "inv_std")
+    )
+    _ext.batchnorm_forward(x, gamma, beta, weights, eps, out, xhat, mean, var, inv_std, n_threads())
+    for average, batch in zip(running, (mean, var), strict=True):
+        batch *= 1 - momentum
+        average *= momentum
+        average += batch
+    return out, _TrainCache(xhat, inv_std, gamma, weights)
+
+
+def _backward(dout, cache, out):
+    dout, dx, dgamma, dbeta = _prepare_backward(dout, cache, out)
+    if type(cache) is _TestCache:
+        return _backward_test(dout, cache, dx, dgamma, dbeta)
+    xhat, inv_std, gamma, weights = cache
+    _ext.batchnorm_backward(dout, xhat, inv_std, gamma, weights, dx, dgamma, dbeta, n_threads())
+    return dx, dgamma, dbeta
+
+
+def _prepare_backward(dout, cache, out):
+    x, gamma = cache[0], cache.gamma
+    dx, dgamma, dbeta = outputs(out, ("dx", "dgamma", "dbeta"))
+    return (
+        as_gradient(dout, x.shape, x.dtype),
+        output(dx, x.shape, x.dtype, "out for dx"),
+        output(dgamma, gamma.shape, x.dtype, "out for dgamma"),
+        output(dbeta, gamma.shape, x.dtype, "out for dbeta"),
+    )
+
+
+def _backward_test(dout, cache, dx, dgamma, dbeta):
+    """Gradients where the statistics are constants. Rare, hence no kernel."""
+    per_channel = (-1, *[1] * (dout.ndim - 2))
+    mean, inv_std, gamma = (a.reshape(per_channel) for a in cache[1:])
+    axes = (0, *range(2, dout.ndim))
+    np.sum(dout, axis=axes, out=dbeta)
+    np.sum(dout * (cache.x - mean) * inv_std, axis=axes, out=dgamma)
+    np.multiply(dout, gamma * inv_std, out=dx)
+    return dx, dgamma, dbeta
+
+
+def _running(bn_param, key, x):
+    running = bn_param.get(key)
+    if running is None:
+        running = bn_param[key] = np.zeros(x.shape[1], x.dtype)
+    elif not isinstance(running, np.ndarray) or running.dtype.kind != "f":
+        raise TypeError(f"bn_param[{key!r}] must be an array of floats, got {running!r}")
+    if running.shape != x.shape[1:2]:
+        raise ValueError(
+            f"bn_param[{key!r}] must have the shape of gamma, {x.shape[1:2]}, got {running.shape}"
+        )
+    return running

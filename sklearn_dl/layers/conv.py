@@ -1,0 +1,144 @@
+"""Convolution of a batch of images with a bank of filters."""
+
+from sklearn_dl import _ext
+from sklearn_dl._arrays import (
+    as_floats,
+    as_gradient,
+    check_batch,
+    check_shape,
+    integer,
+    output,
+    outputs,
+)
+from sklearn_dl._threads import n_threads
+
+
+def conv_forward_fast(x, w, b, conv_param, *, out=None):
+    """Convolve images with filters (cross-correlation, zero padding).
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
+    conv_param : dict
+        - stride : int >= 1, pixels between neighbouring windows, both ways.
+        - pad : int >= 0, rows and columns of zeros around the image.
+    out : ndarray of shape (N, F, HO, WO), optional
+        Where to write the result; must not overlap the inputs.
+
+    Returns
+    -------
+    out : ndarray of shape (N, F, HO, WO)
+        ``out[n, f, i, j] = b[f] + sum(padded[n, :, i*stride:i*stride+HH, j*stride:j*stride+WW] *
+        w[f])``, with ``HO = (H + 2*pad - HH) // stride + 1`` and WO likewise.
+    cache : tuple
+        What `conv_backward_fast` needs; holds references to the inputs.
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty, the shapes do not fit together, or the filter is larger than the
+        padded image.
+
+    See Also
+    --------
+    conv_forward_naive : The same in loops, to read and to check against.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import conv_forward_fast
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> w = np.ones((1, 1, 2, 2))
+    >>> out, cache = conv_forward_fast(x, w, np.zeros(1), {"stride": 2, "pad": 0})
+    >>> out[0, 0]
+    array([[10., 18.],
+           [42., 50.]])
+    """
+    x, w, b, stride, pad, shape = check_conv(x, w, b, conv_param)
+    out = output(out, shape, x.dtype)
+    _ext.conv_forward(x, w, b, out, stride, pad, n_threads())
+    return out, (x, w, stride, pad, shape)
+
+
+def conv_backward_fast(dout, cache, *, out=None, need_dx=True):
+    """Gradients of the convolution.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, F, HO, WO)
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `conv_forward_fast`.
+    out : tuple of 3 ndarrays or None, optional
+        Buffers for dx, dw and db; any of them may be None.
+    need_dx : bool, default=True
+        Whether to compute dx; the first layer of a net has no use for it.
+
+    Returns
+    -------
+    dx : ndarray of shape (N, C, H, W), or None without `need_dx`
+        Gradient with respect to x.
+    dw : ndarray of shape (F, C, HH, WW)
+        Gradient with respect to w.
+    db : ndarray of shape (F,)
+        Gradient with respect to b.
+
+    See Also
+    --------
+    conv_backward_naive : The same in loops, to read and to check against.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import conv_backward_fast, conv_forward_fast
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> w = np.ones((1, 1, 2, 2))
+    >>> out, cache = conv_forward_fast(x, w, np.zeros(1), {"stride": 2, "pad": 0})
+    >>> dx, dw, db = conv_backward_fast(np.ones_like(out), cache)
+    >>> dw[0, 0], db
+    (array([[20., 24.], [36., 40.]]), array([4.]))
+    """
+    x, w, stride, pad, shape = cache
+    dout = as_gradient(dout, shape, x.dtype)
+    dx, dw, db = outputs(out, ("dx", "dw", "db"))
+    dw = output(dw, w.shape, x.dtype, "out for dw")
+    db = output(db, w.shape[:1], x.dtype, "out for db")
+    _ext.conv_backward_dw(x, dout, dw, db, stride, pad, n_threads())
+    if not need_dx:
+        return None, dw, db
+    dx = output(dx, x.shape, x.dtype, "out for dx")
+    _ext.conv_backward_dx(dout, w, dx, stride, pad, n_threads())
+    return dx, dw, db
+
+
+def check_conv(x, w, b, conv_param):
+    """Return x, w and b as arrays of one dtype, stride, pad and the shape of the result."""
+    x, w, b = as_floats(x=x, w=w, b=b)
+    check_batch("x", x, 4, "(N, C, H, W)")
+    check_batch("w", w, 4, "(F, C, HH, WW)")
+    if w.shape[1] != x.shape[1]:
+        raise ValueError(
+            f"w must have shape (F, C, HH, WW) with C = {x.shape[1]}, the channels of x, "
+            f"got {w.shape}"
+        )
+    check_shape("b", b, w.shape[:1], "(F,)")
+    stride = integer(conv_param, "conv_param", "stride", 1)
+    pad = integer(conv_param, "conv_param", "pad", 0)
+    height, width = x.shape[2] + 2 * pad, x.shape[3] + 2 * pad
+    if w.shape[2] > height or w.shape[3] > width:
+        raise ValueError(
+            f"w must not be larger than the padded image, {height} x {width}, got filters of "
+            f"{w.shape[2]} x {w.shape[3]}"
+        )
+    shape = (
+        x.shape[0],
+        w.shape[0],
+        (height - w.shape[2]) // stride + 1,
+        (width - w.shape[3]) // stride + 1,
+    )
+    return x, w, b, stride, pad, shape

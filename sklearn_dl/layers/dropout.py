@@ -1,0 +1,110 @@
+"""Inverted dropout."""
+
+import numpy as np
+
+from sklearn_dl import _ext
+from sklearn_dl._arrays import as_floats, as_gradient, buffer, output, real, required, train_mode
+from sklearn_dl._threads import n_threads
+
+
+def dropout_forward(x, dropout_param, *, out=None, work=None):
+    """Zero elements at random, and scale up the others so that the expectation stays.
+
+    Parameters
+    ----------
+    x : ndarray of any shape
+        Input.
+    dropout_param : dict
+        - mode : 'train' or 'test'. In test mode the layer is the identity.
+        - p : float in (0, 1], the probability of *keeping* an element.
+        - seed : int, optional. Reseeds the draw, so that repeated calls give one mask.
+        - rng : RandomState, optional. Where to draw from without a seed. With neither, NumPy's
+          global generator.
+    out : ndarray of the shape of x, optional
+        Where to write the result; may be x itself.
+    work : dict, optional
+        Keeps the mask between calls, so that it is not allocated anew.
+
+    Returns
+    -------
+    out : ndarray of the shape of x
+        In train mode ``x * (rand(*x.shape) < p) / p``, in test mode x.
+    cache : tuple
+        What `dropout_backward` needs.
+
+    Raises
+    ------
+    ValueError
+        If mode or p are missing or out of range.
+
+    Notes
+    -----
+    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout: a simple way to prevent
+    neural networks from overfitting", JMLR 15 (2014). Dividing by p while training ("inverted"
+    dropout) leaves nothing to do when predicting.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import dropout_forward
+    >>> out, cache = dropout_forward(np.ones(8), {"mode": "train", "p": 0.5, "seed": 0})
+    >>> out
+    array([0., 0., 0., 0., 2., 0., 2., 0.])
+    """
+    (x,) = as_floats(x=x)
+    keep = required(dropout_param, "dropout_param", "p")
+    if not 0 < real(keep, "dropout_param", "p") <= 1:
+        raise ValueError(
+            f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep!r}"
+        )
+    out = output(out, x.shape, x.dtype)
+    if not train_mode(dropout_param, "dropout_param"):
+        np.copyto(out, x)
+        return out, (None, keep, x.shape, x.dtype)
+    mask = buffer(work, "mask", x.shape, np.bool_)
+    np.less(_draw(dropout_param, x.shape), keep, out=mask)
+    _ext.scale_by_mask(x, mask, 1 / keep, out, n_threads())
+    return out, (mask, keep, x.shape, x.dtype)
+
+
+def _draw(dropout_param, shape):
+    seed = dropout_param.get("seed")
+    if seed is not None:
+        return np.random.RandomState(seed).random_sample(shape)
+    rng = dropout_param.get("rng")
+    return (np.random if rng is None else rng).random_sample(shape)
+
+
+def dropout_backward(dout, cache, *, out=None):
+    """Gradient of dropout: the mask of the forward pass, applied to dout.
+
+    Parameters
+    ----------
+    dout : ndarray of any shape
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `dropout_forward`.
+    out : ndarray of the shape of dout, optional
+        Where to write the result; may be dout itself.
+
+    Returns
+    -------
+    dx : ndarray of the shape of dout
+        ``dout * mask / p`` in train mode, dout in test mode.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import dropout_backward, dropout_forward
+    >>> _, cache = dropout_forward(np.ones(8), {"mode": "train", "p": 0.5, "seed": 0})
+    >>> dropout_backward(np.arange(8), cache)
+    array([ 0.,  0.,  0.,  0.,  8.,  0., 12.,  0.])
+    """
+    mask, keep, shape, dtype = cache
+    dout = as_gradient(dout, shape, dtype)
+    dx = output(out, shape, dtype)
+    if mask is None:
+        np.copyto(dx, dout)
+    else:
+        _ext.scale_by_mask(dout, mask, 1 / keep, dx, n_threads())
+    return dx

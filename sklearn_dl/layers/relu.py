@@ -1,0 +1,71 @@
+"""Rectified linear unit."""
+
+from sklearn_dl import _ext
+from sklearn_dl._arrays import as_floats, as_gradient, output
+from sklearn_dl._threads import n_threads
+
+
+def relu_forward(x, *, out=None):
+    """Set the negative elements to zero.
+
+    Parameters
+    ----------
+    x : ndarray of any shape
+        Input.
+    out : ndarray of the shape of x, optional
+        Where to write the result; may be x itself.
+
+    Returns
+    -------
+    out : ndarray of the shape of x
+        ``max(x, 0)``.
+    cache : ndarray
+        What `relu_backward` needs: x (the result, where it has overwritten x).
+
+    Notes
+    -----
+    Nair & Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import relu_forward
+    >>> relu_forward(np.array([-1.0, 0.0, 2.0]))[0]
+    array([0., 0., 2.])
+    """
+    (x,) = as_floats(x=x)
+    out = output(out, x.shape, x.dtype)
+    _ext.relu_forward(x, out, n_threads())
+    return out, x
+
+
+def relu_backward(dout, cache, *, out=None):
+    """Gradient of the rectified linear unit.
+
+    Parameters
+    ----------
+    dout : ndarray of any shape
+        Gradient of the loss with respect to the output.
+    cache : ndarray
+        From `relu_forward`.
+    out : ndarray of the shape of dout, optional
+        Where to write the result; may be dout itself.
+
+    Returns
+    -------
+    dx : ndarray of the shape of dout
+        dout where the input was positive, zero elsewhere (at zero, too).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.layers import relu_backward, relu_forward
+    >>> _, cache = relu_forward(np.array([-1.0, 0.0, 2.0]))
+    >>> relu_backward(np.array([5.0, 6.0, 7.0]), cache)
+    array([0., 0., 7.])
+    """
+    x = cache
+    dout = as_gradient(dout, x.shape, x.dtype)
+    dx = output(out, x.shape, x.dtype)
+    _ext.relu_backward(dout, x, dx, n_threads())
+    return dx

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from sklearn_dl import _threads
+
+# For values of order one; float32 sums over a few hundred elements lose about two digits.
+TOLERANCES = {
+    np.float32: {"rtol": 2e-4, "atol": 5e-5},
+    np.float64: {"rtol": 1e-9, "atol": 1e-11},
+}
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def tol(dtype):
+    """Tolerances of np.testing.assert_allclose for arithmetic in this dtype."""
+    return TOLERANCES[dtype]
+
+
+@pytest.fixture
+def rng():
+    return np.random.RandomState(0)
+
+
+@pytest.fixture
+def use_threads(monkeypatch):
+    """Return a function that sets how many threads kernels use, however many CPUs there are."""
+    return lambda n: monkeypatch.setattr(_threads._held, "value", n, raising=False)
+
+
+@pytest.fixture(params=[1, 2], ids=["1thread", "2threads"])
+def threads(request, use_threads):
+    """Run the test with one thread, and with two."""
+    use_threads(request.param)
+    return request.param
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch is the reference, and not installed")

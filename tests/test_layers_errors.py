@@ -1,0 +1,183 @@
+"""Bad input: the error names the argument, what was given, and what would be right."""
+
+# ruff: noqa: B008 - the defaults are good arrays, which no function may change.
+
+import numpy as np
+import pytest
+
+from sklearn_dl import layers as f
+
+CONV = {"stride": 1, "pad": 1}
+POOL = {"pool_height": 2, "pool_width": 2, "stride": 2}
+TRAIN = {"mode": "train"}
+DROPOUT = {"mode": "train", "p": 0.5}
+
+
+def z(*shape):
+    return np.zeros(shape)
+
+
+def affine(x=z(2, 3), w=z(3, 4), b=z(4)):
+    f.affine_forward(x, w, b)
+
+
+def conv(x=z(2, 3, 5, 5), w=z(4, 3, 3, 3), b=z(4), **conv_param):
+    for function in (f.conv_forward_naive, f.conv_forward_fast):
+        function(x, w, b, {**CONV, **conv_param})
+
+
+def conv_param(param):
+    f.conv_forward_fast(z(2, 3, 5, 5), z(4, 3, 3, 3), z(4), param)
+
+
+def pool(x=z(2, 3, 4, 5), **pool_param):
+    for function in (f.max_pool_forward_naive, f.max_pool_forward_fast):
+        function(x, {**POOL, **pool_param})
+
+
+def batchnorm(x=z(4, 3), gamma=z(3), beta=z(3), **bn_param):
+    f.batchnorm_forward(x, gamma, beta, {**TRAIN, **bn_param})
+
+
+def spatial_batchnorm(x=z(4, 3, 2, 2), gamma=z(3), beta=z(3), **bn_param):
+    f.spatial_batchnorm_forward(x, gamma, beta, {**TRAIN, **bn_param})
+
+
+def layernorm(x=z(4, 3), gamma=z(3), beta=z(3), **ln_param):
+    f.layernorm_forward(x, gamma, beta, ln_param)
+
+
+def groupnorm(x=z(2, 6, 2, 2), gamma=z(1, 6, 1, 1), beta=z(1, 6, 1, 1), G=2, **gn_param):
+    f.spatial_groupnorm_forward(x, gamma, beta, G, gn_param)
+
+
+def dropout(**dropout_param):
+    f.dropout_forward(z(2, 3), {**DROPOUT, **dropout_param})
+
+
+def hidden(**kwargs):
+    f.affine_norm_relu_dropout_forward(z(2, 3), z(3, 4), z(4), z(4), z(4), TRAIN, None, **kwargs)
+
+
+def convolutional(norm_param=TRAIN, **kwargs):
+    f.conv_norm_relu_pool_forward(
+        z(2, 3, 5, 5), z(4, 3, 3, 3), z(4), z(4), z(4), CONV, norm_param, POOL, **kwargs
+    )
+
+
+BAD = [
+    # function, its arguments, error, message
+    (affine, {"x": z(0, 3)}, ValueError, r"x must be \(N, \.\.\.\).*empty.*\(0, 3\)"),
+    (affine, {"x": z(3)}, ValueError, r"x must be \(N, \.\.\.\).*\(3,\)"),
+    (affine, {"x": 1.0}, ValueError, r"x must be .*shape \(\)"),
+    (affine, {"x": z(2, 0), "w": z(0, 4)}, ValueError, r"x must be .*empty"),
+    (affine, {"x": z(2, 2, 2)}, ValueError, r"w must have shape \(D, M\) with D = 4.*\(3, 4\)"),
+    (affine, {"w": z(3)}, ValueError, r"w must have shape .*got \(3,\)"),
+    (affine, {"b": z(5)}, ValueError, r"b must have shape \(M,\) = \(4,\), got \(5,\)"),
+    (affine, {"b": z(1, 4)}, ValueError, r"b must have shape .*got \(1, 4\)"),
+    (affine, {"x": np.array([["a"]])}, TypeError, r"x must be an array of real numbers, got .*U1"),
+    (affine, {"w": z(3, 4).astype(complex)}, TypeError, r"w must be .*got dtype complex128"),
+    (affine, {"b": None}, TypeError, r"b must be .*got dtype object"),
+    (conv, {"x": z(3, 5, 5)}, ValueError, r"x must be \(N, C, H, W\).*\(3, 5, 5\)"),
+    (conv, {"x": z(0, 3, 5, 5)}, ValueError, r"x must be \(N, C, H, W\).*empty"),
+    (conv, {"w": z(4, 3, 3)}, ValueError, r"w must be \(F, C, HH, WW\).*\(4, 3, 3\)"),
+    (conv, {"w": z(4, 2, 3, 3)}, ValueError, r"w must .*C = 3.*got \(4, 2, 3, 3\)"),
+    (conv, {"w": z(4, 3, 8, 3)}, ValueError, r"w must not be larger .*7 x 7.*got .*8 x 3"),
+    (conv, {"w": z(4, 3, 3, 6), "pad": 0}, ValueError, r"w must not be larger .*5 x 5.*3 x 6"),
+    (conv, {"b": z(3)}, ValueError, r"b must have shape \(F,\) = \(4,\), got \(3,\)"),
+    (conv, {"stride": 0}, ValueError, r"conv_param\['stride'\] must be at least 1, got 0"),
+    (conv, {"stride": 1.0}, TypeError, r"conv_param\['stride'\] must be an integer, got 1\.0"),
+    (conv, {"stride": True}, TypeError, r"conv_param\['stride'\] must be an integer, got True"),
+    (conv, {"pad": -1}, ValueError, r"conv_param\['pad'\] must be at least 0, got -1"),
+    (conv, {"pad": "same"}, TypeError, r"conv_param\['pad'\] must be an integer, got 'same'"),
+    (conv_param, {"param": None}, TypeError, r"conv_param must be a dict, got None"),
+    (conv_param, {"param": {"stride": 1}}, ValueError, r"conv_param must hold 'pad', got \{'str"),
+    (conv_param, {"param": {"pad": 1}}, ValueError, r"conv_param must hold 'stride', got \{'pad"),
+    (pool, {"x": z(2, 3)}, ValueError, r"x must be \(N, C, H, W\).*\(2, 3\)"),
+    (pool, {"x": z(2, 0, 4, 4)}, ValueError, r"x must be \(N, C, H, W\).*empty"),
+    (pool, {"pool_height": 5}, ValueError, r"pool_param must not .*larger.*4 x 5, got 5 x 2"),
+    (pool, {"pool_width": 0}, ValueError, r"pool_param\['pool_width'\] must be at least 1"),
+    (pool, {"stride": None}, ValueError, r"pool_param must hold 'stride', got \{'pool_height': 2"),
+    (batchnorm, {"x": z(4, 3, 1)}, ValueError, r"x must be \(N, D\).*\(4, 3, 1\)"),
+    (batchnorm, {"x": z(0, 3)}, ValueError, r"x must be \(N, D\).*empty"),
+    (batchnorm, {"gamma": z(4)}, ValueError, r"gamma must have shape \(D,\) = \(3,\), got \(4,\)"),
+    (batchnorm, {"beta": z(3, 1)}, ValueError, r"beta must have shape \(D,\) .*got \(3, 1\)"),
+    (batchnorm, {"mode": "eval"}, ValueError, r"bn_param\['mode'\] must be 'train' or.*'eval'"),
+    (batchnorm, {"eps": 0}, ValueError, r"bn_param\['eps'\] must be positive, got 0"),
+    (batchnorm, {"eps": np.nan}, ValueError, r"bn_param\['eps'\] must be positive, got nan"),
+    (batchnorm, {"momentum": 1.5}, ValueError, r"bn_param\['momentum'\] must be in .*got 1\.5"),
+    (batchnorm, {"running_mean": z(4)}, ValueError, r"bn_param\['running_mean'\] .*got \(4,\)"),
+    (batchnorm, {"running_var": [0] * 3}, TypeError, r"bn_param\['running_var'\] .*\[0, 0, 0\]"),
+    (batchnorm, {"sample_weight": [1, 2]}, ValueError, r"\['sample_weight'\] .*\(4,\), got \(2,\)"),
+    (batchnorm, {"sample_weight": z(4)}, ValueError, r"\['sample_weight'\] must .*not all zero"),
+    (batchnorm, {"sample_weight": [1, 1, 1, -1]}, ValueError, r"\['sample_weight'\] .*from -1\.0"),
+    (batchnorm, {"sample_weight": [1, 1, 1, np.nan]}, ValueError, r"\['sample_weight'\] must"),
+    (spatial_batchnorm, {"x": z(4, 3)}, ValueError, r"x must be \(N, C, H, W\).*\(4, 3\)"),
+    (spatial_batchnorm, {"gamma": z(1, 3, 1, 1)}, ValueError, r"gamma must have shape \(C,\)"),
+    (
+        batchnorm,
+        {"momentum": None},
+        TypeError,
+        r"bn_param\['momentum'\] must be a number, got None",
+    ),
+    (batchnorm, {"eps": True}, TypeError, r"bn_param\['eps'\] must be a number, got True"),
+    (layernorm, {"x": z(3)}, ValueError, r"x must be \(N, D\).*\(3,\)"),
+    (layernorm, {"gamma": z(4)}, ValueError, r"gamma must have shape \(D,\) .*got \(4,\)"),
+    (layernorm, {"eps": -1}, ValueError, r"ln_param\['eps'\] must be positive, got -1"),
+    (groupnorm, {"x": z(2, 6)}, ValueError, r"x must be \(N, C, H, W\).*\(2, 6\)"),
+    (groupnorm, {"gamma": z(6)}, ValueError, r"gamma must have shape \(1, C, 1, 1\) .*got \(6,\)"),
+    (groupnorm, {"G": 4}, ValueError, r"G must divide the number of channels, 6, got 4"),
+    (groupnorm, {"G": 0}, ValueError, r"G must divide the number of channels, 6, got 0"),
+    (groupnorm, {"G": 2.0}, TypeError, r"G must be an integer, got 2\.0"),
+    (groupnorm, {"eps": 0}, ValueError, r"gn_param\['eps'\] must be positive, got 0"),
+    (dropout, {"p": 0}, ValueError, r"dropout_param\['p'\].* must be in \(0, 1\], got 0"),
+    (dropout, {"p": 1.5}, ValueError, r"dropout_param\['p'\].* must be in \(0, 1\], got 1\.5"),
+    (dropout, {"p": "0.5"}, TypeError, r"dropout_param\['p'\] must be a number, got '0\.5'"),
+    (dropout, {"mode": "Train"}, ValueError, r"dropout_param\['mode'\] must be .*got 'Train'"),
+    (hidden, {"normalization": "groupnorm"}, ValueError, r"normalization must .*'groupnorm'"),
+    (convolutional, {"normalization": "layernorm"}, ValueError, r"normalization must .*'layern"),
+    (convolutional, {"norm_param": None}, TypeError, r"bn_param must be a dict, got None"),
+    (convolutional, {"normalization": "groupnorm"}, ValueError, r"norm_param must hold 'G'"),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "error", "message"), BAD)
+def test_bad_input(function, arguments, error, message):
+    with pytest.raises(error, match=message):
+        function(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "param", "missing"),
+    [
+        (lambda p: f.batchnorm_forward(z(2, 3), z(3), z(3), p), "bn_param", "mode"),
+        (lambda p: f.dropout_forward(z(2, 3), p), "dropout_param", "p"),
+        (lambda p: f.max_pool_forward_fast(z(1, 1, 2, 2), p), "pool_param", "pool_height"),
+    ],
+)
+def test_missing_key(function, param, missing):
+    with pytest.raises(ValueError, match=f"{param} must hold '{missing}', got {{}}"):
+        function({})
+
+
+SQUARE, IMAGE = np.ones((3, 3)), np.ones((2, 2, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (f.affine_forward, (SQUARE, np.eye(3), z(3))),
+        (f.affine_relu_forward, (SQUARE, np.eye(3), z(3))),
+        (f.batchnorm_forward, (SQUARE, z(3), z(3), {"mode": "train"})),
+        (f.layernorm_forward, (SQUARE, z(3), z(3), {})),
+        (f.spatial_batchnorm_forward, (IMAGE, z(2), z(2), {"mode": "train"})),
+        (f.spatial_groupnorm_forward, (IMAGE, z(1, 2, 1, 1), z(1, 2, 1, 1), 1, {})),
+        (f.conv_forward_fast, (IMAGE, np.ones((2, 2, 3, 3)), z(2), CONV)),
+        (f.max_pool_forward_fast, (IMAGE, {"pool_height": 1, "pool_width": 1, "stride": 1})),
+    ],
+)
+def test_out_that_overlaps_the_input(function, arguments):
+    x = arguments[0].copy()
+    with pytest.raises(ValueError, match="out must not overlap x"):
+        function(x, *arguments[1:], out=x)
+    np.testing.assert_array_equal(x, arguments[0])
