@@ -1,3 +1,6 @@
+import os
+import re
+
 import numpy as np
 import pytest
 
@@ -42,3 +45,31 @@ def threads(request, use_threads):
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="PyTorch is the reference, and not installed")
+
+
+# A test that is skipped unawares tests nothing: with SKLEARN_DL_ALLOWED_SKIPS (a regular expression) in the environment, a skip
+# for any other reason is a failure.
+ALLOWED_SKIPS = os.environ.get("SKLEARN_DL_ALLOWED_SKIPS")
+
+
+def _refuse_skip(report):
+    if ALLOWED_SKIPS is None or report.outcome != "skipped" or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not re.search(ALLOWED_SKIPS, reason):
+        report.outcome = "failed"
+        report.longrepr = f"unexpected skip: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    _refuse_skip(report)
+    return report

@@ -1,0 +1,18 @@
+"""Neural networks that are scikit-learn estimators, on a small compiled core."""
+
+from sklearn_dl._show_versions import show_versions
+from sklearn_dl._version import __version__
+from sklearn_dl.convnet import ThreeLayerConvNet
+from sklearn_dl.fully_connected import FullyConnectedNet, TwoLayerNet
+from sklearn_dl.linear import Softmax
+from sklearn_dl.persistence import load
+
+__all__ = [
+    "FullyConnectedNet",
+    "Softmax",
+    "ThreeLayerConvNet",
+    "TwoLayerNet",
+    "__version__",
+    "load",
+    "show_versions",
+]

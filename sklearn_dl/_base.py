@@ -1,0 +1,781 @@
+"""BaseNetClassifier: everything that makes a net a scikit-learn classifier.
+
+The way of `fit`, each step a method: check parameters -> check X, y and weights -> encode labels -> pick the rows to train
+and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. A subclass says which net its
+parameters describe (`_net_config`), nothing else.
+
+A training set that fits into one minibatch is put into canonical form first: equal rows are merged, their weights added, and
+the rest sorted. Then weights act as repetition does to the last bit, in float32 too, and the order of the rows does not
+matter. Larger sets keep their rows; a weight multiplies a sample's loss.
+"""
+
+import math
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from sklearn_dl import _ext, persistence
+from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
+from sklearn_dl._threads import hold_threads
+from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
+
+SHARED_PARAMETERS = """\
+    learning_rate : float or 'auto', default='auto'
+        Step size. 'auto' takes what suits the update rule: {learning_rates}.
+    lr_decay : float, default=1.0
+        Factor on the learning rate after each epoch.
+    reg : float, default={reg}
+        {reg_text}
+    num_epochs : int, default={num_epochs}
+        Passes over the data, at most: see `tol`.
+    num_iters : int, default=None
+        An exact number of minibatch updates, in place of `num_epochs`; `tol` then only counts with `early_stopping`.
+    batch_size : int, default=64
+        Minibatch size, cut to the number of samples.
+    shuffle : bool, default=True
+        Whether each epoch visits the samples in a fresh random order.
+    update_rule : {{'sgd', 'sgd_momentum', 'adagrad', 'rmsprop', 'adam'}}, default='{update_rule}'
+        Function of `sklearn_dl.optim`.
+    optim_config : dict, default=None
+        Its other constants: ``momentum`` (sgd_momentum), ``epsilon`` (adagrad, rmsprop, adam), ``decay_rate`` (rmsprop),
+        ``beta1``, ``beta2`` (adam).
+    weight_scale : float, 'he' or 'xavier', default={weight_scale}
+        Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or
+        sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010].
+    dtype : {{'auto', 'float32', 'float64'}}, default='auto'
+        What to compute in. 'auto': float64 for float64 X, float32 for everything else.
+    tol : float, default=1e-4
+        Training ends when the loss (with `early_stopping`: the validation accuracy) has not got better by more than `tol` for
+        `n_iter_no_change` epochs in a row (with `early_stopping`: and at least 50 updates). None: never before
+        `num_epochs`.
+    n_iter_no_change : int, default=10
+        See `tol`.
+    early_stopping : bool, default=False
+        Watch the accuracy on a validation set: `X_val` given to `fit`, or else a stratified share `validation_fraction` of
+        the training samples, set aside (not stratified where a class has too few). Whenever there is a validation set, the
+        weights of the best epoch are kept.
+    validation_fraction : float, default=0.1
+        Share of the samples set aside for `early_stopping`.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied into the samples' weights. 'balanced': inversely to their total weight.
+    random_state : int, RandomState instance or None, default=None
+        Draws first weights, order of the samples, dropout masks and the validation set.
+    verbose : int, default=0
+        1 prints accuracies after each epoch, 2 the loss of every tenth update as well.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights, the update rule's state and the random state of the last one."""
+
+SHARED_ATTRIBUTES = """\
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    n_features_in_ : int
+        Number of features; C * H * W for images.
+    feature_names_in_ : ndarray of str
+        Names of the features, where X is a data frame with string names.
+    params_ : dict of str to ndarray
+        The learned parameters: W1, b1, ….
+    running_stats_ : dict of str to ndarray
+        Running statistics of batch normalization; empty without it.
+    loss_history_ : list of float
+        Loss of each update's minibatch, penalty included.
+    train_acc_history_ : list of float
+        Accuracy before training and after each epoch, on up to 1,000 training samples.
+    val_acc_history_ : list of float
+        The same on the validation set; empty without one.
+    n_iter_ : int
+        Epochs done, those of earlier fits and partial fits that this one continued included.
+    best_val_score_ : float or None
+        The best validation accuracy; None without a validation set."""
+
+REG_TEXT = "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."
+
+
+# The learning rates of 'auto' where there are hidden layers.
+LEARNING_RATES = {"sgd": 0.1, "sgd_momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3}
+
+
+def shared_docs(*, hidden_parameters="", **defaults):
+    """Fill the parameters and attributes that estimators share into a class's docstring."""
+    defaults = {
+        "reg": 0.0,
+        "reg_text": REG_TEXT,
+        "update_rule": "adam",
+        "num_epochs": 100,
+        "learning_rates": LEARNING_RATES,
+        **defaults,
+    }
+    defaults["learning_rates"] = ", ".join(
+        f"{rate:g} for {rule}" for rule, rate in defaults["learning_rates"].items()
+    )
+    sections = {
+        "shared_parameters": SHARED_PARAMETERS.format(**defaults),
+        "hidden_parameters": hidden_parameters,
+        "shared_attributes": SHARED_ATTRIBUTES,
+    }
+
+    def fill(cls):
+        for name, text in sections.items():
+            cls.__doc__ = cls.__doc__.replace(f"    {{{name}}}", text)
+        return cls
+
+    return fill
+
+
+@contextmanager
+def _named(name):
+    """Let the errors of scikit-learn's checks, which speak of X and sample_weight, name the argument."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
+
+
+def _flatten_images(X):
+    """Return images (n, C, H, W) as rows (n, C * H * W) and (C, H, W); anything else as it is and None."""
+    if isinstance(X, (list, tuple)):
+        with _named("X"):
+            X = np.asarray(X)
+    if getattr(X, "ndim", 2) < 3:
+        return X, None
+    if X.ndim != 4 or 0 in X.shape:
+        raise ValueError(
+            "X must be rows (n_samples, n_features) or images (n_samples, C, H, W) that are not empty, got shape"
+            f" {tuple(X.shape)}."
+        )
+    return X.reshape(len(X), -1), tuple(X.shape[1:])
+
+
+def _as_native(X):
+    """Return numbers as the kernels read them: aligned and in this machine's byte order."""
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"X must hold numbers, got dtype {X.dtype}.")
+    return np.require(X, X.dtype.newbyteorder("="), ["ALIGNED"])
+
+
+def _check_labels(name, labels):
+    """Return an array (n,) of labels, checked as scikit-learn checks y."""
+    with _named(name):
+        labels = column_or_1d(labels)
+        assert_all_finite(labels)
+        check_classification_targets(labels)
+    return labels
+
+
+def _check_weights(name, sample_weight, X):
+    """Return weights of the rows of X in float64, checked."""
+    with _named(name):
+        weights = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    if not (np.isfinite(weights).all() and weights.any()):
+        raise ValueError(
+            f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}."
+        )
+    return weights
+
+
+def merge_duplicates(X, y, sample_weight):
+    """Return X, y, weights with equal (row, class) pairs merged into one of their total weight, sorted.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+    y : ndarray of int of shape (n,)
+    sample_weight : ndarray of float64 of shape (n,), or None
+
+    Returns
+    -------
+    X, y : ndarray of shape (m, n_features), (m,)
+    sample_weight : ndarray of shape (m,), or None where all weights are equal
+    """
+    rows = np.ascontiguousarray(X).view(np.uint8).reshape(len(X), -1)
+    keys = np.hstack([rows, y.astype(np.int64)[:, None].view(np.uint8)])
+    keys = keys.view(np.dtype((np.void, keys.shape[1]))).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return X[first], y[first], _drop_uniform(np.bincount(inverse, weights=sample_weight))
+
+
+def _drop_uniform(sample_weight):
+    """Return None in place of weights that are all the same."""
+    return None if (sample_weight == sample_weight[0]).all() else np.asarray(sample_weight, float)
+
+
+class BaseNetClassifier(ClassifierMixin, BaseEstimator):
+    """Base of the estimators; see the module."""
+
+    def _keep(self, params):
+        """Set the parameters as given; `params` are the locals of a subclass's ``__init__``."""
+        for name, value in params.items():
+            if name != "self":
+                setattr(self, name, value)
+
+    # ------------------------------------------------- what a subclass states
+
+    _net_class = None
+    _learning_rates = LEARNING_RATES
+
+    def _net_config(self, n_features, n_classes):
+        """Return the arguments of the net, but for dtype and random_state."""
+        raise NotImplementedError
+
+    def _learn_input_shape(self, image_shape, n_features):
+        """Learn the shape of an image, if the net needs one.
+
+        `image_shape` is (C, H, W) of 4-D X, None for rows.
+        """
+
+    # -------------------------------------------------------------- training
+
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ):
+        """Train the net.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. Weight 2 acts as the sample twice, 0 as its absence.
+        X_val, y_val : array-like, default=None
+            Validation set. Its accuracy is recorded after each epoch, the best weights are kept, and `early_stopping`
+            watches it.
+        sample_weight_val : array-like, default=None
+            Weights of the validation samples.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or an array is not as described, or the loss becomes infinite or nan. A fitted estimator is then as
+            it was.
+        """
+        with self._unchanged_on_error():
+            return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    def _fit(self, X, y, sample_weight, validation):
+        params = self._check_parameters()
+        going_on = params["warm_start"] and hasattr(self, "params_")
+        X, y = self._check_training_data(X, y, reset=not going_on)
+        classes = np.unique(y)
+        if going_on and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"With warm_start, y must hold the classes of the first fit, {self.classes_}, got {classes}."
+            )
+        self.classes_ = classes
+        y = np.searchsorted(classes, y)
+        self._class_totals = 0.0
+        sample_weight = self._combine_weights(X, y, sample_weight)
+        validation = self._check_validation_data(*validation)
+        return self._train(
+            X, y, sample_weight, validation, params, going_on, num_epochs=params["num_epochs"],
+            num_iters=params["num_iters"],
+        )
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch on a part of the data, going on from what is there.
+
+        Weights, the update rule's state and the learning rate's decay continue. `num_epochs`, `num_iters`, `tol` and
+        `early_stopping` do not apply. ``class_weight='balanced'`` balances the classes' totals over all calls so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+        y : array-like of shape (n_samples,)
+        classes : array-like of shape (n_classes,), default=None
+            All labels that any call will bring. Required in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the first call has no `classes`, a later one other ones, or y has a label that is not among them. A fitted
+            estimator is after any error as it was.
+        """
+        with self._unchanged_on_error():
+            return self._partial_fit(X, y, classes, sample_weight)
+
+    @contextmanager
+    def _unchanged_on_error(self):
+        """Put back the attributes after an error."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    @contextmanager
+    def _arrays_unchanged_on_error(self):
+        """Put back what training changes in place when it goes on from an earlier fit."""
+        arrays = [*self.params_.values(), *self.running_stats_.values()]
+        arrays += [
+            value
+            for state in self._optim_state.values()
+            for value in state.values()
+            if isinstance(value, np.ndarray)
+        ]
+        copies = [array.copy() for array in arrays]
+        try:
+            yield
+        except BaseException:
+            for array, value in zip(arrays, copies, strict=True):
+                array[...] = value
+            raise
+
+    def _partial_fit(self, X, y, classes, sample_weight):
+        params = self._check_parameters()
+        going_on = hasattr(self, "params_")
+        X, y = self._check_training_data(X, y, reset=not going_on)
+        self._check_classes(classes, y, going_on)
+        y = np.searchsorted(self.classes_, y)
+        sample_weight = self._combine_weights(X, y, sample_weight)
+        params = {**params, "early_stopping": False, "tol": None}
+        return self._train(X, y, sample_weight, None, params, going_on, num_epochs=1)
+
+    def _check_classes(self, classes, y, going_on):
+        """Learn classes_ from the first partial_fit, check the later ones, and y, against it."""
+        if classes is not None:
+            classes = np.unique(_check_labels("classes", classes))
+        if not going_on:
+            self._class_totals = 0.0
+            if classes is None:
+                raise ValueError(
+                    "classes must be given in the first call of partial_fit: all labels that y will ever hold."
+                )
+            self.classes_ = classes
+        elif classes is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"classes={classes} is not the same as in the first call of partial_fit, {self.classes_}."
+            )
+        unseen = np.setdiff1d(y, self.classes_)
+        if len(unseen):
+            raise ValueError(f"y has labels {unseen}, which are not among classes {self.classes_}.")
+
+    def _train(self, X, y, sample_weight, validation, params, going_on, *, num_epochs, num_iters=None):
+        """Run a Solver and learn its results."""
+        if not going_on:
+            self._random_state = check_random_state(self.random_state)
+            self._net = self._make_net(X.dtype, params)
+        else:
+            self._check_same_net(params)
+        self._net.reg = self._net_config(X.shape[1], len(self.classes_))["reg"]
+        rows, sample_weight = self._training_rows(sample_weight)
+        n_samples = len(X) if rows is None else len(rows)
+        if n_samples <= params["batch_size"]:
+            if rows is not None:
+                X, y = X[rows], y[rows]
+                sample_weight = None if sample_weight is None else sample_weight[rows]
+            X, y, sample_weight = merge_duplicates(X, y, sample_weight)
+            rows = None
+        data = {"X_train": X, "y_train": y, "sample_weight_train": sample_weight, "rows_train": rows}
+        if validation is not None:
+            data.update(zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True))
+        elif params["early_stopping"]:
+            self._set_aside(data, params["validation_fraction"])
+        solver = Solver(
+            self._net,
+            data,
+            update_rule=params["update_rule"],
+            optim_config=params["optim_config"],
+            lr_decay=params["lr_decay"],
+            batch_size=params["batch_size"],
+            num_epochs=num_epochs,
+            num_iters=num_iters,
+            shuffle=params["shuffle"],
+            tol=params["tol"],
+            n_iter_no_change=params["n_iter_no_change"],
+            early_stopping=params["early_stopping"],
+            print_every=10 if params["verbose"] > 1 else 0,
+            verbose=params["verbose"] > 0,
+            random_state=self._random_state,
+        )
+        if going_on:
+            self._continue(solver)
+            with self._arrays_unchanged_on_error():
+                solver.train()
+        else:
+            solver.train()
+            self.best_val_score_ = None
+        if data.get("X_val") is not None:
+            self.best_val_score_ = solver.best_val_acc
+        return self._learn(solver)
+
+    def _training_rows(self, sample_weight):
+        """Return the rows with a weight above zero (None: all of them), and the weights (None: all the same)."""
+        if sample_weight is None:
+            return None, None
+        rows = np.flatnonzero(sample_weight)
+        same = (sample_weight[rows] == sample_weight[rows[0]]).all()
+        return None if len(rows) == len(sample_weight) else rows, None if same else sample_weight
+
+    def _set_aside(self, data, fraction):
+        """Move a share of the training rows to the validation set."""
+        rows = data["rows_train"]
+        rows = np.arange(len(data["X_train"])) if rows is None else rows
+        counts = np.bincount(data["y_train"][rows])
+        n_val = math.ceil(fraction * len(rows))
+        if n_val == len(rows):
+            raise ValueError(
+                f"validation_fraction={fraction} of {len(rows)} training samples (different ones, of a weight above 0)"
+                " leaves none to train on: lower it, or give X_val and y_val."
+            )
+        n_classes = np.count_nonzero(counts)
+        can_stratify = counts[counts > 0].min() > 1 and n_classes <= min(n_val, len(rows) - n_val)
+        train, val = train_test_split(
+            rows,
+            test_size=fraction,
+            stratify=data["y_train"][rows] if can_stratify else None,
+            random_state=self._random_state,
+        )
+        data.update(
+            X_val=data["X_train"],
+            y_val=data["y_train"],
+            sample_weight_val=data["sample_weight_train"],
+            rows_train=train,
+            rows_val=val,
+        )
+
+    def _make_net(self, X_dtype, params):
+        dtype = params["dtype"]
+        if dtype == "auto":
+            dtype = "float64" if X_dtype == np.float64 else "float32"
+        self._net_args = self._full_net_config(dtype)
+        return self._net_class(**self._net_args, random_state=self._random_state)
+
+    def _full_net_config(self, dtype):
+        """Return the net's arguments as fitted, but for what may change between fits."""
+        config = self._net_config(self.n_features_in_, len(self.classes_))
+        del config["reg"]
+        return {**config, "dtype": dtype}
+
+    def _check_same_net(self, params):
+        """Raise if the parameters describe another net than the one that is to be trained on."""
+        made = self._net_args
+        now = self._full_net_config(made["dtype"] if params["dtype"] == "auto" else params["dtype"])
+        changed = [
+            f"{name} from {made[name]!r} to {now[name]!r}" for name in made if made[name] != now[name]
+        ]
+        if changed:
+            raise ValueError(
+                f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}."
+            )
+
+    def _continue(self, solver):
+        """Give the solver the update rule's state and the histories of the last fit."""
+        if self._update_rule == solver.update_rule:
+            for name, state in self._optim_state.items():
+                solver.optim_configs[name].update(state)
+        solver.epoch = self.n_iter_
+        solver.num_epochs += self.n_iter_
+        solver.loss_history = list(self.loss_history_)
+        solver.train_acc_history = list(self.train_acc_history_)
+        solver.val_acc_history = list(self.val_acc_history_)
+        if solver.num_iters is not None:
+            solver.num_iters += len(self.loss_history_)
+
+    def _learn(self, solver):
+        self.params_ = self._net.params
+        self.running_stats_ = self._net.statistics
+        self.loss_history_ = solver.loss_history
+        self.train_acc_history_ = solver.train_acc_history
+        self.val_acc_history_ = solver.val_acc_history
+        self.n_iter_ = solver.epoch
+        self._update_rule = solver.update_rule
+        constants = UPDATE_RULES[solver.update_rule]
+        self._optim_state = {
+            name: {key: value for key, value in config.items() if key not in constants}
+            for name, config in solver.optim_configs.items()
+        }
+        return self
+
+    # ---------------------------------------------------------------- checks
+
+    def _check_parameters(self):
+        """Return the parameters of training, checked; the net checks its own."""
+        optim_config = {} if self.optim_config is None else self.optim_config
+        if not isinstance(optim_config, dict):
+            raise TypeError(f"optim_config must be a dict or None, got {optim_config!r}.")
+        if "learning_rate" in optim_config:
+            raise ValueError(
+                f"optim_config={optim_config!r} must not hold 'learning_rate': set the parameter learning_rate."
+            )
+        check_choice("update_rule", self.update_rule, tuple(UPDATE_RULES))
+        learning_rate = self.learning_rate
+        if isinstance(learning_rate, str):
+            check_choice("learning_rate", learning_rate, ("auto",))
+            learning_rate = self._learning_rates[self.update_rule]
+        learning_rate = check_real("learning_rate", learning_rate, low=0)
+        check_real("reg", self.reg, low=0)
+        with _named(f"random_state={self.random_state!r}"):
+            check_random_state(self.random_state)
+        check_choice("dtype", self.dtype, ("auto", *DTYPES))
+        if isinstance(self.class_weight, str):
+            check_choice("class_weight", self.class_weight, ("balanced",))
+        elif self.class_weight is not None and not isinstance(self.class_weight, dict):
+            raise TypeError(
+                f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}."
+            )
+        return {
+            "optim_config": {"learning_rate": learning_rate, **optim_config},
+            "update_rule": self.update_rule,
+            "dtype": self.dtype,
+            "lr_decay": check_real("lr_decay", self.lr_decay, low=0, boundaries="neither"),
+            "num_epochs": check_int("num_epochs", self.num_epochs, low=1),
+            "num_iters": None
+            if self.num_iters is None
+            else check_int("num_iters", self.num_iters, low=1),
+            "batch_size": check_int("batch_size", self.batch_size, low=1),
+            "shuffle": check_bool("shuffle", self.shuffle),
+            "tol": None if self.tol is None else check_real("tol", self.tol, low=0),
+            "n_iter_no_change": check_int("n_iter_no_change", self.n_iter_no_change, low=1),
+            "early_stopping": check_bool("early_stopping", self.early_stopping),
+            "validation_fraction": check_real(
+                "validation_fraction",
+                self.validation_fraction,
+                low=0,
+                high=1,
+                boundaries="neither",
+            ),
+            "verbose": int(self.verbose)
+            if isinstance(self.verbose, bool)
+            else check_int("verbose", self.verbose, low=0),
+            "warm_start": check_bool("warm_start", self.warm_start),
+        }
+
+    def _check_training_data(self, X, y, *, reset):
+        X, image_shape = _flatten_images(X)
+        X, y = validate_data(self, X, y, reset=reset, dtype="numeric")
+        X = _as_native(X)
+        check_classification_targets(y)
+        if reset or getattr(self, "input_shape", None) is not None:
+            self._learn_input_shape(image_shape, X.shape[1])
+        else:
+            self._check_image_shape(image_shape)
+        return X, y
+
+    def _check_X(self, X):
+        """Return X to predict as rows, checked against what was learned."""
+        X, image_shape = _flatten_images(X)
+        X = _as_native(validate_data(self, X, reset=False, dtype="numeric"))
+        self._check_image_shape(image_shape)
+        return X
+
+    def _check_image_shape(self, image_shape):
+        learned = getattr(self, "input_shape_", None)
+        if None not in (image_shape, learned) and image_shape != learned:
+            raise ValueError(
+                f"X holds images of shape {image_shape}, but {type(self).__name__} was fitted on {learned}"
+                " (C, H, W)."
+            )
+
+    def _check_validation_data(self, X_val, y_val, sample_weight_val):
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError("sample_weight_val was given without X_val and y_val.")
+            return None
+        for name, value in (("X_val", X_val), ("y_val", y_val)):
+            if value is None:
+                raise ValueError(f"{name} is None: X_val and y_val must be given together.")
+        with _named("X_val"):
+            X_val = self._check_X(X_val)
+        y_val = _check_labels("y_val", y_val)
+        if y_val.shape != (len(X_val),):
+            raise ValueError(
+                f"y_val must have shape ({len(X_val)},), one label for each row of X_val, got {y_val.shape}."
+            )
+        unseen = np.setdiff1d(y_val, self.classes_)
+        if len(unseen):
+            raise ValueError(f"y_val has labels {unseen}, which are not in y: {self.classes_}.")
+        if sample_weight_val is not None:
+            sample_weight_val = _check_weights("sample_weight_val", sample_weight_val, X_val)
+        return X_val, np.searchsorted(self.classes_, y_val), sample_weight_val
+
+    def _combine_weights(self, X, y, sample_weight):
+        """Return sample weights times class weights in float64, or None without either."""
+        if sample_weight is not None:
+            sample_weight = _check_weights("sample_weight", sample_weight, X)
+        self._class_totals = self._class_totals + np.bincount(
+            y, sample_weight, minlength=len(self.classes_)
+        )
+        if self.class_weight is not None:
+            weights = self._class_weights()[y]
+            sample_weight = weights if sample_weight is None else weights * sample_weight
+        if sample_weight is not None and not sample_weight.any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no sample a weight above 0."
+            )
+        return sample_weight
+
+    def _class_weights(self):
+        """Return one weight for each class."""
+        if self.class_weight == "balanced":
+            totals = self._class_totals
+            shares = np.divide(1, totals, out=np.zeros(len(totals)), where=totals > 0)
+            return shares * totals.sum() / np.count_nonzero(totals)
+        given = {
+            label: check_real(f"class_weight[{label!r}]", weight, low=0)
+            for label, weight in self.class_weight.items()
+        }
+        labels = self.classes_.tolist()
+        # As scikit-learn has it: labels that are not here do not matter, unless they are a slip for one that is.
+        if len(given.keys() & set(labels)) < min(len(given), len(labels)):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} has labels that are not among the classes {self.classes_}."
+            )
+        return np.array([given.get(label, 1.0) for label in labels])
+
+    # ------------------------------------------------------------ prediction
+
+    def _scores(self, X):
+        """Return the net's scores (n_samples, n_classes), a bounded batch at a time."""
+        check_is_fitted(self)
+        X = self._check_X(X)
+        net = self._net
+        scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
+        with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(X), EVALUATION_BATCH):
+                batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
+                scores[start : start + EVALUATION_BATCH] = net.scores(batch)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan."
+            )
+        return scores
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The label of the highest score.
+        """
+        best = self._scores(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def decision_function(self, X):
+        """Raw scores, from which the softmax makes probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            For two classes, the second's score less the first's.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+
+        Returns
+        -------
+        probabilities : ndarray of float64 of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        # In double precision whatever the net's: single would round small probabilities to zero.
+        scores = self._scores(X).astype(np.float64, copy=False)
+        _ext.softmax(scores, scores)
+        return scores
+
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities; finite where `predict_proba` rounds to zero.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+
+        Returns
+        -------
+        log_probabilities : ndarray of float64 of shape (n_samples, n_classes)
+        """
+        scores = self._scores(X).astype(np.float64, copy=False)
+        _ext.log_softmax(scores, scores)
+        return scores
+
+    # ----------------------------------------------------------- persistence
+
+    def save(self, path):
+        """Save to one file of arrays and JSON, which `load` reads without running code from it.
+
+        Parameters
+        ----------
+        path : str or path
+            Written only once complete; an existing file is then replaced.
+        """
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Load what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        estimator : object
+            Of this class.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of a newer version, or of another class.
+        """
+        return persistence.load(path, expected_class=cls)
+
+    def __getstate__(self):
+        """Leave out the net, whose arrays are in params_ and running_stats_."""
+        state = dict(super().__getstate__())
+        if state.pop("_net", None) is not None:
+            state["params_"] = dict(state["params_"])
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "params_" not in self.__dict__:
+            return
+        # The draw of weights that are replaced at once must not count.
+        drawn_so_far = self._random_state.get_state()
+        self._net = self._net_class(**self._net_args, random_state=self._random_state)
+        self._random_state.set_state(drawn_so_far)
+        self._net.params.update(self.params_)
+        self.params_ = self._net.params
+        for name, value in self.running_stats_.items():
+            self._net.statistics[name][...] = value
+        self.running_stats_ = self._net.statistics

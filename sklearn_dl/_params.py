@@ -1,0 +1,83 @@
+"""Checks of scalar parameters, one vocabulary for nets, solver and estimators.
+
+Each returns the value as a plain Python object or raises TypeError / ValueError naming the
+parameter, the value and what is accepted. scikit-learn's `check_scalar` does the range; it lets nan
+and bool through, which these do not.
+"""
+
+import math
+import numbers
+
+import numpy as np
+from sklearn.utils.validation import check_scalar
+
+DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+
+
+def check_real(name, value, *, low=None, high=None, boundaries="both"):
+    """Return `value` as a finite float within the given range."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be a number, got {value!r}.")
+    check_scalar(
+        value, name, numbers.Real, min_val=low, max_val=high, include_boundaries=boundaries
+    )
+    try:
+        number = float(value)
+    except OverflowError:  # an int of more than 308 digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {value!r}.")
+    return number
+
+
+def check_int(name, value, *, low=None):
+    """Return `value` as an int not below `low`."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {value!r}.")
+    check_scalar(value, name, numbers.Integral, min_val=low)
+    return int(value)
+
+
+def check_bool(name, value):
+    """Return `value` as a bool; 0 and 1 are not."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def check_choice(name, value, choices):
+    """Return `value` if it is one of `choices`."""
+    if not any(value is c or (isinstance(value, str) and value == c) for c in choices):
+        listed = ", ".join(repr(c) for c in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+    return value
+
+
+def check_dims(name, value, *, length=None):
+    """Return `value`, a sequence of integers of at least 1, as a tuple."""
+    wanted = "a sequence of" if length is None else f"{length}"
+    if isinstance(value, (str, bytes)) or not np.iterable(value):
+        raise TypeError(f"{name} must be {wanted} integers, got {value!r}.")
+    dims = tuple(check_int(f"{name}[{i}]", v, low=1) for i, v in enumerate(value))
+    if length is not None and len(dims) != length:
+        raise ValueError(f"{name} must be {wanted} integers, got {value!r}.")
+    return dims
+
+
+def check_dtype(name, value):
+    """Return numpy's float32 or float64 dtype."""
+    try:
+        # NumPy takes None for float64.
+        dtype = np.dtype("V" if value is None else value)
+    except (TypeError, ValueError):
+        dtype = np.dtype("V")
+    if dtype not in DTYPES.values():
+        raise ValueError(f"{name} must be float32 or float64, got {value!r}.")
+    return dtype
+
+
+def check_weight_scale(name, value):
+    """Return `value` if it is a number of at least 0 or the name of a scheme."""
+    if isinstance(value, str):
+        return check_choice(name, value, ("he", "xavier"))
+    return check_real(name, value, low=0)

@@ -1,0 +1,157 @@
+"""Fully-connected classifiers."""
+
+from sklearn_dl._base import BaseNetClassifier, shared_docs
+from sklearn_dl._params import check_dims, check_int
+from sklearn_dl.nets import FullyConnected
+
+__all__ = ["FullyConnectedNet", "TwoLayerNet"]
+
+HIDDEN_PARAMETERS = """\
+    normalization : None, 'batchnorm' or 'layernorm', default=None
+        Normalization before each relu. With batch normalization, weights of the samples count in the batch statistics.
+    dropout_keep_ratio : float in (0, 1], default=1.0
+        Probability that dropout, after each relu, keeps a value; 1 is no dropout."""
+
+fill = shared_docs(weight_scale="'he'", hidden_parameters=HIDDEN_PARAMETERS)
+
+
+class _FullyConnectedBase(BaseNetClassifier):
+    _net_class = FullyConnected
+
+    def _net_config(self, n_features, n_classes):
+        return {
+            "hidden_dims": self._hidden_dims(),
+            "input_dim": n_features,
+            "num_classes": n_classes,
+            "normalization": self.normalization,
+            "dropout_keep_ratio": self.dropout_keep_ratio,
+            "weight_scale": self.weight_scale,
+            "reg": self.reg,
+        }
+
+
+@fill
+class TwoLayerNet(_FullyConnectedBase):
+    """Net with one hidden layer: affine - relu - affine - softmax.
+
+    Parameters
+    ----------
+    hidden_dim : int, default=100
+        Units of the hidden layer.
+    {shared_parameters}
+    {hidden_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    See Also
+    --------
+    FullyConnectedNet : With any number of hidden layers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_dl import TwoLayerNet
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> net = TwoLayerNet(num_epochs=20, random_state=0).fit(X_train, y_train)
+    >>> net.score(X_test, y_test) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_dim=100,
+        learning_rate="auto",
+        lr_decay=1.0,
+        reg=0.0,
+        num_epochs=100,
+        num_iters=None,
+        batch_size=64,
+        shuffle=True,
+        update_rule="adam",
+        optim_config=None,
+        weight_scale="he",
+        dtype="auto",
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        class_weight=None,
+        random_state=None,
+        verbose=0,
+        warm_start=False,
+        normalization=None,
+        dropout_keep_ratio=1.0,
+    ):
+        self._keep(locals())
+
+    def _hidden_dims(self):
+        return (check_int("hidden_dim", self.hidden_dim, low=1),)
+
+
+@fill
+class FullyConnectedNet(_FullyConnectedBase):
+    """Net of any depth: {affine - [normalization] - relu - [dropout]} x L - affine - softmax.
+
+    Parameters
+    ----------
+    hidden_dims : sequence of int, default=(100, 100)
+        Units of the L hidden layers.
+    {shared_parameters}
+    {hidden_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    See Also
+    --------
+    TwoLayerNet : With one hidden layer.
+    ThreeLayerConvNet : For images.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_dl import FullyConnectedNet
+    >>> X, y = load_wine(return_X_y=True)
+    >>> net = FullyConnectedNet(hidden_dims=(50, 50), normalization="batchnorm", num_epochs=30, random_state=0)
+    >>> make_pipeline(StandardScaler(), net).fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_dims=(100, 100),
+        learning_rate="auto",
+        lr_decay=1.0,
+        reg=0.0,
+        num_epochs=100,
+        num_iters=None,
+        batch_size=64,
+        shuffle=True,
+        update_rule="adam",
+        optim_config=None,
+        weight_scale="he",
+        dtype="auto",
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        class_weight=None,
+        random_state=None,
+        verbose=0,
+        warm_start=False,
+        normalization=None,
+        dropout_keep_ratio=1.0,
+    ):
+        self._keep(locals())
+
+    def _hidden_dims(self):
+        return check_dims("hidden_dims", self.hidden_dims)

@@ -1,0 +1,96 @@
+"""The three-layer convolutional net."""
+
+import numpy as np
+
+from sklearn_dl._params import check_choice, check_dims, check_int
+from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, GroupNorm, MaxPool, ReLU
+from sklearn_dl.nets.net import Net
+
+__all__ = ["ThreeLayerConv"]
+
+
+def num_groups(num_filters):
+    """Return the most groups that leave at least four channels in each."""
+    return max(g for g in range(1, max(1, num_filters // 4) + 1) if num_filters % g == 0)
+
+
+class ThreeLayerConv(Net):
+    """conv - [batchnorm | groupnorm] - relu - 2x2 max-pool - affine - relu - affine - softmax.
+
+    Batch normalization is spatial, by channel. The convolution has stride 1 and keeps the image's
+    size. An axis of one pixel is not pooled.
+
+    Parameters
+    ----------
+    input_dim : tuple (C, H, W), default=(3, 32, 32)
+        Shape of one image.
+    num_filters : int, default=32
+        Filters F of the convolution.
+    filter_size : int, default=7
+        Height and width of a filter; odd.
+    hidden_dim : int, default=100
+        Units of the hidden affine layer.
+    num_classes : int, default=10
+        Number of classes.
+    normalization : None, 'batchnorm' or 'groupnorm', default=None
+        Normalization after the convolution. Group normalization takes the most groups that divide
+        the filters and leave four in each.
+    reg : float, default=0.0
+        Strength of the penalty ``0.5 * reg * sum(W ** 2)``.
+    weight_scale : float, 'he' or 'xavier', default=1e-3
+        Standard deviation of the first weights, or the scheme that gives it.
+    dtype : dtype, default=numpy.float32
+        float32 or float64.
+    random_state : int, RandomState or None, default=None
+        Draws the weights, layer by layer. None is NumPy's global generator.
+
+    Attributes
+    ----------
+    params : dict
+        W1 (F, C, size, size), b1 (F,), [gamma1, beta1,] W2 (F · H//2 · W//2, hidden_dim), b2, W3
+        (hidden_dim, classes), b3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.nets import ThreeLayerConv
+    >>> net = ThreeLayerConv((1, 8, 8), num_filters=4, filter_size=3, random_state=0)
+    >>> net.loss(np.ones((5, 1, 8, 8))).shape
+    (5, 10)
+    """
+
+    def __init__(
+        self,
+        input_dim=(3, 32, 32),
+        num_filters=32,
+        filter_size=7,
+        hidden_dim=100,
+        num_classes=10,
+        *,
+        normalization=None,
+        reg=0.0,
+        weight_scale=1e-3,
+        dtype=np.float32,
+        random_state=None,
+    ):
+        input_dim = check_dims("input_dim", input_dim, length=3)
+        num_filters = check_int("num_filters", num_filters, low=1)
+        filter_size = check_int("filter_size", filter_size, low=1)
+        hidden_dim = check_int("hidden_dim", hidden_dim, low=1)
+        num_classes = check_int("num_classes", num_classes, low=1)
+        check_choice("normalization", normalization, (None, "batchnorm", "groupnorm"))
+
+        layers = [Conv(num_filters, filter_size)]
+        if normalization == "batchnorm":
+            layers.append(BatchNorm())
+        elif normalization == "groupnorm":
+            layers.append(GroupNorm(num_groups(num_filters)))
+        layers += [ReLU(), MaxPool(), Affine(hidden_dim), ReLU(), Affine(num_classes)]
+        super().__init__(
+            layers,
+            input_dim,
+            reg=reg,
+            weight_scale=weight_scale,
+            dtype=dtype,
+            random_state=random_state,
+        )

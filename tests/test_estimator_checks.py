@@ -1,0 +1,52 @@
+"""scikit-learn's own checks, on every estimator with its defaults and with other settings. No failure is expected."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+
+# Fewer epochs than the defaults, so that the checks, which fit some 60 times each, stay quick.
+QUICK = {"num_epochs": 30}
+CONV = {**QUICK, "num_filters": 8, "filter_size": 3, "hidden_dim": 32}
+
+ESTIMATORS = [
+    Softmax(),
+    Softmax(**QUICK, update_rule="sgd_momentum", learning_rate=0.05),
+    Softmax(**QUICK, update_rule="adagrad", weight_scale="xavier"),
+    Softmax(**QUICK, update_rule="rmsprop", learning_rate=0.01, lr_decay=0.98),
+    Softmax(**QUICK, update_rule="adam", learning_rate=0.05, reg=1e-3),
+    Softmax(**QUICK, early_stopping=True),
+    Softmax(**QUICK, dtype="float32", class_weight="balanced"),
+    Softmax(num_iters=100, dtype="float64", shuffle=False),
+    TwoLayerNet(),
+    TwoLayerNet(**QUICK, update_rule="sgd", learning_rate=0.1, reg=1e-3),
+    TwoLayerNet(**QUICK, update_rule="sgd_momentum", learning_rate=0.05),
+    TwoLayerNet(**QUICK, normalization="batchnorm", learning_rate=0.01),
+    TwoLayerNet(**QUICK, normalization="layernorm", learning_rate=0.01),
+    TwoLayerNet(**QUICK, dropout_keep_ratio=0.7, learning_rate=0.01),
+    TwoLayerNet(**QUICK, early_stopping=True, learning_rate=0.01),
+    TwoLayerNet(**QUICK, dtype="float32", learning_rate=0.01),
+    FullyConnectedNet(),
+    FullyConnectedNet(**QUICK, update_rule="adagrad", learning_rate=0.05),
+    FullyConnectedNet(**QUICK, update_rule="rmsprop", lr_decay=0.98),
+    FullyConnectedNet(**QUICK, normalization="batchnorm", learning_rate=0.01, reg=1e-3),
+    FullyConnectedNet(**QUICK, normalization="layernorm", hidden_dims=(50, 40, 30)),
+    FullyConnectedNet(**QUICK, dropout_keep_ratio=0.7, learning_rate=0.01),
+    FullyConnectedNet(**QUICK, early_stopping=True, validation_fraction=0.2),
+    FullyConnectedNet(**QUICK, dtype="float32", normalization="batchnorm"),
+    FullyConnectedNet(**QUICK, hidden_dims=[], class_weight="balanced", learning_rate=0.05),
+    ThreeLayerConvNet(),
+    ThreeLayerConvNet(**CONV, update_rule="sgd_momentum", learning_rate=0.01),
+    ThreeLayerConvNet(**CONV, update_rule="rmsprop", reg=1e-3),
+    ThreeLayerConvNet(**CONV, normalization="batchnorm"),
+    ThreeLayerConvNet(**CONV, normalization="groupnorm", learning_rate=0.01),
+    ThreeLayerConvNet(**CONV, early_stopping=True, learning_rate=0.01),
+    ThreeLayerConvNet(**CONV, dtype="float32", learning_rate=0.01),
+    ThreeLayerConvNet(**CONV, num_iters=120, weight_scale="xavier", learning_rate=0.01),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_check(estimator, check):
+    check(estimator)
