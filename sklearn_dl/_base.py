@@ -57,8 +57,8 @@ SHARED_PARAMETERS = """\
         What to compute in. 'auto': float64 for float64 X, float32 for everything else.
     tol : float, default=1e-4
         Training ends when the loss (with `early_stopping`: the validation accuracy) has not got better by more than `tol` for
-        `n_iter_no_change` epochs in a row (with `early_stopping`: and at least 50 updates). None: never before
-        `num_epochs`.
+        `n_iter_no_change` epochs in a row. None: never before `num_epochs`. `early_stopping` waits at least 50 epochs where
+        an epoch is a single update.
     n_iter_no_change : int, default=10
         See `tol`.
     early_stopping : bool, default=False
@@ -439,8 +439,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         n_val = math.ceil(fraction * len(rows))
         if n_val == len(rows):
             raise ValueError(
-                f"validation_fraction={fraction} of {len(rows)} training samples (different ones, of a weight above 0)"
-                " leaves none to train on: lower it, or give X_val and y_val."
+                f"validation_fraction={fraction} with n_samples={len(rows)} (different ones, of a weight above 0) leaves"
+                " none to train on: lower it, or give X_val and y_val."
             )
         n_classes = np.count_nonzero(counts)
         can_stratify = counts[counts > 0].min() > 1 and n_classes <= min(n_val, len(rows) - n_val)

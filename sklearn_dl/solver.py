@@ -33,8 +33,8 @@ UPDATE_RULES = {
     "adam": ("learning_rate", "beta1", "beta2", "epsilon"),
 }
 
-# Updates that early stopping waits for at least: where an epoch is one update of a small net's weights, accuracy on a few
-# validation samples says nothing for many epochs.
+# Epochs that early stopping waits for at least where an epoch is a single update: accuracy on the few
+# validation samples of so small a set does not move in a few updates.
 MIN_PATIENCE = 50
 
 # Rows in one forward pass when nothing is learned from them.
@@ -137,7 +137,7 @@ class Solver:
         Stop when more than `n_iter_no_change` epochs in a row did not better the training loss
         (with `early_stopping`: the validation accuracy) by more than `tol`. None: no such stop.
     early_stopping : bool, default=False
-        Watch the validation accuracy.
+        Watch the validation accuracy. Where an epoch is a single update, at least 50 epochs are waited.
 
     Attributes
     ----------
@@ -290,11 +290,10 @@ class Solver:
 
     @property
     def _patience(self):
-        """Epochs without gain that are borne: in early stopping at least `MIN_PATIENCE` updates."""
-        if not self.early_stopping:
-            return self.n_iter_no_change
-        updates_per_epoch = math.ceil(len(self._train) / self.batch_size)
-        return max(self.n_iter_no_change, math.ceil(MIN_PATIENCE / updates_per_epoch))
+        """Epochs without gain that are borne."""
+        if self.early_stopping and len(self._train) <= self.batch_size:
+            return max(self.n_iter_no_change, MIN_PATIENCE)
+        return self.n_iter_no_change
 
     def _finished(self):
         if self._epochs_without_gain > self._patience:
