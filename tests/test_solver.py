@@ -709,9 +709,9 @@ def test_early_stopping_watches_the_validation_accuracy(num_iters, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "n_iter_no_change", "epochs"), [(60, 3, 50), (16, 3, 13), (16, 20, 20)]
+    ("batch_size", "n_iter_no_change", "epochs"), [(60, 3, 50), (60, 70, 70), (16, 3, 3)]
 )
-def test_early_stopping_waits_for_fifty_updates(batch_size, n_iter_no_change, epochs, monkeypatch):
+def test_early_stopping_waits_for_fifty_epochs_of_one_update(batch_size, n_iter_no_change, epochs, monkeypatch):
     options = {"tol": 0.0, "n_iter_no_change": n_iter_no_change, "num_epochs": 100}
     solver = restless(
         monkeypatch, [0.5] * 101, early_stopping=True, batch_size=batch_size, **options
