@@ -1,0 +1,71 @@
+"""What the tests of the estimators share: small nets, small data, comparison to the bit."""
+
+import numpy as np
+import pytest
+
+from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+
+SIZES = {
+    Softmax: {},
+    TwoLayerNet: {"hidden_dim": 8},
+    FullyConnectedNet: {"hidden_dims": (8, 6)},
+    ThreeLayerConvNet: {"num_filters": 4, "filter_size": 3, "hidden_dim": 8},
+}
+ESTIMATORS = list(SIZES)
+
+each_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+each_hidden = pytest.mark.parametrize("cls", ESTIMATORS[1:], ids=lambda cls: cls.__name__)
+
+RULES = ("sgd", "sgd_momentum", "adagrad", "rmsprop", "adam")
+
+
+def small(cls, **params):
+    """Return a small, quick, seeded estimator that does not stop by itself."""
+    quick = {"num_epochs": 3, "batch_size": 16, "random_state": 0, "tol": None}
+    return cls(**{**quick, **SIZES[cls], **params})
+
+
+def batchnorm(cls):
+    """Return the parameter that turns batch normalization on, where there is one."""
+    return {} if cls is Softmax else {"normalization": "batchnorm"}
+
+
+def blobs(n_samples=50, n_classes=3, dtype=np.float32, seed=0, spread=1.0):
+    """Return rows of 16 features, that is of images (1, 4, 4), around a centre for each class."""
+    rng = np.random.RandomState(seed)
+    y = np.arange(n_samples) % n_classes
+    centres = rng.randn(n_classes, 16)
+    return (centres[y] + spread * rng.randn(n_samples, 16)).astype(dtype), y
+
+
+def images(n_samples=40, shape=(3, 4, 4), seed=0):
+    """Return uint8 images of two classes, dark and bright."""
+    rng = np.random.RandomState(seed)
+    y = np.arange(n_samples) % 2
+    X = rng.randint(0, 128, (n_samples, *shape)) + 127 * y[:, None, None, None]
+    return X.astype(np.uint8), y
+
+
+def learned(estimator):
+    """Return the learned arrays and histories by name."""
+    found = {**estimator.params_, **estimator.running_stats_}
+    for name in ("loss_history_", "train_acc_history_", "val_acc_history_", "n_iter_"):
+        found[name] = np.asarray(getattr(estimator, name))
+    return found
+
+
+def assert_same(first, second, **tolerance):
+    """Assert that two estimators have learned the same: to the bit, or to rtol and atol."""
+    first, second = learned(first), learned(second)
+    assert first.keys() == second.keys()
+    for name in first:
+        if tolerance:
+            np.testing.assert_allclose(first[name], second[name], err_msg=name, **tolerance)
+        else:
+            np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+        assert first[name].dtype == second[name].dtype
+
+
+def assert_differ(first, second, X):
+    """Assert that two estimators do not predict the same."""
+    assert not np.array_equal(first.predict_proba(X), second.predict_proba(X))
