@@ -42,7 +42,7 @@ Normalisation; statistics accumulate in double precision; sample_weight (N,) is 
 
 Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None::
 
-    softmax_loss(scores (N, C), y, sample_weight, dscores or None) -> float
+    softmax_loss(scores (N, C), y, sample_weight, dscores or None) -> float    dscores may be scores
     softmax(scores, out)                                 out may be scores
     log_softmax(scores, out)                             out may be scores
 

@@ -171,17 +171,30 @@ cdef inline int alike(cnp.ndarray a, str name, int dtype, cnp.ndarray b, str oth
     return 0
 
 
-cdef inline int apart(cnp.ndarray out, str name, cnp.ndarray a, str other, bint may_be_same=False) except -1:
-    """Check that the memory of an output is not that of another argument (None passes)."""
-    cdef char *p
-    cdef char *q
-    if out is None or a is None:
-        return 0
-    p = <char *>cnp.PyArray_DATA(out)
-    q = <char *>cnp.PyArray_DATA(a)
-    if p < q + cnp.PyArray_NBYTES(a) and q < p + cnp.PyArray_NBYTES(out):
-        if not (may_be_same and p == q and cnp.PyArray_NBYTES(a) == cnp.PyArray_NBYTES(out)):
-            raise ValueError(f"{name} must not overlap {other}")
+cdef inline bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef char *p = <char *>cnp.PyArray_DATA(a)
+    cdef char *q = <char *>cnp.PyArray_DATA(b)
+    return p < q + cnp.PyArray_NBYTES(b) and q < p + cnp.PyArray_NBYTES(a)
+
+
+cdef int apart(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2=-1) except -1:
+    """Check that each of the first `outputs` arrays shares no memory with any other (None has none).
+
+    The very first output may be exactly the array number `may_be` or `may_be_2`. `names` is only split for the message.
+    """
+    cdef int i, j
+    cdef cnp.ndarray a, b
+    for i in range(outputs):
+        a = arrays[i]
+        if a is None:
+            continue
+        for j in range(i + 1, len(arrays)):
+            b = arrays[j]
+            if b is None or not overlap(a, b):
+                continue
+            if i == 0 and (j == may_be or j == may_be_2) and cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b):
+                continue
+            raise ValueError(f"{names.split()[i]} must not overlap {names.split()[j]}")
     return 0
 
 
@@ -218,9 +231,7 @@ def affine_forward(
     axis(w, "w", 0, d)
     vector(b, "b", dtype, m)
     matrix(out, "out", dtype, n, m, True)
-    apart(out, "out", x, "x")
-    apart(out, "out", w, "w")
-    apart(out, "out", b, "b")
+    apart((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
         status = kernels(dtype).affine_forward(data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
@@ -235,8 +246,7 @@ def affine_backward_dx(cnp.ndarray dout not None, cnp.ndarray w not None, cnp.nd
     cdef idx n = cnp.PyArray_DIM(dout, 0), m = cnp.PyArray_DIM(dout, 1), d = cnp.PyArray_DIM(w, 0)
     axis(w, "w", 1, m)
     matrix(dx, "dx", dtype, n, d, True)
-    apart(dx, "dx", dout, "dout")
-    apart(dx, "dx", w, "w")
+    apart((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
         status = kernels(dtype).affine_backward_dx(data(dout), data(w), data(dx), n, d, m, n_threads)
@@ -254,10 +264,7 @@ def affine_backward_dw(
     axis(dout, "dout", 0, n)
     matrix(dw, "dw", dtype, d, m, True)
     vector(db, "db", dtype, m, True)
-    for out, name in ((dw, "dw"), (db, "db")):
-        apart(out, name, x, "x")
-        apart(out, name, dout, "dout")
-    apart(dw, "dw", db, "db")
+    apart((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
         status = kernels(dtype).affine_backward_dw(data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
@@ -302,9 +309,7 @@ def conv_forward(
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, w, "w", False, out, "out", True, b, "b", False, stride, pad)
-    apart(out, "out", x, "x")
-    apart(out, "out", w, "w")
-    apart(out, "out", b, "b")
+    apart((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
         status = kernels(dtype).conv_forward(data(x), data(w), data(b), data(out), &s, n_threads)
@@ -318,8 +323,7 @@ def conv_backward_dx(
     cdef int dtype = real_dtype(dout, "dout"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, dx, "dx", True, w, "w", False, dout, "dout", False, None, "", False, stride, pad)
-    apart(dx, "dx", dout, "dout")
-    apart(dx, "dx", w, "w")
+    apart((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
         status = kernels(dtype).conv_backward_dx(data(dout), data(w), data(dx), &s, n_threads)
@@ -334,10 +338,7 @@ def conv_backward_dw(
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, dw, "dw", True, dout, "dout", False, db, "db", True, stride, pad)
-    for out, name in ((dw, "dw"), (db, "db")):
-        apart(out, name, x, "x")
-        apart(out, name, dout, "dout")
-    apart(dw, "dw", db, "db")
+    apart((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
         status = kernels(dtype).conv_backward_dw(data(x), data(dout), data(dw), data(db), &s, n_threads)
@@ -364,11 +365,9 @@ def max_pool_forward(
     axis(out, "out", 1, c)
     axis(out, "out", 2, ho)
     axis(out, "out", 3, wo)
-    apart(out, "out", x, "x")
     if argmax is not None:
         alike(argmax, "argmax", cnp.NPY_INT32, out, "out", True)
-        apart(argmax, "argmax", x, "x")
-        apart(argmax, "argmax", out, "out")
+    apart((out, argmax, x), 2, "out argmax x")
     threads(n_threads)
     with nogil:
         kernels(dtype).max_pool_forward(
@@ -387,8 +386,7 @@ def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cn
     cdef idx outputs = cnp.PyArray_DIM(dout, 2) * cnp.PyArray_DIM(dout, 3)
     axis(dx, "dx", 0, n)
     axis(dx, "dx", 1, c)
-    apart(dx, "dx", dout, "dout")
-    apart(dx, "dx", argmax, "argmax")
+    apart((dx, dout, argmax), 1, "dx dout argmax")
     threads(n_threads)
     with nogil:
         status = kernels(dtype).max_pool_backward(
@@ -406,7 +404,7 @@ def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads
     cdef int dtype = real_dtype(x, "x")
     require(x, "x", dtype, -1)
     alike(out, "out", dtype, x, "x", True)
-    apart(out, "out", x, "x", True)
+    apart((out, x), 1, "out x", 1)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
@@ -419,8 +417,7 @@ def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray
     require(dout, "dout", dtype, -1)
     alike(x, "x", dtype, dout, "dout")
     alike(dx, "dx", dtype, dout, "dout", True)
-    apart(dx, "dx", dout, "dout", True)
-    apart(dx, "dx", x, "x", True)
+    apart((dx, dout, x), 1, "dx dout x", 1, 2)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(dout)
     with nogil:
@@ -435,8 +432,7 @@ def scale_by_mask(
     require(x, "x", dtype, -1)
     alike(mask, "mask", cnp.NPY_BOOL, x, "x")
     alike(out, "out", dtype, x, "x", True)
-    apart(out, "out", x, "x", True)
-    apart(out, "out", mask, "mask")
+    apart((out, x, mask), 1, "out x mask", 1)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
@@ -477,17 +473,6 @@ cdef int check_weight(cnp.ndarray weight, idx n) except -1:
     return 0
 
 
-def _all_apart(outputs, inputs, same=()):
-    """Check outputs against each other and against inputs; pairs of names in `same` may be one array."""
-    cdef int i, j
-    names = list(outputs)
-    for i in range(len(names)):
-        for other, a in inputs.items():
-            apart(outputs[names[i]], names[i], a, other, (names[i], other) in same)
-        for j in range(i):
-            apart(outputs[names[i]], names[i], outputs[names[j]], names[j])
-
-
 def batchnorm_forward(
     cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, cnp.ndarray sample_weight, double eps,
     cnp.ndarray out not None, cnp.ndarray xhat not None, cnp.ndarray mean not None, cnp.ndarray var not None,
@@ -504,8 +489,8 @@ def batchnorm_forward(
     vector(mean, "mean", dtype, c, True)
     vector(var, "var", dtype, c, True)
     vector(inv_std, "inv_std", dtype, c, True)
-    _all_apart({"out": out, "xhat": xhat, "mean": mean, "var": var, "inv_std": inv_std},
-               {"x": x, "gamma": gamma, "beta": beta, "sample_weight": sample_weight})
+    apart((out, xhat, mean, var, inv_std, x, gamma, beta, sample_weight), 5,
+          "out xhat mean var inv_std x gamma beta sample_weight")
     threads(n_threads)
     with nogil:
         kernels(dtype).batchnorm_forward(
@@ -529,9 +514,8 @@ def batchnorm_backward(
     alike(dx, "dx", dtype, dout, "dout", True)
     vector(dgamma, "dgamma", dtype, c, True)
     vector(dbeta, "dbeta", dtype, c, True)
-    _all_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta},
-               {"dout": dout, "xhat": xhat, "inv_std": inv_std, "gamma": gamma, "sample_weight": sample_weight},
-               (("dx", "dout"),))
+    apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma, sample_weight), 3,
+          "dx dgamma dbeta dout xhat inv_std gamma sample_weight", 3)
     threads(n_threads)
     with nogil:
         kernels(dtype).batchnorm_backward(
@@ -552,7 +536,7 @@ def batchnorm_test(
     vector(mean, "mean", dtype, c)
     vector(var, "var", dtype, c)
     alike(out, "out", dtype, x, "x", True)
-    _all_apart({"out": out}, {"x": x, "gamma": gamma, "beta": beta, "mean": mean, "var": var}, (("out", "x"),))
+    apart((out, x, gamma, beta, mean, var), 1, "out x gamma beta mean var", 1)
     threads(n_threads)
     with nogil:
         status = kernels(dtype).batchnorm_test(
@@ -574,7 +558,7 @@ def layernorm_forward(
     alike(out, "out", dtype, x, "x", True)
     alike(xhat, "xhat", dtype, x, "x", True)
     vector(inv_std, "inv_std", dtype, n, True)
-    _all_apart({"out": out, "xhat": xhat, "inv_std": inv_std}, {"x": x, "gamma": gamma, "beta": beta})
+    apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
         kernels(dtype).layernorm_forward(
@@ -596,8 +580,7 @@ def layernorm_backward(
     alike(dx, "dx", dtype, dout, "dout", True)
     vector(dgamma, "dgamma", dtype, d, True)
     vector(dbeta, "dbeta", dtype, d, True)
-    _all_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta},
-               {"dout": dout, "xhat": xhat, "inv_std": inv_std, "gamma": gamma}, (("dx", "dout"),))
+    apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
         kernels(dtype).layernorm_backward(
@@ -627,7 +610,7 @@ def groupnorm_forward(
     alike(out, "out", dtype, x, "x", True)
     alike(xhat, "xhat", dtype, x, "x", True)
     cdef idx g = groups(inv_std, dtype, n, c, True)
-    _all_apart({"out": out, "xhat": xhat, "inv_std": inv_std}, {"x": x, "gamma": gamma, "beta": beta})
+    apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
         kernels(dtype).groupnorm_forward(
@@ -648,8 +631,7 @@ def groupnorm_backward(
     alike(dx, "dx", dtype, dout, "dout", True)
     vector(dgamma, "dgamma", dtype, c, True)
     vector(dbeta, "dbeta", dtype, c, True)
-    _all_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta},
-               {"dout": dout, "xhat": xhat, "inv_std": inv_std, "gamma": gamma}, (("dx", "dout"),))
+    apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
         status = kernels(dtype).groupnorm_backward(
@@ -686,9 +668,7 @@ def softmax_loss(cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarra
     check_weight(sample_weight, n)
     if dscores is not None:
         alike(dscores, "dscores", dtype, scores, "scores", True)
-        apart(dscores, "dscores", scores, "scores", True)
-        apart(dscores, "dscores", y, "y")
-        apart(dscores, "dscores", sample_weight, "sample_weight")
+        apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
     with nogil:
         loss = kernels(dtype).softmax_loss(
             data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), data(dscores), n, c
@@ -700,7 +680,7 @@ cdef int run_softmax(cnp.ndarray scores, cnp.ndarray out, bint take_log) except 
     cdef int dtype = real_dtype(scores, "scores")
     check_scores(scores, dtype)
     alike(out, "out", dtype, scores, "scores", True)
-    apart(out, "out", scores, "scores", True)
+    apart((out, scores), 1, "out scores", 1)
     cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
     with nogil:
         kernels(dtype).softmax(data(scores), data(out), take_log, n, c)
@@ -725,16 +705,11 @@ cdef idx check_update(cnp.ndarray w, int dtype, cnp.ndarray dw, cnp.ndarray stat
     """Check w, its gradient and the state of a rule; return the number of weights."""
     require(w, "w", dtype, -1, True)
     alike(dw, "dw", dtype, w, "w")
-    apart(w, "w", dw, "dw")
     if state is not None:
         alike(state, state_name, dtype, w, "w", True)
-        apart(state, state_name, w, "w")
-        apart(state, state_name, dw, "dw")
     if state_2 is not None:
         alike(state_2, state_2_name, dtype, w, "w", True)
-        apart(state_2, state_2_name, w, "w")
-        apart(state_2, state_2_name, dw, "dw")
-        apart(state_2, state_2_name, state, state_name)
+    apart((w, state, state_2, dw), 3, "w state state_2 dw")
     return cnp.PyArray_SIZE(w)
 
 
@@ -851,9 +826,7 @@ def gather_rows(
     cdef idx n = cnp.PyArray_DIM(X, 0), d = cnp.PyArray_DIM(X, 1), rows = cnp.PyArray_DIM(indices, 0)
     matrix(out, "out", dtype, rows, d, True)
     vector(mean, "mean", dtype, d)
-    apart(out, "out", X, "X")
-    apart(out, "out", indices, "indices")
-    apart(out, "out", mean, "mean")
+    apart((out, X, indices, mean), 1, "out X indices mean")
     threads(n_threads)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     for i in range(rows):

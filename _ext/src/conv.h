@@ -98,7 +98,7 @@ INLINE void NAME(taps_tile)(int rows, int nv, const real *a, const idx *restrict
         }
 }
 
-static NOINLINE void NAME(taps_tile_of)(idx rows, idx nv, const real *a, const idx *taps, const real *b, idx depth,
+NOINLINE void NAME(taps_tile_of)(idx rows, idx nv, const real *a, const idx *taps, const real *b, idx depth,
                                         real *acc, int first)
 {
     if (nv == SDL_NV) {
@@ -166,32 +166,36 @@ static void NAME(put_strip)(const NAME(pass) *p, idx image, idx y0, idx y1, idx 
             for (idx c = 0; c < cols; c++) out[c * p->out_channel + x * p->out_col] = strip[c];
 }
 
-/* Returns 0, or -1 when out of memory. */
-static int NAME(run_pass)(const NAME(pass) *p, int n_threads)
+INLINE idx NAME(strip_rows)(const NAME(pass) *p) { return MIN(p->rows, MAX(1, STRIP_PIXELS / p->cols)); }
+
+/* Strips [lo, hi) of all images' strips. Returns 0, or -1 when out of memory. */
+SPAN int NAME(run_strips)(const NAME(pass) *p, idx lo, idx hi)
 {
-    if (!p->rows || !p->cols) return 0;
-    idx strip_rows = MIN(p->rows, MAX(1, STRIP_PIXELS / p->cols)), strips = CEIL_DIV(p->rows, strip_rows);
-    n_threads = sdl_threads(n_threads, (double)p->n * p->rows * p->cols * p->columns * p->k / 32);
-    int failed = 0;
-    SDL_EACH_SPAN(n_threads, p->n * strips, 1, lo, hi) {
-        real *copy = sdl_scratch(SDL_SLOT_A, NAME(frame_size)(&p->frame) * sizeof(real));
-        real *strip = sdl_scratch(SDL_SLOT_B, strip_rows * p->cols * NR * sizeof(real));
-        if (!copy || !strip) {
-            __atomic_store_n(&failed, -1, __ATOMIC_RELAXED);
-            continue;
-        }
-        const real *image = NULL;
-        for (idx unit = lo; unit < hi; unit++) {
-            idx n = unit / strips, y0 = unit % strips * strip_rows, y1 = MIN(p->rows, y0 + strip_rows);
-            if (unit == lo || y0 == 0)
-                image = NAME(fill_frame)(&p->frame, p->images + n * p->frame.channels * p->frame.height * p->frame.width, copy);
-            for (idx j = 0; j < p->columns; j += NR) {
-                idx nv = p->columns - j > VL ? SDL_NV : 1;
-                NAME(fill_strip)(p, image, y0, y1, j, nv, strip);
-                NAME(put_strip)(p, n, y0, y1, j, nv, strip);
-            }
+    const NAME(frame) *f = &p->frame;
+    idx strip_rows = NAME(strip_rows)(p), strips = CEIL_DIV(p->rows, strip_rows);
+    real *copy = sdl_scratch(SDL_SLOT_A, NAME(frame_size)(f) * sizeof(real));
+    real *strip = sdl_scratch(SDL_SLOT_B, strip_rows * p->cols * NR * sizeof(real));
+    const real *image = NULL;
+    if (!copy || !strip) return -1;
+    for (idx unit = lo; unit < hi; unit++) {
+        idx n = unit / strips, y0 = unit % strips * strip_rows, y1 = MIN(p->rows, y0 + strip_rows);
+        if (unit == lo || y0 == 0) image = NAME(fill_frame)(f, p->images + n * f->channels * f->height * f->width, copy);
+        for (idx j = 0; j < p->columns; j += NR) {
+            idx nv = p->columns - j > VL ? SDL_NV : 1;
+            NAME(fill_strip)(p, image, y0, y1, j, nv, strip);
+            NAME(put_strip)(p, n, y0, y1, j, nv, strip);
         }
     }
+    return 0;
+}
+
+static int NAME(run_pass)(const NAME(pass) *p, int n_threads)
+{
+    int failed = 0;
+    if (!p->rows || !p->cols) return 0;
+    n_threads = sdl_threads(n_threads, (double)p->n * p->rows * p->cols * p->columns * p->k / 32);
+    idx units = p->n * CEIL_DIV(p->rows, NAME(strip_rows)(p));
+    SDL_SPANS(n_threads, units, 1, lo, hi, sdl_note(&failed, NAME(run_strips)(p, lo, hi)));
     return failed;
 }
 
@@ -301,7 +305,7 @@ INLINE void NAME(pixels_tile)(int rows, int nv, const real *image, const idx *ta
         }
 }
 
-static NOINLINE void NAME(pixels_tile_of)(idx rows, idx nv, const real *image, const idx *taps, idx row_step, const real *b,
+NOINLINE void NAME(pixels_tile_of)(idx rows, idx nv, const real *image, const idx *taps, idx row_step, const real *b,
                                           idx out_rows, idx out_cols, real *acc)
 {
     if (nv == SDL_NV) {
@@ -318,10 +322,10 @@ static NOINLINE void NAME(pixels_tile_of)(idx rows, idx nv, const real *image, c
 /* sums (nv vectors of lanes) += every pixel of b. */
 static void NAME(add_pixels)(const real *b, idx nv, idx pixels, double *sums)
 {
-    for (idx v = 0; v < nv; v++, sums += VL) {
+    for (idx v = 0; v < nv * VL; v += WL) {
         NAME(wide) sum = { 0 };
-        for (idx i = 0; i < pixels; i++) sum += WIDE(NAME(load)(b + (i * nv + v) * VL));
-        for (idx l = 0; l < VL; l++) sums[l] += sum[l];
+        for (idx i = 0; i < pixels; i++) sum += NAME(load_wide)(b + i * nv * VL + v);
+        for (idx l = 0; l < WL; l++) sums[v + l] += sum[l];
     }
 }
 
@@ -365,9 +369,24 @@ static int NAME(dw_rectangle)(const real *x, const real *dout, real *dw, real *d
     return 0;
 }
 
+/* Cells [lo, hi) of a grid of down x across rectangles of taps and filters. */
+SPAN int NAME(dw_cells)(const real *x, const real *dout, real *dw, real *db, const sdl_conv *s, const NAME(frame) *frame,
+                        const idx *taps, int down, int across, idx lo, idx hi)
+{
+    idx k = s->c * s->hh * s->ww;
+    for (idx cell = lo; cell < hi; cell++) {
+        int row = (int)cell / across, column = (int)cell % across;
+        idx k0 = sdl_edge(k, SDL_MR, row, down), k1 = sdl_edge(k, SDL_MR, row + 1, down);
+        idx f0 = sdl_edge(s->f, NR, column, across), f1 = sdl_edge(s->f, NR, column + 1, across);
+        if (k0 < k1 && f0 < f1 && NAME(dw_rectangle)(x, dout, dw, db, s, frame, taps, k0, k1, f0, f1)) return -1;
+    }
+    return 0;
+}
+
 /* IN x (N, C, H, W), dout (N, F, HO, WO); OUT dw (F, C, HH, WW), db (F,) or NULL. */
 static int NAME(conv_backward_dw)(const void *x, const void *dout, void *dw, void *db, const sdl_conv *s, int n_threads)
 {
+    int failed = 0;
     idx k = s->c * s->hh * s->ww;
     NAME(frame) frame = NAME(input_frame)(s);
     idx *taps = sdl_scratch(SDL_SLOT_SHARED_2, k * sizeof(idx));
@@ -375,14 +394,7 @@ static int NAME(conv_backward_dw)(const void *x, const void *dout, void *dw, voi
     NAME(input_taps)(s, &frame, taps);
     n_threads = sdl_threads(n_threads, (double)s->n * s->ho * s->wo * s->f * k / 32);
     int down = NAME(grid_rows)(k, s->f, 0, n_threads), across = n_threads / down;
-    int failed = 0;
-    SDL_PARALLEL(down * across)
-    for (int cell = omp_get_thread_num(); cell < down * across; cell += omp_get_num_threads()) {
-        int row = cell / across, column = cell % across;
-        idx k0 = sdl_edge(k, SDL_MR, row, down), k1 = sdl_edge(k, SDL_MR, row + 1, down);
-        idx f0 = sdl_edge(s->f, NR, column, across), f1 = sdl_edge(s->f, NR, column + 1, across);
-        if (k0 < k1 && f0 < f1 && NAME(dw_rectangle)(x, dout, dw, db, s, &frame, taps, k0, k1, f0, f1))
-            __atomic_store_n(&failed, -1, __ATOMIC_RELAXED);
-    }
+    SDL_SPANS(down * across, down * across, 1, lo, hi,
+              sdl_note(&failed, NAME(dw_cells)(x, dout, dw, db, s, &frame, taps, down, across, lo, hi)));
     return failed;
 }

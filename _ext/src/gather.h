@@ -1,19 +1,17 @@
 /* A minibatch: rows of X by index, converted to `real`, less a mean, in one pass. X may be uint8, float or double; as uint8 a
  * data set of images stays a quarter of its size until a batch of it is needed. Cut by output rows. */
 
-#define GATHER_FROM(type)                                                                                          \
-    static void NAME(gather_##type)(const type *x, const intptr_t *indices, const real *mean, real *out, idx rows, \
-                                    idx d, int n_threads)                                                         \
-    {                                                                                                              \
-        SDL_EACH_SPAN(sdl_threads(n_threads, (double)rows * d * sizeof(real) / 8), rows, 1, lo, hi)                \
-            for (idx i = lo; i < hi; i++) {                                                                        \
-                const type *restrict from = x + indices[i] * d;                                                    \
-                real *restrict to = out + i * d;                                                                   \
-                if (mean)                                                                                          \
-                    for (idx j = 0; j < d; j++) to[j] = (real)from[j] - mean[j];                                   \
-                else                                                                                               \
-                    for (idx j = 0; j < d; j++) to[j] = (real)from[j];                                             \
-            }                                                                                                      \
+#define GATHER_FROM(type)                                                                                              \
+    SPAN void NAME(gather_##type)(const type *x, const intptr_t *indices, const real *mean, real *out, idx d, idx lo, idx hi) \
+    {                                                                                                                  \
+        for (idx i = lo; i < hi; i++) {                                                                                \
+            const type *restrict from = x + indices[i] * d;                                                            \
+            real *restrict to = out + i * d;                                                                           \
+            if (mean)                                                                                                  \
+                for (idx j = 0; j < d; j++) to[j] = (real)from[j] - mean[j];                                           \
+            else                                                                                                       \
+                for (idx j = 0; j < d; j++) to[j] = (real)from[j];                                                     \
+        }                                                                                                              \
     }
 
 GATHER_FROM(uint8_t)
@@ -24,7 +22,11 @@ GATHER_FROM(double)
 static void NAME(gather_rows)(const void *x, int item_size, const intptr_t *indices, const void *mean, void *out, idx rows,
                               idx d, int n_threads)
 {
-    if (item_size == 1) NAME(gather_uint8_t)(x, indices, mean, out, rows, d, n_threads);
-    else if (item_size == 4) NAME(gather_float)(x, indices, mean, out, rows, d, n_threads);
-    else NAME(gather_double)(x, indices, mean, out, rows, d, n_threads);
+    n_threads = sdl_threads(n_threads, (double)rows * d * sizeof(real) / 8);
+    if (item_size == 1)
+        SDL_SPANS(n_threads, rows, 1, lo, hi, NAME(gather_uint8_t)(x, indices, mean, out, d, lo, hi));
+    else if (item_size == 4)
+        SDL_SPANS(n_threads, rows, 1, lo, hi, NAME(gather_float)(x, indices, mean, out, d, lo, hi));
+    else
+        SDL_SPANS(n_threads, rows, 1, lo, hi, NAME(gather_double)(x, indices, mean, out, d, lo, hi));
 }

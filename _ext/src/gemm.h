@@ -12,7 +12,7 @@
 
 #define KC 256 /* inner block: a panel of B (KC x NR) fits half of L1 */
 #define NC (16 * NR) /* columns packed at a time: KC x NC is 256 KB or less, half of L2 */
-#define MC (4 * SDL_MR) /* rows packed at a time where A is read by columns */
+#define MC (16 * SDL_MR) /* rows packed at a time where A is read by columns: whole cache lines of its rows */
 
 typedef struct {
     const real *a; /* IN  element (i, k) at a[i * a_row + k * a_step] */
@@ -26,9 +26,9 @@ typedef struct {
     idx m, n, k;
 } NAME(product);
 
-/* acc (rows x nv vectors, row-major) = rows of A times one panel of B. */
+/* acc (rows x nv vectors, its rows acc_row apart) = rows of A times one panel of B, added to what is there if `add`. */
 INLINE void NAME(tile)(int rows, int nv, const real *a, idx a_row, idx a_step, const real *b, idx b_row, idx depth,
-                       real *acc)
+                       real *acc, idx acc_row, int add)
 {
     vec c[SDL_MR][SDL_NV];
     UNROLL for (int r = 0; r < rows; r++)
@@ -41,7 +41,10 @@ INLINE void NAME(tile)(int rows, int nv, const real *a, idx a_row, idx a_step, c
         }
     }
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < nv; v++) NAME(store)(acc + (r * nv + v) * VL, c[r][v]);
+        UNROLL for (int v = 0; v < nv; v++) {
+            real *to = acc + r * acc_row + v * VL;
+            NAME(store)(to, add ? NAME(load)(to) + c[r][v] : c[r][v]);
+        }
 }
 
 /* One copy of the tile for each number of rows, so that edges cost what they compute. */
@@ -54,29 +57,30 @@ INLINE void NAME(tile)(int rows, int nv, const real *a, idx a_row, idx a_step, c
 #endif
 
 /* A by rows (a_step is 1), B packed or not. */
-static NOINLINE void NAME(tile_by_rows)(idx rows, idx nv, const real *a, idx a_row, const real *b, idx b_row, idx depth,
-                                        real *acc)
+NOINLINE void NAME(tile_by_rows)(idx rows, idx nv, const real *a, idx a_row, const real *b, idx b_row, idx depth,
+                                 real *acc, idx acc_row, int add)
 {
     if (nv == SDL_NV) {
-#define X(r) case r: NAME(tile)(r, SDL_NV, a, a_row, 1, b, b_row, depth, acc); break;
+#define X(r) case r: NAME(tile)(r, SDL_NV, a, a_row, 1, b, b_row, depth, acc, acc_row, add); break;
         switch (rows) { EACH_ROWS(X) }
 #undef X
     } else {
-#define X(r) case r: NAME(tile)(r, 1, a, a_row, 1, b, b_row, depth, acc); break;
+#define X(r) case r: NAME(tile)(r, 1, a, a_row, 1, b, b_row, depth, acc, acc_row, add); break;
         switch (rows) { EACH_ROWS(X) }
 #undef X
     }
 }
 
 /* A packed by columns, MR to a step. */
-static NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real *b, idx b_row, idx depth, real *acc)
+NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real *b, idx b_row, idx depth, real *acc,
+                                    idx acc_row, int add)
 {
     if (nv == SDL_NV) {
-#define X(r) case r: NAME(tile)(r, SDL_NV, a, 1, SDL_MR, b, b_row, depth, acc); break;
+#define X(r) case r: NAME(tile)(r, SDL_NV, a, 1, SDL_MR, b, b_row, depth, acc, acc_row, add); break;
         switch (rows) { EACH_ROWS(X) }
 #undef X
     } else {
-#define X(r) case r: NAME(tile)(r, 1, a, 1, SDL_MR, b, b_row, depth, acc); break;
+#define X(r) case r: NAME(tile)(r, 1, a, 1, SDL_MR, b, b_row, depth, acc, acc_row, add); break;
         switch (rows) { EACH_ROWS(X) }
 #undef X
     }
@@ -168,11 +172,15 @@ static void NAME(tiles)(const NAME(product) *p, idx i0, idx i1, idx j0, idx n, i
                 idx cols = MIN(NR, n - j), nv = cols > VL ? SDL_NV : 1;
                 const real *b = packed ? packed + j * depth : p->b + k0 * p->b_row + j0 + j;
                 idx b_row = packed ? nv * VL : p->b_row;
+                /* A whole tile without an epilogue goes straight to C. */
+                int direct = cols == nv * VL && p->c_step == 1 && !(last && (p->bias || p->relu));
+                real *to = direct ? p->c + i * p->c_row + j0 + j : acc;
+                idx to_row = direct ? p->c_row : nv * VL;
                 if (packed_a)
-                    NAME(tile_by_columns)(rows, nv, packed_a + (i - ib) * depth, b, b_row, depth, acc);
+                    NAME(tile_by_columns)(rows, nv, packed_a + (i - ib) * depth, b, b_row, depth, to, to_row, direct && !first);
                 else
-                    NAME(tile_by_rows)(rows, nv, p->a + i * p->a_row + k0, p->a_row, b, b_row, depth, acc);
-                NAME(put_tile)(p, i, j0 + j, rows, cols, nv * VL, acc, first, last);
+                    NAME(tile_by_rows)(rows, nv, p->a + i * p->a_row + k0, p->a_row, b, b_row, depth, to, to_row, direct && !first);
+                if (!direct) NAME(put_tile)(p, i, j0 + j, rows, cols, nv * VL, acc, first, last);
             }
         }
     }
@@ -218,18 +226,24 @@ static int NAME(grid_rows)(idx m, idx n, int pack_a, int n_threads)
     return best;
 }
 
-static int NAME(multiply)(const NAME(product) *p, int n_threads)
+/* Cells [lo, hi) of a grid of down x across rectangles. */
+SPAN int NAME(multiply_cells)(const NAME(product) *p, int down, int across, idx lo, idx hi)
 {
-    n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
-    int down = NAME(grid_rows)(p->m, p->n, p->a_step != 1, n_threads), across = n_threads / down;
-    int failed = 0;
-    SDL_PARALLEL(down * across)
-    for (int cell = omp_get_thread_num(); cell < down * across; cell += omp_get_num_threads()) {
-        int row = cell / across, column = cell % across;
+    for (idx cell = lo; cell < hi; cell++) {
+        int row = (int)cell / across, column = (int)cell % across;
         idx i0 = sdl_edge(p->m, SDL_MR, row, down), i1 = sdl_edge(p->m, SDL_MR, row + 1, down);
         idx j0 = sdl_edge(p->n, NR, column, across), j1 = sdl_edge(p->n, NR, column + 1, across);
-        if (i0 < i1 && j0 < j1 && NAME(rectangle)(p, i0, i1, j0, j1)) __atomic_store_n(&failed, -1, __ATOMIC_RELAXED);
+        if (i0 < i1 && j0 < j1 && NAME(rectangle)(p, i0, i1, j0, j1)) return -1;
     }
+    return 0;
+}
+
+static int NAME(multiply)(const NAME(product) *p, int n_threads)
+{
+    int failed = 0;
+    n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
+    int down = NAME(grid_rows)(p->m, p->n, p->a_step != 1, n_threads), across = n_threads / down;
+    SDL_SPANS(down * across, down * across, 1, lo, hi, sdl_note(&failed, NAME(multiply_cells)(p, down, across, lo, hi)));
     return failed;
 }
 
@@ -265,13 +279,31 @@ INLINE void NAME(dot_tile)(int rows, int cols, const real *x, const real *wt, id
     }
 }
 
-static NOINLINE void NAME(dot_rows)(idx rows, idx cols, const real *x, const real *wt, idx k, idx wt_row, real *sums)
+NOINLINE void NAME(dot_rows)(idx rows, idx cols, const real *x, const real *wt, idx k, idx wt_row, real *sums)
 {
     switch (rows * 8 + cols) {
 #define X(r, c) case r * 8 + c: NAME(dot_tile)(r, c, x, wt, k, wt_row, sums); break;
         X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6)
         X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6)
 #undef X
+    }
+}
+
+SPAN void NAME(narrow_rows)(const NAME(product) *p, const real *wt, idx wt_row, idx lo, idx hi)
+{
+    idx groups = CEIL_DIV(p->n, DOT_COLUMNS), group = CEIL_DIV(p->n, groups);
+    real sums[2 * DOT_COLUMNS];
+    for (idx i = lo; i < hi; i += 2) {
+        idx rows = MIN(2, hi - i);
+        for (idx j = 0; j < p->n; j += group) {
+            idx cols = MIN(group, p->n - j);
+            NAME(dot_rows)(rows, cols, p->a + i * p->k, wt + j * wt_row, p->k, wt_row, sums);
+            for (idx r = 0; r < rows; r++)
+                for (idx l = 0; l < cols; l++) {
+                    real v = sums[r * DOT_COLUMNS + l] + (p->bias ? p->bias[j + l] : 0);
+                    p->c[(i + r) * p->n + j + l] = p->relu && v < 0 ? 0 : v;
+                }
+        }
     }
 }
 
@@ -283,23 +315,8 @@ static int NAME(narrow_forward)(const NAME(product) *p, int n_threads)
     for (idx j = 0; j < p->n; j++)
         memset(wt + j * wt_row + p->k, 0, (wt_row - p->k) * sizeof(real));
     NAME(transpose)(p->b, p->n, wt, wt_row, p->k, p->n);
-    idx groups = CEIL_DIV(p->n, DOT_COLUMNS), group = CEIL_DIV(p->n, groups);
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
-    SDL_EACH_SPAN(n_threads, p->m, 2, lo, hi) {
-        real sums[2 * DOT_COLUMNS];
-        for (idx i = lo; i < hi; i += 2) {
-            idx rows = MIN(2, hi - i);
-            for (idx j = 0; j < p->n; j += group) {
-                idx cols = MIN(group, p->n - j);
-                NAME(dot_rows)(rows, cols, p->a + i * p->k, wt + j * wt_row, p->k, wt_row, sums);
-                for (idx r = 0; r < rows; r++)
-                    for (idx l = 0; l < cols; l++) {
-                        real v = sums[r * DOT_COLUMNS + l] + (p->bias ? p->bias[j + l] : 0);
-                        p->c[(i + r) * p->n + j + l] = p->relu && v < 0 ? 0 : v;
-                    }
-            }
-        }
-    }
+    SDL_SPANS(n_threads, p->m, 2, lo, hi, NAME(narrow_rows)(p, wt, wt_row, lo, hi));
     return 0;
 }
 

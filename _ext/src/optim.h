@@ -13,74 +13,99 @@ static double NAME(add_blocks)(const double *sums, idx blocks)
     return total;
 }
 
-/* For each element i of w: `...`, with g its gradient. Leaves the sum of squares in *result. */
-#define UPDATE(cost, ...)                                                                                     \
-    real *restrict w = w_;                                                                                    \
-    const real *restrict dw = dw_, reg = (real)reg_;                                                          \
-    double *sums = sdl_scratch(SDL_SLOT_SHARED, (CEIL_DIV(size, UPDATE_BLOCK) + 1) * sizeof(double));         \
-    if (!sums) return -1;                                                                                     \
-    SDL_EACH_SPAN(sdl_threads(n_threads, size * (cost)), size, UPDATE_BLOCK, lo, hi)                          \
-        for (idx block = lo; block < hi; block += UPDATE_BLOCK) {                                             \
-            idx end = MIN(block + UPDATE_BLOCK, hi);                                                          \
-            for (idx i = block; i < end; i++) {                                                               \
-                real g = dw[i] + reg * w[i];                                                                  \
-                __VA_ARGS__                                                                                   \
-            }                                                                                                 \
-            sums[block / UPDATE_BLOCK] = NAME(run_squares)(w + block, end - block, 0);                        \
-        }                                                                                                     \
-    *result = NAME(add_blocks)(sums, CEIL_DIV(size, UPDATE_BLOCK));                                           \
-    return 0
+/* Defines the span of a rule: `...` for each element i of w, with g its gradient and `k` the rule's constants; then each block's
+ * sum of squares. State arrays the rule has none of are NULL and not touched. */
+#define RULE(rule, ...)                                                                                                  \
+    SPAN void NAME(rule##_span)(real *restrict w, const real *restrict dw, real *restrict s1, real *restrict s2,         \
+                                NAME(constants) k, double *sums, idx lo, idx hi)                                         \
+    {                                                                                                                    \
+        (void)s1, (void)s2;                                                                                              \
+        for (idx block = lo; block < hi; block += UPDATE_BLOCK) {                                                        \
+            idx end = MIN(block + UPDATE_BLOCK, hi);                                                                     \
+            for (idx i = block; i < end; i++) {                                                                          \
+                real g = dw[i] + k.reg * w[i];                                                                           \
+                __VA_ARGS__                                                                                              \
+            }                                                                                                            \
+            sums[block / UPDATE_BLOCK] = NAME(run_squares)(w + block, end - block, 0);                                   \
+        }                                                                                                                \
+    }                                                                                                                    \
+    static int NAME(run_##rule)(void *w, const void *dw, void *s1, void *s2, NAME(constants) k, idx size, double *result, \
+                                int n_threads)                                                                           \
+    {                                                                                                                    \
+        double *sums = sdl_scratch(SDL_SLOT_SHARED, CEIL_DIV(size, UPDATE_BLOCK) * sizeof(double));                      \
+        if (!sums) return -1;                                                                                            \
+        SDL_SPANS(sdl_threads(n_threads, size * 0.8), size, UPDATE_BLOCK, lo, hi,                                        \
+                  NAME(rule##_span)(w, dw, s1, s2, k, sums, lo, hi));                                                    \
+        *result = NAME(add_blocks)(sums, CEIL_DIV(size, UPDATE_BLOCK));                                                  \
+        return 0;                                                                                                        \
+    }
+
+/* `step` is the (corrected) learning rate; `decay` and `rest` belong to the first state array, `decay_2` and `rest_2` to the
+ * second. */
+typedef struct {
+    real reg, step, epsilon, decay, rest, decay_2, rest_2;
+} NAME(constants);
+
+RULE(sgd, w[i] -= k.step * g;)
+RULE(sgd_momentum, s1[i] = k.decay * s1[i] - k.step * g; w[i] += s1[i];)
+RULE(adagrad, s1[i] += g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
+RULE(rmsprop, s1[i] = k.decay * s1[i] + k.rest * g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
+RULE(adam, s1[i] = k.decay * s1[i] + k.rest * g; s2[i] = k.decay_2 * s2[i] + k.rest_2 * g * g;
+     w[i] -= k.step * s1[i] / (NAME(sqrt)(s2[i]) + k.epsilon);)
 
 /* All: INOUT w and state (size,), IN dw; OUT *result. Return 0, or -1 when out of memory. */
 
-static int NAME(sgd)(void *w_, const void *dw_, double lr_, double reg_, idx size, double *result, int n_threads)
+static int NAME(sgd)(void *w, const void *dw, double lr, double reg, idx size, double *result, int n_threads)
 {
-    real lr = (real)lr_;
-    UPDATE(0.4, w[i] -= lr * g;);
+    NAME(constants) k = { .reg = (real)reg, .step = (real)lr };
+    return NAME(run_sgd)(w, dw, NULL, NULL, k, size, result, n_threads);
 }
 
-static int NAME(sgd_momentum)(void *w_, const void *dw_, void *velocity_, double lr_, double momentum_, double reg_, idx size,
+static int NAME(sgd_momentum)(void *w, const void *dw, void *velocity, double lr, double momentum, double reg, idx size,
                               double *result, int n_threads)
 {
-    real *restrict velocity = velocity_, lr = (real)lr_, momentum = (real)momentum_;
-    UPDATE(0.6, velocity[i] = momentum * velocity[i] - lr * g; w[i] += velocity[i];);
+    NAME(constants) k = { .reg = (real)reg, .step = (real)lr, .decay = (real)momentum };
+    return NAME(run_sgd_momentum)(w, dw, velocity, NULL, k, size, result, n_threads);
 }
 
-static int NAME(adagrad)(void *w_, const void *dw_, void *cache_, double lr_, double epsilon_, double reg_, idx size,
+static int NAME(adagrad)(void *w, const void *dw, void *cache, double lr, double epsilon, double reg, idx size, double *result,
+                         int n_threads)
+{
+    NAME(constants) k = { .reg = (real)reg, .step = (real)lr, .epsilon = (real)epsilon };
+    return NAME(run_adagrad)(w, dw, cache, NULL, k, size, result, n_threads);
+}
+
+static int NAME(rmsprop)(void *w, const void *dw, void *cache, double lr, double decay, double epsilon, double reg, idx size,
                          double *result, int n_threads)
 {
-    real *restrict cache = cache_, lr = (real)lr_, epsilon = (real)epsilon_;
-    UPDATE(0.8, cache[i] += g * g; w[i] -= lr * g / (NAME(sqrt)(cache[i]) + epsilon););
-}
-
-static int NAME(rmsprop)(void *w_, const void *dw_, void *cache_, double lr_, double decay_, double epsilon_, double reg_,
-                         idx size, double *result, int n_threads)
-{
-    real *restrict cache = cache_, lr = (real)lr_, decay = (real)decay_, rest = (real)(1 - decay_), epsilon = (real)epsilon_;
-    UPDATE(0.8, cache[i] = decay * cache[i] + rest * g * g; w[i] -= lr * g / (NAME(sqrt)(cache[i]) + epsilon););
+    NAME(constants) k = { .reg = (real)reg, .step = (real)lr, .epsilon = (real)epsilon, .decay = (real)decay,
+                          .rest = (real)(1 - decay) };
+    return NAME(run_rmsprop)(w, dw, cache, NULL, k, size, result, n_threads);
 }
 
 /* Kingma & Ba 2015, both bias corrections: they move into the step and the epsilon,
  * lr * mhat / (sqrt(vhat) + eps) = lr * sqrt(c2) / c1 * m / (sqrt(v) + eps * sqrt(c2)), c = 1 - beta ** t. */
-static int NAME(adam)(void *w_, const void *dw_, void *m_, void *v_, double t, double lr_, double beta1_, double beta2_,
-                      double epsilon_, double reg_, idx size, double *result, int n_threads)
+static int NAME(adam)(void *w, const void *dw, void *m, void *v, double t, double lr, double beta1, double beta2,
+                      double epsilon, double reg, idx size, double *result, int n_threads)
 {
-    double c1 = -expm1(t * log(beta1_)), c2 = sqrt(-expm1(t * log(beta2_)));
-    real *restrict m = m_, *restrict v = v_;
-    real beta1 = (real)beta1_, rest1 = (real)(1 - beta1_), beta2 = (real)beta2_, rest2 = (real)(1 - beta2_);
-    real step = (real)(lr_ * c2 / c1), epsilon = (real)(epsilon_ * c2);
-    UPDATE(1.0, m[i] = beta1 * m[i] + rest1 * g; v[i] = beta2 * v[i] + rest2 * g * g;
-           w[i] -= step * m[i] / (NAME(sqrt)(v[i]) + epsilon););
+    double c1 = -expm1(t * log(beta1)), root_c2 = sqrt(-expm1(t * log(beta2)));
+    NAME(constants) k = { .reg = (real)reg, .step = (real)(lr * root_c2 / c1), .epsilon = (real)(epsilon * root_c2),
+                          .decay = (real)beta1, .rest = (real)(1 - beta1), .decay_2 = (real)beta2,
+                          .rest_2 = (real)(1 - beta2) };
+    return NAME(run_adam)(w, dw, m, v, k, size, result, n_threads);
 }
 
-static int NAME(sum_of_squares)(const void *w_, idx size, double *result, int n_threads)
+SPAN void NAME(square_blocks)(const real *w, double *sums, idx lo, idx hi)
 {
-    const real *w = w_;
-    double *sums = sdl_scratch(SDL_SLOT_SHARED, (CEIL_DIV(size, UPDATE_BLOCK) + 1) * sizeof(double));
+    for (idx block = lo; block < hi; block += UPDATE_BLOCK)
+        sums[block / UPDATE_BLOCK] = NAME(run_squares)(w + block, MIN(UPDATE_BLOCK, hi - block), 0);
+}
+
+static int NAME(sum_of_squares)(const void *w, idx size, double *result, int n_threads)
+{
+    double *sums = sdl_scratch(SDL_SLOT_SHARED, CEIL_DIV(size, UPDATE_BLOCK) * sizeof(double));
     if (!sums) return -1;
-    SDL_EACH_SPAN(sdl_threads(n_threads, size * 0.2), size, UPDATE_BLOCK, lo, hi)
-        for (idx block = lo; block < hi; block += UPDATE_BLOCK)
-            sums[block / UPDATE_BLOCK] = NAME(run_squares)(w + block, MIN(UPDATE_BLOCK, hi - block), 0);
+    SDL_SPANS(sdl_threads(n_threads, size * 0.2), size, UPDATE_BLOCK, lo, hi, NAME(square_blocks)(w, sums, lo, hi));
     *result = NAME(add_blocks)(sums, CEIL_DIV(size, UPDATE_BLOCK));
     return 0;
 }

@@ -47,46 +47,54 @@ INLINE void NAME(pool_2x2)(const real *x, idx w, idx first, real *out, int32_t *
     if (argmax) *(NAME(narrow_index) *)argmax = __builtin_convertvector(at, NAME(narrow_index));
 }
 
-/* IN x (planes, h, w); OUT out (planes, ho, wo), argmax (the same shape) or NULL. */
-static void NAME(max_pool_forward)(const void *x_, void *out_, int32_t *argmax, idx planes, idx h, idx w, idx ho, idx wo,
-                                   idx ph, idx pw, idx stride, int n_threads)
+SPAN void NAME(pool_planes)(const real *x, real *out, int32_t *argmax, idx h, idx w, idx ho, idx wo, idx ph, idx pw, idx stride,
+                            idx lo, idx hi)
 {
-    const real *x = x_;
-    real *out = out_;
     idx vectors = ph == 2 && pw == 2 && stride == 2 ? wo / VL * VL : 0;
-    SDL_EACH_SPAN(sdl_threads(n_threads, (double)planes * ho * wo * ph * pw / 2), planes, 1, lo, hi)
-        for (idx p = lo; p < hi; p++)
-            for (idx oy = 0; oy < ho; oy++) {
-                const real *plane = x + p * h * w;
-                idx row = (p * ho + oy) * wo, corner = oy * stride * w;
-                SDL_ASSERT((ho - 1) * stride + ph <= h && (wo - 1) * stride + pw <= w);
-                for (idx ox = 0; ox < vectors; ox += VL)
-                    NAME(pool_2x2)(plane + corner + 2 * ox, w, corner + 2 * ox, out + row + ox, argmax ? argmax + row + ox : NULL);
-                for (idx ox = vectors; ox < wo; ox++) {
-                    idx at;
-                    out[row + ox] = NAME(window_max)(plane + corner + ox * stride, w, ph, pw, &at);
-                    if (argmax) argmax[row + ox] = (int32_t)(corner + ox * stride + at);
-                }
+    SDL_ASSERT((ho - 1) * stride + ph <= h && (wo - 1) * stride + pw <= w);
+    for (idx p = lo; p < hi; p++)
+        for (idx oy = 0; oy < ho; oy++) {
+            const real *plane = x + p * h * w;
+            idx row = (p * ho + oy) * wo, corner = oy * stride * w;
+            for (idx ox = 0; ox < vectors; ox += VL)
+                NAME(pool_2x2)(plane + corner + 2 * ox, w, corner + 2 * ox, out + row + ox, argmax ? argmax + row + ox : NULL);
+            for (idx ox = vectors; ox < wo; ox++) {
+                idx at;
+                out[row + ox] = NAME(window_max)(plane + corner + ox * stride, w, ph, pw, &at);
+                if (argmax) argmax[row + ox] = (int32_t)(corner + ox * stride + at);
             }
+        }
+}
+
+/* IN x (planes, h, w); OUT out (planes, ho, wo), argmax (the same shape) or NULL. */
+static void NAME(max_pool_forward)(const void *x, void *out, int32_t *argmax, idx planes, idx h, idx w, idx ho, idx wo, idx ph,
+                                   idx pw, idx stride, int n_threads)
+{
+    n_threads = sdl_threads(n_threads, (double)planes * ho * wo * ph * pw / 2);
+    SDL_SPANS(n_threads, planes, 1, lo, hi,
+              NAME(pool_planes)(x, out, argmax, h, w, ho, wo, ph, pw, stride, lo, hi));
+}
+
+/* Returns 0, or -1 if argmax points outside a plane; nothing is written there. */
+SPAN int NAME(spread_planes)(const real *dout, const int32_t *argmax, real *dx, idx area, idx outputs, idx lo, idx hi)
+{
+    int outside = 0;
+    memset(dx + lo * area, 0, (hi - lo) * area * sizeof(real));
+    for (idx p = lo; p < hi; p++)
+        for (idx i = p * outputs; i < (p + 1) * outputs; i++) {
+            if (argmax[i] < 0 || argmax[i] >= area) outside = -1;
+            else dx[p * area + argmax[i]] += dout[i];
+        }
+    return outside;
 }
 
 /* IN dout (planes, outputs), argmax (the same shape); OUT dx (planes, area). Returns 0, or -1 if argmax points outside. */
-static int NAME(max_pool_backward)(const void *dout_, const int32_t *argmax, void *dx_, idx planes, idx area, idx outputs,
+static int NAME(max_pool_backward)(const void *dout, const int32_t *argmax, void *dx, idx planes, idx area, idx outputs,
                                    int n_threads)
 {
-    const real *dout = dout_;
-    real *dx = dx_;
     int failed = 0;
-    SDL_EACH_SPAN(sdl_threads(n_threads, (double)planes * (outputs + area / 8.)), planes, 1, lo, hi)
-    {
-        int outside = 0;
-        memset(dx + lo * area, 0, (hi - lo) * area * sizeof(real));
-        for (idx p = lo; p < hi; p++)
-            for (idx i = p * outputs; i < (p + 1) * outputs; i++) {
-                if ((uint64_t)(int64_t)argmax[i] >= (uint64_t)area) outside = 1;
-                else dx[p * area + argmax[i]] += dout[i];
-            }
-        if (outside) __atomic_store_n(&failed, -1, __ATOMIC_RELAXED);
-    }
+    n_threads = sdl_threads(n_threads, (double)planes * (outputs + area / 8.));
+    SDL_SPANS(n_threads, planes, 1, lo, hi,
+              sdl_note(&failed, NAME(spread_planes)(dout, argmax, dx, area, outputs, lo, hi)));
     return failed;
 }

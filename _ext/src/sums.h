@@ -1,61 +1,64 @@
 /* Sums that the other kernels are made of. All accumulate in double, lane by lane in a fixed order: for float32 data that
  * is exact enough to forget about, for float64 data the lanes are a blocked sum. */
 
-typedef double NAME(wide) __attribute__((vector_size(SDL_VEC_BYTES / sizeof(real) * sizeof(double))));
+/* WL doubles fill a register; the vectors of `real` they come from may be half a register. (A whole one, of twice WL floats,
+ * lost: gcc converts it lane by lane.) */
+#define WL ((idx)(SDL_VEC_BYTES / sizeof(double)))
 
-#define WIDE(v) __builtin_convertvector(v, NAME(wide))
+typedef double NAME(wide) __attribute__((vector_size(SDL_VEC_BYTES)));
+typedef real NAME(part) __attribute__((vector_size(SDL_VEC_BYTES / sizeof(double) * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+INLINE NAME(wide) NAME(load_wide)(const real *p) { return __builtin_convertvector(*(const NAME(part) *)p, NAME(wide)); }
 
 INLINE double NAME(wide_sum)(NAME(wide) v)
 {
-    double lanes[SDL_VEC_BYTES / sizeof(real)];
+    double lanes[SDL_VEC_BYTES / sizeof(double)];
     memcpy(lanes, &v, sizeof lanes);
-    for (idx half = VL / 2; half; half /= 2)
+    for (idx half = WL / 2; half; half /= 2)
         for (idx i = 0; i < half; i++) lanes[i] += lanes[i + half];
     return lanes[0];
 }
 
-/* Sum of x (n,). */
-static double NAME(run_sum)(const real *x, idx n)
+/* Accumulators in flight, enough to hide the latency of an addition. */
+#define CHAINS 4
+
+/* Sum of (x - mean)^2 if squared, else of x - mean. */
+INLINE double NAME(run_deviation)(const real *x, idx n, double mean, int squared)
 {
-    NAME(wide) a = { 0 }, b = { 0 };
+    NAME(wide) sums[CHAINS] = { { 0 } };
     idx i = 0;
-    for (; i + 2 * VL <= n; i += 2 * VL) {
-        a += WIDE(NAME(load)(x + i));
-        b += WIDE(NAME(load)(x + i + VL));
+    for (; i + CHAINS * WL <= n; i += CHAINS * WL)
+        UNROLL for (idx c = 0; c < CHAINS; c++) {
+            NAME(wide) d = NAME(load_wide)(x + i + c * WL) - mean;
+            sums[c] += squared ? d * d : d;
+        }
+    double sum = NAME(wide_sum)((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    for (; i < n; i++) {
+        double d = x[i] - mean;
+        sum += squared ? d * d : d;
     }
-    double sum = NAME(wide_sum)(a + b);
-    for (; i < n; i++) sum += x[i];
     return sum;
 }
 
-/* Sum of (x - mean)^2. */
-static double NAME(run_squares)(const real *x, idx n, double mean)
-{
-    NAME(wide) a = { 0 }, b = { 0 };
-    idx i = 0;
-    for (; i + 2 * VL <= n; i += 2 * VL) {
-        NAME(wide) da = WIDE(NAME(load)(x + i)) - mean, db = WIDE(NAME(load)(x + i + VL)) - mean;
-        a += da * da;
-        b += db * db;
-    }
-    double sum = NAME(wide_sum)(a + b);
-    for (; i < n; i++) sum += (x[i] - mean) * (x[i] - mean);
-    return sum;
-}
+static double NAME(run_sum)(const real *x, idx n) { return NAME(run_deviation)(x, n, 0, 0); }
+
+static double NAME(run_squares)(const real *x, idx n, double mean) { return NAME(run_deviation)(x, n, mean, 1); }
 
 /* *sum += sum of x, *dot += sum of x * y, both times gamma (n,) if there is one. */
 INLINE void NAME(run_dot)(const real *x, const real *y, const real *gamma, idx n, double *sum, double *dot)
 {
-    NAME(wide) s = { 0 }, d = { 0 };
+    NAME(wide) sums[CHAINS] = { { 0 } }, dots[CHAINS] = { { 0 } };
     idx i = 0;
-    for (; i + VL <= n; i += VL) {
-        NAME(wide) xi = WIDE(NAME(load)(x + i));
-        if (gamma) xi *= WIDE(NAME(load)(gamma + i));
-        s += xi;
-        d += xi * WIDE(NAME(load)(y + i));
-    }
-    *sum += NAME(wide_sum)(s);
-    *dot += NAME(wide_sum)(d);
+    for (; i + CHAINS * WL <= n; i += CHAINS * WL)
+        UNROLL for (idx c = 0; c < CHAINS; c++) {
+            idx at = i + c * WL;
+            NAME(wide) xi = NAME(load_wide)(x + at);
+            if (gamma) xi *= NAME(load_wide)(gamma + at);
+            sums[c] += xi;
+            dots[c] += xi * NAME(load_wide)(y + at);
+        }
+    *sum += NAME(wide_sum)((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    *dot += NAME(wide_sum)((dots[0] + dots[1]) + (dots[2] + dots[3]));
     for (; i < n; i++) {
         double xi = gamma ? (double)x[i] * gamma[i] : x[i];
         *sum += xi;
@@ -88,14 +91,18 @@ static void NAME(block_dots)(const real *x, const real *y, idx n, idx d, idx col
         }
 }
 
+SPAN void NAME(sum_columns)(const real *x, real *sums, idx n, idx d, idx lo, idx hi)
+{
+    double block[COLUMN_BLOCK];
+    for (idx j = lo; j < hi; j += COLUMN_BLOCK) {
+        idx cols = MIN(COLUMN_BLOCK, hi - j);
+        NAME(block_sums)(x + j, NULL, n, d, cols, block);
+        for (idx l = 0; l < cols; l++) sums[j + l] = (real)block[l];
+    }
+}
+
 /* IN x (n, d); OUT sums (d,). */
 static void NAME(column_sums)(const real *x, real *sums, idx n, idx d, int n_threads)
 {
-    SDL_EACH_SPAN(sdl_threads(n_threads, (double)n * d / 4), d, COLUMN_BLOCK, lo, hi)
-        for (idx j = lo; j < hi; j += COLUMN_BLOCK) {
-            double block[COLUMN_BLOCK];
-            idx cols = MIN(COLUMN_BLOCK, hi - j);
-            NAME(block_sums)(x + j, NULL, n, d, cols, block);
-            for (idx l = 0; l < cols; l++) sums[j + l] = (real)block[l];
-        }
+    SDL_SPANS(sdl_threads(n_threads, (double)n * d / 4), d, COLUMN_BLOCK, lo, hi, NAME(sum_columns)(x, sums, n, d, lo, hi));
 }
