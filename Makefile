@@ -1,7 +1,7 @@
 # make demo   train and tune on the digits that ship with scikit-learn, into demo-output/
 # make test   the tests, in a fresh environment
 # make lint   ruff
-# make bench  speed, against every peer that is installed
+# make bench  speed, beside PyTorch, JAX, MLPClassifier and skorch, into bench-output/
 # make clean  remove what the above made
 #
 # Each target makes its own .venv first. PYTHON chooses the interpreter: make test PYTHON=python3.13
@@ -26,7 +26,8 @@ lint: $(VENV)/with-lint
 	$(BIN)/ruff format --check .
 
 bench: $(VENV)/with-plot
-	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	$(BIN)/python benchmarks/compare.py --output bench-output
 
 # An environment with the package, editable, and one of its extras. Made anew when the build's sources change.
 $(VENV)/with-%: $(SOURCES) | $(VENV)
@@ -37,4 +38,4 @@ $(VENV):
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build dist demo-output *.egg-info .pytest_cache .ruff_cache .coverage _ext/*.so
+	rm -rf $(VENV) build dist demo-output bench-output *.egg-info .pytest_cache .ruff_cache .coverage _ext/*.so

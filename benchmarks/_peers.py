@@ -10,14 +10,17 @@ Every class has the same four methods:
 ``steps(count)``
     Trains for `count` minibatches in random order. This is what is timed.
 ``predict(count)``
-    Predicts the classes of the first `count` samples.
+    Predicts the classes of the first `count` samples. The nets of sklearn_dl leave it to the
+    estimators.
 
-All hold the data in memory as float rows, take the same minibatches of it, and add the penalty to
+All hold the data in memory as float rows, draw a fresh order for each epoch, and add the penalty to
 the weights' gradient but not to the biases'. The training set is cut to whole minibatches, so that
-a step is always `batch` samples and JAX compiles once.
+a step is always `batch` samples and JAX compiles once. sklearn_dl keeps its losses and takes
+accuracies as it always does; the bare loops of PyTorch and JAX do not even read theirs.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from _rows import SEED
@@ -25,6 +28,12 @@ from _workers import memory
 from scipy.special import log_softmax
 
 PREDICT_BATCH = 250
+
+
+@lru_cache(maxsize=1)
+def _load(data):
+    """Return the data; libraries in one process share it, none writes to it."""
+    return data.load()
 
 
 class Peer:
@@ -41,7 +50,7 @@ class Peer:
 
     def __init__(self, data, threads):
         self.threads = threads
-        self.all_X, self.all_y = data.load()
+        self.all_X, self.all_y = _load(data)
         # Pixels that are stored as uint8 are trained on as float32.
         self.dtype = np.dtype("float32" if data.dtype == "uint8" else data.dtype)
 
@@ -195,7 +204,10 @@ class NetAndSolver(Peer):
 
 
 class Torch(Peer):
-    """PyTorch's usual loop, eager, without a DataLoader, which takes rows one by one."""
+    """PyTorch's usual loop, eager, without a DataLoader, which takes rows one by one.
+
+    The memory format channels_last was tried for the convolutional nets, and is slower.
+    """
 
     library = "torch"
     label = "PyTorch"
@@ -386,7 +398,10 @@ def epochs(count, batch, size):
 
 
 class Jax(Peer):
-    """JAX: gather, gradients and update in one compiled step, its buffers donated."""
+    """JAX: gather, gradients and update in one compiled step, its buffers donated.
+
+    The layout NHWC was tried for the convolutional nets, and is no faster.
+    """
 
     library = "jax"
     label = "JAX"

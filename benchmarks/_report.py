@@ -168,7 +168,7 @@ def write_chart(folder, name, title, groups):
     colours.update(zip(theirs, greys, strict=False))
 
     thickness = 0.84 / len(labels)
-    figure, axes = plt.subplots(figsize=(8, 0.4 + len(groups) * (0.25 + 0.14 * len(labels))))
+    figure, axes = plt.subplots(layout="constrained", figsize=(8, 1.2 + len(groups) * (0.25 + 0.14 * len(labels))))
     for position, group in enumerate(groups.values()):
         unit = max((rate for label, rate in group.items() if label in theirs), default=None)
         unit = unit or max(group.values())
@@ -185,14 +185,13 @@ def write_chart(folder, name, title, groups):
             )
     axes.set_yticks(range(len(groups)), list(groups))
     axes.invert_yaxis()
-    axes.axvline(1, color="#33475b", linewidth=0.8, zorder=0)
+    axes.axvline(1, color="#c8d0d8", linewidth=0.8, zorder=0)
     axes.set_xlabel("samples per second, in units of the fastest other library")
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.12)
+    axes.margins(x=0.12, y=0.02)
     handles = [plt.Rectangle((0, 0), 1, 1, color=colours[label]) for label in labels]
-    axes.legend(handles, labels, fontsize=7, frameon=False, loc="lower right")
-    figure.tight_layout()
+    figure.legend(handles, labels, fontsize=7, frameon=False, ncols=4, loc="outside lower center")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
     figure.savefig(path, dpi=150)

@@ -2,12 +2,12 @@
 
 ::
 
-    python benchmarks/compare.py                       training rates of the nets
-    python benchmarks/compare.py layers                layers and update rules, against loops and
-    PyTorch python benchmarks/compare.py scaling               threads, batch, number of samples,
-    memory python benchmarks/compare.py sweep                 a parameter search under GridSearchCV
-    python benchmarks/compare.py predict               prediction, import time, installed size
-    python benchmarks/compare.py all                   all of these
+    python benchmarks/compare.py             training rates of the nets
+    python benchmarks/compare.py layers      layers and update rules, against loops and PyTorch
+    python benchmarks/compare.py scaling     threads, batch, number of samples, memory
+    python benchmarks/compare.py sweep       a parameter search under GridSearchCV
+    python benchmarks/compare.py predict     prediction, import time, installed size
+    python benchmarks/compare.py all         all of these
 
 Whatever is not installed is left out, and said. Everyone gets the same data, minibatches, first
 weights and update rule, and the losses of the first ten steps must agree before anything is timed.
@@ -42,7 +42,7 @@ def parse(arguments=None):
         type=int,
         help="turns of each library: 5 by default, 1 in the sweep, which takes long",
     )
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of a turn, about")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn, about")
     parser.add_argument("--samples", type=int, default=_data.CIFAR10_SIZE)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--rows", default="", metavar="REGEX", help="only nets, layers so called")

@@ -1,12 +1,12 @@
 """BaseNetClassifier: everything that makes a net a scikit-learn classifier.
 
-The way of `fit`, each step a method: check parameters -> check X, y and weights -> encode labels -> pick the rows to train
-and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. A subclass says which net its
-parameters describe (`_net_config`), nothing else.
+The way of `fit`, each step a method: check parameters -> check X, y and weights -> encode labels -> pick the rows to
+train and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. A subclass says
+which net its parameters describe (`_net_config`), nothing else.
 
-A training set that fits into one minibatch is put into canonical form first: equal rows are merged, their weights added, and
-the rest sorted. Then weights act as repetition does to the last bit, in float32 too, and the order of the rows does not
-matter. Larger sets keep their rows; a weight multiplies a sample's loss.
+A training set that fits into one minibatch is put into canonical form first: equal rows are merged, their weights
+added, and the rest sorted. Then weights act as repetition does to the last bit, in float32 too, and the order of the
+rows does not matter. Larger sets keep their rows; a weight multiplies a sample's loss.
 """
 
 import math
@@ -48,23 +48,23 @@ SHARED_PARAMETERS = """\
     update_rule : {{'sgd', 'sgd_momentum', 'adagrad', 'rmsprop', 'adam'}}, default='{update_rule}'
         Function of `sklearn_dl.optim`.
     optim_config : dict, default=None
-        Its other constants: ``momentum`` (sgd_momentum), ``epsilon`` (adagrad, rmsprop, adam), ``decay_rate`` (rmsprop),
-        ``beta1``, ``beta2`` (adam).
+        Its other constants: ``momentum`` (sgd_momentum), ``epsilon`` (adagrad, rmsprop, adam), ``decay_rate``
+        (rmsprop), ``beta1``, ``beta2`` (adam).
     weight_scale : float, 'he' or 'xavier', default={weight_scale}
         Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or
         sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010].
     dtype : {{'auto', 'float32', 'float64'}}, default='auto'
         What to compute in. 'auto': float64 for float64 X, float32 for everything else.
     tol : float, default=1e-4
-        Training ends when the loss (with `early_stopping`: the validation accuracy) has not got better by more than `tol` for
-        `n_iter_no_change` epochs in a row. None: never before `num_epochs`. `early_stopping` waits at least 50 epochs where
-        an epoch is a single update.
+        Training ends when the loss (with `early_stopping`: the validation accuracy) has not got better by more than
+        `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`. `early_stopping` waits at least
+        50 epochs where an epoch is a single update.
     n_iter_no_change : int, default=10
         See `tol`.
     early_stopping : bool, default=False
-        Watch the accuracy on a validation set: `X_val` given to `fit`, or else a stratified share `validation_fraction` of
-        the training samples, set aside (not stratified where a class has too few). Whenever there is a validation set, the
-        weights of the best epoch are kept.
+        Watch the accuracy on a validation set: `X_val` given to `fit`, or else a stratified share
+        `validation_fraction` of the training samples, set aside (not stratified where a class has too few). Whenever
+        there is a validation set, the weights of the best epoch are kept.
     validation_fraction : float, default=0.1
         Share of the samples set aside for `early_stopping`.
     class_weight : dict, 'balanced' or None, default=None
@@ -115,9 +115,7 @@ def shared_docs(*, hidden_parameters="", **defaults):
         "learning_rates": LEARNING_RATES,
         **defaults,
     }
-    defaults["learning_rates"] = ", ".join(
-        f"{rate:g} for {rule}" for rule, rate in defaults["learning_rates"].items()
-    )
+    defaults["learning_rates"] = ", ".join(f"{rate:g} for {rule}" for rule, rate in defaults["learning_rates"].items())
     sections = {
         "shared_parameters": SHARED_PARAMETERS.format(**defaults),
         "hidden_parameters": hidden_parameters,
@@ -176,13 +174,9 @@ def _check_labels(name, labels):
 def _check_weights(name, sample_weight, X):
     """Return weights of the rows of X in float64, checked."""
     with _named(name):
-        weights = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not (np.isfinite(weights).all() and weights.any()):
-        raise ValueError(
-            f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}."
-        )
+        raise ValueError(f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}.")
     return weights
 
 
@@ -238,9 +232,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
 
     # -------------------------------------------------------------- training
 
-    def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
-    ):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the net.
 
         Parameters
@@ -264,8 +256,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or an array is not as described, or the loss becomes infinite or nan. A fitted estimator is then as
-            it was.
+            If a parameter or an array is not as described, or the loss becomes infinite or nan. A fitted estimator is
+            then as it was.
         """
         with self._unchanged_on_error():
             return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
@@ -285,7 +277,13 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         sample_weight = self._combine_weights(X, y, sample_weight)
         validation = self._check_validation_data(*validation)
         return self._train(
-            X, y, sample_weight, validation, params, going_on, num_epochs=params["num_epochs"],
+            X,
+            y,
+            sample_weight,
+            validation,
+            params,
+            going_on,
+            num_epochs=params["num_epochs"],
             num_iters=params["num_iters"],
         )
 
@@ -310,8 +308,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the first call has no `classes`, a later one other ones, or y has a label that is not among them. A fitted
-            estimator is after any error as it was.
+            If the first call has no `classes`, a later one other ones, or y has a label that is not among them. After
+            any error, a fitted estimator is as it was.
         """
         with self._unchanged_on_error():
             return self._partial_fit(X, y, classes, sample_weight)
@@ -332,10 +330,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         """Put back what training changes in place when it goes on from an earlier fit."""
         arrays = [*self.params_.values(), *self.running_stats_.values()]
         arrays += [
-            value
-            for state in self._optim_state.values()
-            for value in state.values()
-            if isinstance(value, np.ndarray)
+            value for state in self._optim_state.values() for value in state.values() if isinstance(value, np.ndarray)
         ]
         copies = [array.copy() for array in arrays]
         try:
@@ -367,9 +362,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
                 )
             self.classes_ = classes
         elif classes is not None and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"classes={classes} is not the same as in the first call of partial_fit, {self.classes_}."
-            )
+            raise ValueError(f"classes={classes} is not the same as in the first call of partial_fit, {self.classes_}.")
         unseen = np.setdiff1d(y, self.classes_)
         if len(unseen):
             raise ValueError(f"y has labels {unseen}, which are not among classes {self.classes_}.")
@@ -439,8 +432,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         n_val = math.ceil(fraction * len(rows))
         if n_val == len(rows):
             raise ValueError(
-                f"validation_fraction={fraction} with n_samples={len(rows)} (different ones, of a weight above 0) leaves"
-                " none to train on: lower it, or give X_val and y_val."
+                f"validation_fraction={fraction} with n_samples={len(rows)} (different ones, of a weight above 0)"
+                " leaves none to train on: lower it, or give X_val and y_val."
             )
         n_classes = np.count_nonzero(counts)
         can_stratify = counts[counts > 0].min() > 1 and n_classes <= min(n_val, len(rows) - n_val)
@@ -475,13 +468,9 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         """Raise if the parameters describe another net than the one that is to be trained on."""
         made = self._net_args
         now = self._full_net_config(made["dtype"] if params["dtype"] == "auto" else params["dtype"])
-        changed = [
-            f"{name} from {made[name]!r} to {now[name]!r}" for name in made if made[name] != now[name]
-        ]
+        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in made if made[name] != now[name]]
         if changed:
-            raise ValueError(
-                f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}."
-            )
+            raise ValueError(f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}.")
 
     def _continue(self, solver):
         """Give the solver the update rule's state and the histories of the last fit."""
@@ -492,7 +481,9 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         solver.num_epochs += self.n_iter_
         solver.loss_history = list(self.loss_history_)
         solver.train_acc_history = list(self.train_acc_history_)
-        solver.val_acc_history = list(self.val_acc_history_)
+        # Epochs that had no validation set: the two histories stay in step.
+        missing = len(self.train_acc_history_) - len(self.val_acc_history_) if solver.validates else 0
+        solver.val_acc_history = [math.nan] * missing + list(self.val_acc_history_)
         if solver.num_iters is not None:
             solver.num_iters += len(self.loss_history_)
 
@@ -535,18 +526,14 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(self.class_weight, str):
             check_choice("class_weight", self.class_weight, ("balanced",))
         elif self.class_weight is not None and not isinstance(self.class_weight, dict):
-            raise TypeError(
-                f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}."
-            )
+            raise TypeError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}.")
         return {
             "optim_config": {"learning_rate": learning_rate, **optim_config},
             "update_rule": self.update_rule,
             "dtype": self.dtype,
             "lr_decay": check_real("lr_decay", self.lr_decay, low=0, boundaries="neither"),
             "num_epochs": check_int("num_epochs", self.num_epochs, low=1),
-            "num_iters": None
-            if self.num_iters is None
-            else check_int("num_iters", self.num_iters, low=1),
+            "num_iters": None if self.num_iters is None else check_int("num_iters", self.num_iters, low=1),
             "batch_size": check_int("batch_size", self.batch_size, low=1),
             "shuffle": check_bool("shuffle", self.shuffle),
             "tol": None if self.tol is None else check_real("tol", self.tol, low=0),
@@ -587,8 +574,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         learned = getattr(self, "input_shape_", None)
         if None not in (image_shape, learned) and image_shape != learned:
             raise ValueError(
-                f"X holds images of shape {image_shape}, but {type(self).__name__} was fitted on {learned}"
-                " (C, H, W)."
+                f"X holds images of shape {image_shape}, but {type(self).__name__} was fitted on {learned} (C, H, W)."
             )
 
     def _check_validation_data(self, X_val, y_val, sample_weight_val):
@@ -617,16 +603,12 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         """Return sample weights times class weights in float64, or None without either."""
         if sample_weight is not None:
             sample_weight = _check_weights("sample_weight", sample_weight, X)
-        self._class_totals = self._class_totals + np.bincount(
-            y, sample_weight, minlength=len(self.classes_)
-        )
+        self._class_totals = self._class_totals + np.bincount(y, sample_weight, minlength=len(self.classes_))
         if self.class_weight is not None:
             weights = self._class_weights()[y]
             sample_weight = weights if sample_weight is None else weights * sample_weight
         if sample_weight is not None and not sample_weight.any():
-            raise ValueError(
-                f"class_weight={self.class_weight!r} leaves no sample a weight above 0."
-            )
+            raise ValueError(f"class_weight={self.class_weight!r} leaves no sample a weight above 0.")
         return sample_weight
 
     def _class_weights(self):
@@ -636,8 +618,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             shares = np.divide(1, totals, out=np.zeros(len(totals)), where=totals > 0)
             return shares * totals.sum() / np.count_nonzero(totals)
         given = {
-            label: check_real(f"class_weight[{label!r}]", weight, low=0)
-            for label, weight in self.class_weight.items()
+            label: check_real(f"class_weight[{label!r}]", weight, low=0) for label, weight in self.class_weight.items()
         }
         labels = self.classes_.tolist()
         # As scikit-learn has it: labels that are not here do not matter, unless they are a slip for one that is.
@@ -660,9 +641,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
                 batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
                 scores[start : start + EVALUATION_BATCH] = net.scores(batch)
         if not np.isfinite(scores).all():
-            raise ValueError(
-                f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan."
-            )
+            raise ValueError(f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan.")
         return scores
 
     def predict(self, X):

@@ -30,7 +30,8 @@ class ThreeLayerConvNet(BaseNetClassifier):
         Units of the hidden affine layer.
     {shared_parameters}
     normalization : None, 'batchnorm' or 'groupnorm', default=None
-        Normalization after the convolution. With batch normalization, weights of the samples count in the batch statistics.
+        Normalization after the convolution. With batch normalization, weights of the samples count in the batch
+        statistics.
 
     Attributes
     ----------

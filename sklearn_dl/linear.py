@@ -14,8 +14,8 @@ LEARNING_RATES = {"sgd": 0.02, "sgd_momentum": 0.02, "adagrad": 0.2, "rmsprop": 
 @shared_docs(
     learning_rates=LEARNING_RATES,
     weight_scale="1e-3",
-    reg_text="Strength of the L2 penalty ``reg * sum(W ** 2)``: without the half that the nets have, as in the published\n"
-    "        tables of this classifier.",
+    reg_text="Strength of the L2 penalty ``reg * sum(W ** 2)``: without the half that the nets have, as in the\n"
+    "        published tables of this classifier.",
 )
 class Softmax(BaseNetClassifier):
     """Linear softmax classifier (multinomial logistic regression), trained on minibatches.

@@ -278,10 +278,17 @@ class Solver:
             try:
                 if not self.train_acc_history:
                     self._record_accuracies()
+                elif self._val is not None and not self.best_params:
+                    self._keep_best(self._accuracy(self._val, self._val_rows))
                 while not self._finished():
                     self._run_epoch()
             finally:
                 self._restore_best()
+
+    @property
+    def validates(self):
+        """Whether there is a validation set."""
+        return self._val is not None
 
     @property
     def num_updates(self):

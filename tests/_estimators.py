@@ -1,7 +1,10 @@
 """What the tests of the estimators share: small nets, small data, comparison to the bit."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
 
@@ -15,6 +18,25 @@ ESTIMATORS = list(SIZES)
 
 each_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
 each_hidden = pytest.mark.parametrize("cls", ESTIMATORS[1:], ids=lambda cls: cls.__name__)
+
+NAMES = [f"pixel {i}" for i in range(16)]
+FRAMES = {
+    "pandas": lambda X: pd.DataFrame(X, columns=NAMES),
+    "polars": lambda X: pl.DataFrame(X, schema=NAMES),
+}
+knows_polars = hasattr(StandardScaler().fit(FRAMES["polars"](np.eye(16))), "feature_names_in_")
+each_library = pytest.mark.parametrize(
+    "library",
+    [
+        "pandas",
+        pytest.param(
+            "polars",
+            marks=pytest.mark.skipif(
+                not knows_polars, reason="this scikit-learn does not see the names of this polars"
+            ),
+        ),
+    ],
+)
 
 RULES = ("sgd", "sgd_momentum", "adagrad", "rmsprop", "adam")
 

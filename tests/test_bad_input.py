@@ -153,7 +153,7 @@ ARGUMENTS = table(
     ("weight negative", {"sample_weight": -ONES}, ValueError, "sample_weight: Negative values"),
     ("weight nan", {"sample_weight": changed(ONES, np.nan)}, ValueError, "sample_weight.* NaN"),
     ("weight short", {"sample_weight": ONES[1:]}, ValueError, r"sample_weight.*\(29,\).*\(30,\)"),
-    ("weight 2-D", {"sample_weight": X}, ValueError, "sample_weight: .* got 2D array"),
+    ("weight 2-D", {"sample_weight": X}, ValueError, "sample_weight: .* must be 1D array"),
     ("weight strings", {"sample_weight": ["a"] * 30}, ValueError, "sample_weight: .*'a'"),
     ("weight zero", {"sample_weight": 0 * ONES}, ValueError, "sample_weight"),
     ("weight nan for all", {"sample_weight": np.nan}, ValueError, "sample_weight must .* nan"),

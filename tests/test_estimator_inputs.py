@@ -13,11 +13,14 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
 
 from ._estimators import (
+    FRAMES,
+    NAMES,
     assert_same,
     batchnorm,
     blobs,
     each_estimator,
     each_hidden,
+    each_library,
     images,
     small,
 )
@@ -78,16 +81,11 @@ def test_column_of_labels_is_raveled_with_a_warning(cls):
 
 # ----------------------------------------------------------------------------------- data frames
 
-NAMES = [f"pixel {i}" for i in range(16)]
-FRAMES = {
-    "pandas": lambda X: pd.DataFrame(X, columns=NAMES),
-    "polars": lambda X: pl.DataFrame(X, schema=NAMES),
-}
-
 
 @each_estimator
-@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
-def test_data_frames(cls, frame):
+@each_library
+def test_data_frames(cls, library):
+    frame = FRAMES[library]
     X, y = blobs(dtype=np.float64)
     estimator = small(cls).fit(frame(X), y, X_val=frame(X), y_val=y)
     assert_same(estimator, small(cls).fit(X, y, X_val=X, y_val=y))
@@ -143,19 +141,6 @@ def read_only(X, tmp_path):
     return X
 
 
-LAYOUTS = {
-    "read-only": read_only,
-    "Fortran": lambda X, _: np.asfortranarray(X),
-    "memory map": memory_map,
-    "strided": lambda X, _: np.repeat(X, 2, axis=1)[:, ::2],
-    "reversed": lambda X, _: X[::-1].copy()[::-1],
-    "unaligned": lambda X, _: unaligned(X),
-    "byte order": lambda X, _: X.astype(X.dtype.newbyteorder()),
-    "object": lambda X, _: X.astype(object) if X.dtype == np.float64 else X,
-    "list": lambda X, _: X.tolist() if X.dtype == np.float64 else X,
-}
-
-
 def unaligned(X):
     raw = np.empty(X.nbytes + 1, np.uint8)
     view = raw[1:].view(X.dtype).reshape(X.shape)
@@ -163,9 +148,27 @@ def unaligned(X):
     return view
 
 
+NUMBERS = (np.uint8, np.float32, np.float64)
+LAYOUTS = {
+    "read-only": (read_only, NUMBERS),
+    "Fortran": (lambda X, _: np.asfortranarray(X), NUMBERS),
+    "memory map": (memory_map, NUMBERS),
+    "strided": (lambda X, _: np.repeat(X, 2, axis=1)[:, ::2], NUMBERS),
+    "reversed": (lambda X, _: X[::-1].copy()[::-1], NUMBERS),
+    "unaligned": (lambda X, _: unaligned(X), NUMBERS[1:]),
+    "byte order": (lambda X, _: X.astype(X.dtype.newbyteorder()), NUMBERS[1:]),
+    "object": (lambda X, _: X.astype(object), NUMBERS[2:]),
+    "list": (lambda X, _: X.tolist(), NUMBERS[2:]),
+}
+layouts = [
+    pytest.param(layout, dtype, id=f"{name}-{dtype.__name__}")
+    for name, (layout, dtypes) in LAYOUTS.items()
+    for dtype in dtypes
+]
+
+
 @each_estimator
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-@pytest.mark.parametrize("X_dtype", [np.uint8, np.float32, np.float64], ids=lambda t: t.__name__)
+@pytest.mark.parametrize(("layout", "X_dtype"), layouts)
 @pytest.mark.parametrize("n_samples", [50, 12])  # several minibatches, and one
 def test_layout_does_not_matter(cls, layout, X_dtype, n_samples, tmp_path):
     X, y = blobs(n_samples)

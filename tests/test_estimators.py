@@ -843,3 +843,22 @@ def test_balanced_is_scikit_learns():
     balanced = small(TwoLayerNet, class_weight="balanced").fit(X, y)
     explicit = small(TwoLayerNet).fit(X, y, compute_sample_weight("balanced", y))
     assert_same(balanced, explicit, rtol=1e-9, atol=1e-12)
+
+
+def test_warm_start_with_a_validation_set_does_not_end_worse_than_it_began():
+    X, y = blobs(100, spread=3.0)
+    net = TwoLayerNet(num_epochs=20, warm_start=True, random_state=0)
+    before = net.fit(X, y, X_val=X, y_val=y).best_val_score_
+    # Steps of this size only do harm.
+    net.set_params(learning_rate=0.5, update_rule="sgd_momentum", num_epochs=2)
+    assert net.fit(X, y, X_val=X, y_val=y).best_val_score_ >= before
+    assert net.score(X, y) >= before
+
+
+def test_histories_stay_in_step_when_a_later_fit_has_the_first_validation_set():
+    X, y = blobs()
+    net = TwoLayerNet(num_epochs=2, warm_start=True, random_state=0).fit(X, y)
+    net.fit(X, y, X_val=X, y_val=y)
+    assert len(net.train_acc_history_) == len(net.val_acc_history_) == 5
+    assert np.isnan(net.val_acc_history_[:3]).all()
+    assert np.isfinite(net.val_acc_history_[3:]).all()

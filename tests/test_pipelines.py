@@ -5,7 +5,6 @@ import contextlib
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import sklearn
 from sklearn.calibration import CalibratedClassifierCV
@@ -20,6 +19,7 @@ from sklearn.ensemble import (
 from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -36,7 +36,7 @@ from sklearn_dl import Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl._threads import n_threads
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
-from ._estimators import assert_same, blobs, each_estimator, each_hidden, small
+from ._estimators import FRAMES, NAMES, assert_same, blobs, each_estimator, each_hidden, each_library, small
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +97,13 @@ def test_standard_scaler(cls, digits):
 
 
 @each_estimator
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@each_library
 def test_set_output(cls, library):
     X, y = blobs()
-    names = [f"pixel {i}" for i in range(16)]
-    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame}[library]
-    frame = make(dict(zip(names, X.T, strict=True)))
+    frame = FRAMES[library](X)
     model = pipeline(cls, MeanSubtractor(), StandardScaler()).set_output(transform=library)
     model.fit(frame, y)
-    np.testing.assert_array_equal(model["net"].feature_names_in_, names)
+    np.testing.assert_array_equal(model["net"].feature_names_in_, NAMES)
     plain = pipeline(cls, MeanSubtractor(), StandardScaler()).fit(X, y)
     # the sums in StandardScaler depend on the memory's order, which is a frame's own
     np.testing.assert_allclose(model.predict_proba(frame), plain.predict_proba(X), rtol=1e-4)
@@ -285,11 +283,12 @@ def routing():
 def test_routed_weights(cls, digits):
     X, y = digits
     weight = np.arange(240) % 3 + 1.0
-    net = small(cls).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    net = small(cls).set_fit_request(sample_weight=True)
     scaler = StandardScaler().set_fit_request(sample_weight=True)
     model = Pipeline([("scale", scaler), ("net", net)])
     folds = list(StratifiedKFold(2).split(X, y))
-    search = GridSearchCV(model, {"net__reg": [0, 0.1]}, cv=folds, error_score="raise")
+    accuracy = get_scorer("accuracy").set_score_request(sample_weight=True)
+    search = GridSearchCV(model, {"net__reg": [0, 0.1]}, cv=folds, scoring=accuracy, error_score="raise")
     search.fit(X, y, sample_weight=weight)
     train, test = folds[0]
     scaler = StandardScaler().fit(X[train], sample_weight=weight[train])
