@@ -20,6 +20,7 @@ SKLEARN_DL_NO_OPENMP=1
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -65,12 +66,18 @@ def openmp_flags():
 class BuildKernels(build_ext):
     """build_ext that adds one object of ``kernels.c`` per instruction set."""
 
+    def finalize_options(self):
+        super().finalize_options()
+        self.force = True  # flags come from the environment, which time stamps know nothing of
+
     def build_extensions(self):
         compile_flags, link_flags = list(C_FLAGS), []
         macros = []
         if DEBUG:
             compile_flags.append("-g")
             macros.append(("SDL_DEBUG", "1"))
+        if not DEBUG and not SANITIZE:
+            compile_flags.append("-g0")  # Python's own flags ask for symbols: two thirds of a wheel
         if SANITIZE:
             compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
             link_flags += [f"-fsanitize={SANITIZE}"]
@@ -83,11 +90,7 @@ class BuildKernels(build_ext):
                 "OpenMP is not available to this compiler: sklearn_dl's kernels will run on ONE thread "
                 "(sklearn_dl._ext.openmp will be False). Install libgomp (gcc) or libomp (clang)."
             )
-        isas = [
-            name
-            for name, flags in ISAS.items()
-            if not flags or self.probe(X86_PROBE, flags)
-        ]
+        isas = [name for name, flags in ISAS.items() if not flags or self.probe(X86_PROBE, flags)]
         macros += [(f"SDL_HAVE_{name.upper()}", "1") for name in isas]
 
         (extension,) = self.extensions
@@ -98,18 +101,18 @@ class BuildKernels(build_ext):
         super().build_extensions()
 
     def build_extension(self, ext):
-        ext.extra_objects = [
-            built
-            for name in self.isas
-            for built in self.compiler.compile(
+        def compile_for(isa):
+            return self.compiler.compile(
                 [str(SOURCES / "src" / "kernels.c")],
-                output_dir=str(Path(self.build_temp) / name),
-                macros=[*ext.define_macros, ("SDL_ISA", name)],
+                output_dir=str(Path(self.build_temp) / isa),
+                macros=[*ext.define_macros, ("SDL_ISA", isa)],
                 include_dirs=ext.include_dirs,
-                extra_postargs=ext.extra_compile_args + ISAS[name],
+                extra_postargs=ext.extra_compile_args + ISAS[isa],
                 depends=ext.depends,
             )
-        ]
+
+        with ThreadPoolExecutor() as pool:  # the compiler runs in processes of its own
+            ext.extra_objects = [built for objects in pool.map(compile_for, self.isas) for built in objects]
         super().build_extension(ext)
 
     def probe(self, program, compile_flags, link_flags=()):
@@ -118,12 +121,8 @@ class BuildKernels(build_ext):
             source = Path(folder) / "probe.c"
             source.write_text(program)
             try:
-                objects = self.compiler.compile(
-                    [str(source)], output_dir=folder, extra_postargs=list(compile_flags)
-                )
-                self.compiler.link_executable(
-                    objects, str(Path(folder) / "probe"), extra_postargs=list(link_flags)
-                )
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=list(compile_flags))
+                self.compiler.link_executable(objects, str(Path(folder) / "probe"), extra_postargs=list(link_flags))
             except (CompileError, LinkError):
                 return False
         return True
@@ -144,6 +143,7 @@ def extensions():
     return cythonize(
         [extension],
         build_dir="build/cython",
+        force=True,  # as above: the directives below come from the environment
         compiler_directives={
             "language_level": 3,
             "boundscheck": DEBUG,

@@ -1,13 +1,13 @@
 """Compiled kernels: validated, C-contiguous arrays in, the caller's buffers out.
 
 The layer functions of `sklearn_dl` are the public face of these kernels; nothing here is. Every kernel exists for
-float32 and float64 and takes all of its real arrays in one of the two. Arrays must be C-contiguous NumPy arrays of exactly
-the shapes below; anything else is a TypeError or ValueError that names the argument, raised before anything is written.
-Outputs must not overlap inputs unless said otherwise ("in place"). ``n_threads`` is an upper limit: results do not
-depend on it, to the last bit. All kernels release the GIL.
+float32 and float64 and takes all of its real arrays in one of the two. Arrays must be C-contiguous NumPy arrays of
+exactly the shapes below; anything else is a TypeError or ValueError that names the argument, raised before anything is
+written. Outputs must not overlap inputs or each other unless said otherwise. ``n_threads`` is an upper limit: results
+do not depend on it, to the last bit. All kernels release the GIL.
 
-Legend: N samples, D inputs, M outputs, C channels, H W image size, S = H * W, F filters, HH WW filter size, HO WO output
-size, G groups. IN arrays first, OUT arrays after, parameters between or last.
+Legend: N samples, D inputs, M outputs, C channels, H W image size, F filters, HH WW filter size, HO WO output size,
+G groups. Arrays are IN, but OUT where the name is out, d<input> or a statistic.
 
 Affine (a row of `out` does not depend on the other rows of `x`, to the last bit)::
 
@@ -23,11 +23,19 @@ Convolution and pooling::
     max_pool_forward(x (N, C, H, W), out (N, C, HO, WO), argmax (N, C, HO, WO) int32 or None, ph, pw, stride, n_threads)
     max_pool_backward(dout (N, C, HO, WO), argmax, dx (N, C, H, W), n_threads)
 
+Convolution, relu and 2 x 2 max-pooling with stride 2 in one; PO = HO // 2, QO = WO // 2. winners is uint8: which cell
+of the window won, row-major, or 4 where none was positive. relu_pool_backward gives the gradient of the convolution's
+output, for conv_backward_dx::
+
+    conv_relu_pool_forward(x, w, b or None, out (N, F, PO, QO), winners or None, stride, pad, n_threads)
+    conv_relu_pool_backward_dw(x, dout (N, F, PO, QO), winners, dw, db or None, stride, pad, n_threads)
+    relu_pool_backward(dout, winners, dconv (N, F, HO, WO), n_threads)
+
 Elementwise, any shape::
 
     relu_forward(x, out, n_threads)                      out may be x
-    relu_backward(dout, x, dx, n_threads)                x: input or output of relu; dx may be dout
-    scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * mask * scale; out may be x
+    relu_backward(dout, x, dx, n_threads)                x: input or output of relu; dx may be dout or x
+    scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * scale where mask, else 0; out may be x
 
 Normalisation; statistics accumulate in double precision; sample_weight (N,) is float64 or None::
 
@@ -36,17 +44,18 @@ Normalisation; statistics accumulate in double precision; sample_weight (N,) is 
     batchnorm_backward(dout, xhat, inv_std, gamma, sample_weight, dx, dgamma, dbeta, n_threads)    dx may be dout
     batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads)                                 out may be x
     layernorm_forward(x (N, D), gamma (D,), beta (D,), eps, out, xhat, inv_std (N,), n_threads)
-    layernorm_backward(dout, xhat, inv_std, gamma, dx, dgamma, dbeta, n_threads)
+    layernorm_backward(dout, xhat, inv_std, gamma, dx, dgamma, dbeta, n_threads)                   dx may be dout
     groupnorm_forward(x (N, C, ...), gamma (C,), beta (C,), eps, out, xhat, inv_std (N, G), n_threads)
-    groupnorm_backward(dout, xhat, inv_std (N, G), gamma, dx, dgamma, dbeta, n_threads)
+    groupnorm_backward(dout, xhat, inv_std (N, G), gamma, dx, dgamma, dbeta, n_threads)            dx may be dout
 
 Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None::
 
     softmax_loss(scores (N, C), y, sample_weight, dscores or None) -> float    dscores may be scores
-    softmax(scores, out)                                 out may be scores
-    log_softmax(scores, out)                             out may be scores
+    softmax(scores, out)                                                       out may be scores
+    log_softmax(scores, out)                                                   out may be scores
 
-Update rules, any shape, w and the state in place, dw + reg * w as the gradient; return the sum of squares of the new w::
+Update rules, any shape, w and the state in place, with dw + reg * w as the gradient. They return the sum of squares of
+the new w::
 
     sgd(w, dw, learning_rate, reg, n_threads)
     sgd_momentum(w, dw, velocity, learning_rate, momentum, reg, n_threads)
@@ -59,8 +68,9 @@ Data::
 
     gather_rows(X (N, D) uint8/float32/float64, indices (B,) intp, out (B, D), mean (D,) or None, n_threads)
 
-Information: ``isa`` (in use), ``isas`` (this CPU could use), ``openmp`` (bool), ``max_threads()``. The environment variable
-``SKLEARN_DL_ISA`` forces one of ``isas``.
+Information: ``isa`` (in use), ``isas`` (this CPU could use), ``openmp`` and ``debug`` (bool: built with
+OpenMP, with bounds checks), ``max_threads()``. The environment
+variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 """
 
 try:
@@ -76,6 +86,8 @@ try:
         conv_backward_dw,
         conv_backward_dx,
         conv_forward,
+        conv_relu_pool_backward_dw,
+        conv_relu_pool_forward,
         gather_rows,
         groupnorm_backward,
         groupnorm_forward,
@@ -87,9 +99,11 @@ try:
         max_pool_backward,
         max_pool_forward,
         max_threads,
+        debug,
         openmp,
         relu_backward,
         relu_forward,
+        relu_pool_backward,
         rmsprop,
         scale_by_mask,
         sgd,
@@ -116,6 +130,8 @@ __all__ = [
     "conv_backward_dw",
     "conv_backward_dx",
     "conv_forward",
+    "conv_relu_pool_backward_dw",
+    "conv_relu_pool_forward",
     "gather_rows",
     "groupnorm_backward",
     "groupnorm_forward",
@@ -127,9 +143,11 @@ __all__ = [
     "max_pool_backward",
     "max_pool_forward",
     "max_threads",
+    "debug",
     "openmp",
     "relu_backward",
     "relu_forward",
+    "relu_pool_backward",
     "rmsprop",
     "scale_by_mask",
     "sgd",

@@ -26,6 +26,11 @@ cdef extern from "runtime.h" nogil:
         int (*conv_forward)(const void *, const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
         int (*conv_backward_dx)(const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
         int (*conv_backward_dw)(const void *, const void *, void *, void *, const sdl_conv *, int) noexcept nogil
+        int (*conv_relu_pool_forward)(const void *, const void *, const void *, void *, uint8_t *, const sdl_conv *,
+                                      int) noexcept nogil
+        int (*conv_relu_pool_backward_dw)(const void *, const void *, const uint8_t *, void *, void *, const sdl_conv *,
+                                          int) noexcept nogil
+        void (*relu_pool_backward)(const void *, const uint8_t *, void *, idx, idx, idx, int) noexcept nogil
         void (*max_pool_forward)(const void *, void *, int32_t *, idx, idx, idx, idx, idx, idx, idx, idx, int) noexcept nogil
         int (*max_pool_backward)(const void *, const int32_t *, void *, idx, idx, idx, int) noexcept nogil
         void (*relu_forward)(const void *, void *, idx, int) noexcept nogil
@@ -62,6 +67,7 @@ cdef extern from "runtime.h" nogil:
     const sdl_table *sdl_find_table(const char *)
     const sdl_table *sdl_available_table(int)
     int sdl_openmp()
+    int sdl_debug()
     int sdl_max_threads()
 
 
@@ -92,6 +98,7 @@ def _choose():
 
 isa, isas = _choose()
 openmp = bool(sdl_openmp())
+debug = bool(sdl_debug())
 
 
 def max_threads():
@@ -276,7 +283,7 @@ def affine_backward_dw(
 
 cdef int conv_sizes(sdl_conv *s, int dtype, cnp.ndarray x, str x_name, bint x_written, cnp.ndarray w, str w_name,
                     bint w_written, cnp.ndarray out, str out_name, bint out_written, cnp.ndarray b, str b_name,
-                    bint b_written, idx stride, idx pad) except -1:
+                    bint b_written, idx stride, idx pad, int pool=1) except -1:
     """Check the arrays of a convolution, whichever of them are outputs, and fill in its sizes."""
     require(x, x_name, dtype, 4, x_written)
     require(w, w_name, dtype, 4, w_written)
@@ -287,16 +294,22 @@ cdef int conv_sizes(sdl_conv *s, int dtype, cnp.ndarray x, str x_name, bint x_wr
         raise ValueError(f"pad must be at least 0, got {pad}")
     s.n, s.c, s.h, s.w = (cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 2), cnp.PyArray_DIM(x, 3))
     s.f, s.hh, s.ww = cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 2), cnp.PyArray_DIM(w, 3)
-    s.stride, s.pad = stride, pad
     axis(w, w_name, 1, s.c)
+    if s.c < 1:
+        raise ValueError(f"{x_name} must have at least one channel, got shape {_shape(x)}")
     if s.hh < 1 or s.ww < 1 or pad > (<idx>1 << 40) or s.hh > s.h + 2 * pad or s.ww > s.w + 2 * pad:
         raise ValueError(f"{w_name}'s filters, {_shape(w)[2:]}, must fit into the padded image, "
                          f"{_shape(x)[2:]} with pad {pad}")
+    # A stride beyond the padded image is all the same, but for sizes that overflow.
+    stride = min(stride, max(s.h, s.w) + 2 * pad)
+    if <double>max(s.c, s.f) * (s.h + 2 * pad) * (s.w + 2 * pad + stride) > <double>(<idx>1 << 48):
+        raise ValueError(f"pad must leave an image that fits into memory, got {pad}")
+    s.stride, s.pad = stride, pad
     s.ho, s.wo = (s.h + 2 * pad - s.hh) // stride + 1, (s.w + 2 * pad - s.ww) // stride + 1
     axis(out, out_name, 0, s.n)
     axis(out, out_name, 1, s.f)
-    axis(out, out_name, 2, s.ho)
-    axis(out, out_name, 3, s.wo)
+    axis(out, out_name, 2, s.ho // pool)
+    axis(out, out_name, 3, s.wo // pool)
     vector(b, b_name, dtype, s.f, b_written)
     return 0
 
@@ -343,6 +356,65 @@ def conv_backward_dw(
     with nogil:
         status = kernels(dtype).conv_backward_dw(data(x), data(dout), data(dw), data(db), &s, n_threads)
     done(status)
+
+
+def conv_relu_pool_forward(
+    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, cnp.ndarray winners, idx stride,
+    idx pad, int n_threads
+):
+    """Write the 2 x 2 maxima of relu(convolution) to out, and which cell won (4: none was positive) to winners."""
+    cdef int dtype = real_dtype(x, "x"), status
+    cdef sdl_conv s
+    conv_sizes(&s, dtype, x, "x", False, w, "w", False, out, "out", True, b, "b", False, stride, pad, 2)
+    if winners is not None:
+        alike(winners, "winners", cnp.NPY_UINT8, out, "out", True)
+    apart((out, winners, x, w, b), 2, "out winners x w b")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).conv_relu_pool_forward(
+            data(x), data(w), data(b), data(out), <uint8_t *>data(winners), &s, n_threads
+        )
+    done(status)
+
+
+def conv_relu_pool_backward_dw(
+    cnp.ndarray x not None, cnp.ndarray dout not None, cnp.ndarray winners not None, cnp.ndarray dw not None, cnp.ndarray db,
+    idx stride, idx pad, int n_threads
+):
+    """Write the gradients with respect to filters and bias to dw and db."""
+    cdef int dtype = real_dtype(x, "x"), status
+    cdef sdl_conv s
+    conv_sizes(&s, dtype, x, "x", False, dw, "dw", True, dout, "dout", False, db, "db", True, stride, pad, 2)
+    alike(winners, "winners", cnp.NPY_UINT8, dout, "dout")
+    apart((dw, db, x, dout, winners), 2, "dw db x dout winners")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).conv_relu_pool_backward_dw(
+            data(x), data(dout), <const uint8_t *>data(winners), data(dw), data(db), &s, n_threads
+        )
+    done(status)
+
+
+def relu_pool_backward(
+    cnp.ndarray dout not None, cnp.ndarray winners not None, cnp.ndarray dconv not None, int n_threads
+):
+    """Write the gradient with respect to the convolution's output to dconv."""
+    cdef int dtype = real_dtype(dout, "dout")
+    require(dout, "dout", dtype, 4)
+    alike(winners, "winners", cnp.NPY_UINT8, dout, "dout")
+    require(dconv, "dconv", dtype, 4, True)
+    cdef idx n = cnp.PyArray_DIM(dconv, 0), c = cnp.PyArray_DIM(dconv, 1)
+    cdef idx ho = cnp.PyArray_DIM(dconv, 2), wo = cnp.PyArray_DIM(dconv, 3)
+    axis(dout, "dout", 0, n)
+    axis(dout, "dout", 1, c)
+    axis(dout, "dout", 2, ho // 2)
+    axis(dout, "dout", 3, wo // 2)
+    apart((dconv, dout, winners), 1, "dconv dout winners")
+    threads(n_threads)
+    with nogil:
+        kernels(dtype).relu_pool_backward(
+            data(dout), <const uint8_t *>data(winners), data(dconv), n * c, ho, wo, n_threads
+        )
 
 
 def max_pool_forward(

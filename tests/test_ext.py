@@ -26,7 +26,7 @@ def draw(dtype, *shape, seed=0):
 def run(call, out):
     """Run ``call(buffers, n_threads)`` with one thread and with two; return the buffers.
 
-    `out` describes them: (shape, dtype), then they hold nan or -1 before the call, or an array to
+    `out` describes them: (shape, dtype), then they hold nan or 99 before the call, or an array to
     copy, for state that is updated in place.
     """
     results = []
@@ -37,7 +37,7 @@ def run(call, out):
                 buffers.append(spec.copy())
             else:
                 shape, dtype = spec
-                fill = np.nan if np.dtype(dtype).kind == "f" else -1
+                fill = np.nan if np.dtype(dtype).kind == "f" else 99
                 buffers.append(np.full(shape, fill, dtype))
         call(buffers, n_threads)
         results.append(buffers)
@@ -102,9 +102,7 @@ def test_affine_forward_row_does_not_depend_on_batch(m, dtype):
 @pytest.mark.parametrize(("n", "d", "m"), PRODUCTS)
 def test_affine_backward(n, d, m, dtype):
     x, w, dout = draw(dtype, n, d), draw(dtype, d, m, seed=1), draw(dtype, n, m, seed=2)
-    (dx,) = run(
-        lambda out, t: _ext.affine_backward_dx(dout, w, out[0], t), out=[((n, d), dtype)]
-    )
+    (dx,) = run(lambda out, t: _ext.affine_backward_dx(dout, w, out[0], t), out=[((n, d), dtype)])
     assert_close(dx, dout.astype(np.float64) @ w.T, dtype, 10 * np.sqrt(m))
     dw, db = run(
         lambda out, t: _ext.affine_backward_dw(x, dout, *out, t),
@@ -232,9 +230,7 @@ def test_max_pool(shape, ph, pw, stride, kind, dtype):
     cells, where = windows(x, ph, pw, stride)
     best = cells.argmax(axis=-1)  # the first nan, else the first maximum: as the kernel should
     expected = np.take_along_axis(cells, best[..., None], -1)[..., 0]
-    expected_at = np.take_along_axis(np.broadcast_to(where, cells.shape), best[..., None], -1)[
-        ..., 0
-    ]
+    expected_at = np.take_along_axis(np.broadcast_to(where, cells.shape), best[..., None], -1)[..., 0]
     out, argmax = run(
         lambda out, t: _ext.max_pool_forward(x, *out, ph, pw, stride, t),
         out=[(expected.shape, dtype), (expected.shape, np.int32)],
@@ -246,9 +242,7 @@ def test_max_pool(shape, ph, pw, stride, kind, dtype):
     np.testing.assert_array_equal(without, expected)
 
     dout = draw(dtype, *out.shape, seed=2)
-    (dx,) = run(
-        lambda out, t: _ext.max_pool_backward(dout, argmax, out[0], t), out=[(shape, dtype)]
-    )
+    (dx,) = run(lambda out, t: _ext.max_pool_backward(dout, argmax, out[0], t), out=[(shape, dtype)])
     expected_dx = np.zeros((shape[0] * shape[1], shape[2] * shape[3]))
     planes = np.arange(len(expected_dx))[:, None]
     np.add.at(
@@ -257,6 +251,49 @@ def test_max_pool(shape, ph, pw, stride, kind, dtype):
         dout.reshape(len(planes), -1).astype(np.float64),
     )
     assert_close(dx, expected_dx.reshape(shape), dtype)
+
+
+@dtypes
+@pytest.mark.parametrize(("x_shape", "filters", "stride", "pad"), CONVS)
+def test_conv_relu_pool(x_shape, filters, stride, pad, dtype):
+    """The fused layer gives what its parts give one after the other."""
+    n, c, h, w = x_shape
+    f, hh, ww = filters
+    ho, wo = (h + 2 * pad - hh) // stride + 1, (w + 2 * pad - ww) // stride + 1
+    x, weights, b = draw(dtype, *x_shape), draw(dtype, f, c, hh, ww, seed=1), draw(dtype, f, seed=2)
+    pooled_shape = (n, f, ho // 2, wo // 2)
+    dout = draw(dtype, *pooled_shape, seed=3)
+
+    conv = np.empty((n, f, ho, wo), dtype)
+    argmax = np.empty(pooled_shape, np.int32)
+    expected, dconv, dw, db = map(np.empty_like, (dout, conv, weights, b))
+    _ext.conv_forward(x, weights, b, conv, stride, pad, 1)
+    relu = np.maximum(conv, 0)
+    if ho > 1 and wo > 1:
+        _ext.max_pool_forward(relu, expected, argmax, 2, 2, 2, 1)
+        _ext.max_pool_backward(dout, argmax, dconv, 1)
+        dconv *= conv > 0
+    else:
+        dconv[:] = 0
+    _ext.conv_backward_dw(x, dconv, dw, db, stride, pad, 1)
+
+    out, winners = run(
+        lambda out, t: _ext.conv_relu_pool_forward(x, weights, b, *out, stride, pad, t),
+        out=[(pooled_shape, dtype), (pooled_shape, np.uint8)],
+    )
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(winners == 4, out == 0)
+    without = np.empty_like(out)
+    _ext.conv_relu_pool_forward(x, weights, b, without, None, stride, pad, 1)
+    np.testing.assert_array_equal(without, expected)
+    (got,) = run(lambda out, t: _ext.relu_pool_backward(dout, winners, out[0], t), out=[(conv.shape, dtype)])
+    np.testing.assert_array_equal(got, dconv)
+    got = run(
+        lambda out, t: _ext.conv_relu_pool_backward_dw(x, dout, winners, *out, stride, pad, t),
+        out=[(weights.shape, dtype), (b.shape, dtype)],
+    )
+    for actual, want in zip(got, (dw, db), strict=True):
+        assert_close(actual, want, dtype, 10 * np.sqrt(dout[:, 0].size + 1))
 
 
 @pytest.mark.parametrize("bad", [-1, 4, -(2**31), 2**31 - 1])
@@ -278,9 +315,7 @@ def test_elementwise(shape, dtype):
     np.testing.assert_array_equal(out, np.maximum(x, 0))
     (dx,) = run(lambda out, t: _ext.relu_backward(dout, x, out[0], t), out=[(shape, dtype)])
     np.testing.assert_array_equal(dx, np.where(x > 0, dout, 0))
-    (out,) = run(
-        lambda out, t: _ext.scale_by_mask(x, mask, 1.25, out[0], t), out=[(shape, dtype)]
-    )
+    (out,) = run(lambda out, t: _ext.scale_by_mask(x, mask, 1.25, out[0], t), out=[(shape, dtype)])
     np.testing.assert_array_equal(out, x * mask * dtype(1.25))
     in_place = np.array(dout)
     _ext.relu_backward(in_place, x, in_place, 2)
@@ -338,9 +373,7 @@ def test_batchnorm(shape, weighted, dtype):
     dgamma = (dout * xhat).sum(axis=others)
     share = (repeats / repeats.sum()).reshape(n, *(1,) * (len(shape) - 1))
     share = share / np.prod(shape[2:])
-    dx = (dout - share * (dbeta.reshape(spread) + xhat * dgamma.reshape(spread))) * (
-        gamma * inv_std
-    ).reshape(spread)
+    dx = (dout - share * (dbeta.reshape(spread) + xhat * dgamma.reshape(spread))) * (gamma * inv_std).reshape(spread)
     xhat, inv_std = xhat.astype(dtype), inv_std.astype(dtype)
     got = run(
         lambda out, t: _ext.batchnorm_backward(dout, xhat, inv_std, gamma, weight, *out, t),
@@ -505,9 +538,7 @@ def test_update_rule(rule, shape, reg, dtype):
 
     def step(out, n_threads):
         t = (6,) if rule == "adam" else ()
-        result = getattr(_ext, rule)(
-            out[0], dw, *out[1:], *t, lr, *CONSTANTS[rule], reg, n_threads
-        )
+        result = getattr(_ext, rule)(out[0], dw, *out[1:], *t, lr, *CONSTANTS[rule], reg, n_threads)
         sums.append(result)
 
     got = run(step, out=[w, *state])
@@ -516,6 +547,16 @@ def test_update_rule(rule, shape, reg, dtype):
     squares = (got[0].astype(np.float64) ** 2).sum()
     assert sums[0] == sums[1] == pytest.approx(squares, rel=1e-13)
     assert _ext.sum_of_squares(got[0], 1) == _ext.sum_of_squares(got[0], 2) == sums[0]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_denormals_are_flushed_in_update_rules_only(n_threads):
+    tiny = np.float32(1e-40)
+    w, dw, v = np.ones(100_000, np.float32), np.zeros(100_000, np.float32), np.ones(100_000, np.float32)
+    m = np.full_like(w, tiny)
+    _ext.adam(w, dw, m, v, 900, 1e-3, 0.9, 0.999, 1e-8, 0, n_threads)
+    assert not m.any()
+    assert (np.full(100, tiny) * dw.dtype.type(0.5)).all(), "the thread's floating-point mode was not restored"
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -556,7 +597,12 @@ def refuse_writes(a):
     return a
 
 
-shared = z((4, 4))
+shared, one, six = z((4, 4)), z((1, 1, 1, 1)), z((2, 6, 2))
+
+
+def conv(w=(1, 1, 2, 2), out=(1, 1, 2, 2), stride=1, pad=0):
+    return z((1, 1, 3, 3)), z(w), None, z(out), stride, pad, 1
+
 
 REFUSED = {
     "other dtype": (TypeError, "w must be", "affine_forward", z((2, 3)), z((3, 2), "f4")),
@@ -580,14 +626,14 @@ REFUSED = {
     "threads": (ValueError, "n_threads", "relu_forward", z(3), z(3), 0),
     "overlap": (ValueError, "overlap", "relu_forward", shared.ravel()[1:], shared.ravel()[:-1], 1),
     "overlap dx": (ValueError, "dx must not overlap", "affine_backward_dx", shared, z((4, 4)), shared, 1),
-    "stride": (ValueError, "stride", "conv_forward", z((1, 1, 3, 3)), z((1, 1, 2, 2)), None, z((1, 1, 2, 2)), 0, 0, 1),
-    "pad": (ValueError, "pad", "conv_forward", z((1, 1, 3, 3)), z((1, 1, 2, 2)), None, z((1, 1, 2, 2)), 1, -1, 1),
-    "filter": (ValueError, "fit into", "conv_forward", z((1, 1, 3, 3)), z((1, 1, 4, 2)), None, z((1, 1, 1, 1)), 1, 0, 1),
-    "conv out": (ValueError, "out must have length 2", "conv_forward", z((1, 1, 3, 3)), z((1, 1, 2, 2)), None, z((1, 1, 3, 3)), 1, 0, 1),
-    "channels": (ValueError, "w must have length 1", "conv_forward", z((1, 1, 3, 3)), z((1, 2, 2, 2)), None, z((1, 1, 2, 2)), 1, 0, 1),
-    "window": (ValueError, "window", "max_pool_forward", z((1, 1, 3, 3)), z((1, 1, 1, 1)), None, 4, 1, 1, 1),
-    "window size": (ValueError, "at least 1", "max_pool_forward", z((1, 1, 3, 3)), z((1, 1, 1, 1)), None, 0, 1, 1, 1),
-    "argmax": (TypeError, "argmax must be int32", "max_pool_backward", z((1, 1, 1, 1)), z((1, 1, 1, 1), "i8"), z((1, 1, 2, 2)), 1),
+    "stride": (ValueError, "stride", "conv_forward", *conv(stride=0)),
+    "pad": (ValueError, "pad", "conv_forward", *conv(pad=-1)),
+    "filter": (ValueError, "fit into", "conv_forward", *conv(w=(1, 1, 4, 2))),
+    "conv out": (ValueError, "out must have length 2", "conv_forward", *conv(out=(1, 1, 3, 3))),
+    "channels": (ValueError, "w must have length 1", "conv_forward", *conv(w=(1, 2, 2, 2))),
+    "window": (ValueError, "window", "max_pool_forward", z((1, 1, 3, 3)), one, None, 4, 1, 1, 1),
+    "window size": (ValueError, "at least 1", "max_pool_forward", z((1, 1, 3, 3)), one, None, 0, 1, 1, 1),
+    "argmax": (TypeError, "argmax must be int32", "max_pool_backward", one, one.astype("i8"), z((1, 1, 2, 2)), 1),
     "label": (ValueError, r"y must be in \[0, 3\), got 3", "softmax_loss", z((1, 3)), np.array([3]), None, None),
     "negative label": (ValueError, "y must be", "softmax_loss", z((1, 3)), np.array([-1]), None, None),
     "weight": (ValueError, "sample_weight", "softmax_loss", z((1, 3)), np.array([0]), np.array([-1.0]), None),
@@ -596,12 +642,14 @@ REFUSED = {
     "no columns": (ValueError, "column", "softmax", z((2, 0)), z((2, 0))),
     "no batch": (ValueError, "empty", "batchnorm_test", z((0, 3)), z(3), z(3), z(3), z(3), 0.1, z((0, 3)), 1),
     "no channels": (ValueError, "axes", "batchnorm_test", z(3), z(3), z(3), z(3), z(3), 0.1, z(3), 1),
-    "groups": (ValueError, "divisor", "groupnorm_forward", z((2, 6, 2)), z(6), z(6), 0.1, z((2, 6, 2)), z((2, 6, 2)), z((2, 4)), 1),
+    "groups": (ValueError, "divisor", "groupnorm_forward", six, z(6), z(6), 0.1, six.copy(), six.copy(), z((2, 4)), 1),
     "step": (ValueError, "t must", "adam", z(2), z(2), z(2), z(2), 0, 0.1, 0.9, 0.99, 1e-8, 0, 1),
     "beta": (ValueError, "beta2", "adam", z(2), z(2), z(2), z(2), 1, 0.1, 0.9, 1.0, 1e-8, 0, 1),
     "state": (ValueError, "velocity must have the shape", "sgd_momentum", z(2), z(2), z(3), 0.1, 0.9, 0, 1),
     "state is w": (ValueError, "w must not overlap state", "adagrad", shared, z((4, 4)), shared, 0.1, 1e-8, 0, 1),
     "X": (TypeError, "X must be uint8", "gather_rows", z((2, 2), int), z(1, np.intp), z((1, 2)), None, 1),
+    "winners": (TypeError, "winners", "relu_pool_backward", one, one, z((1, 1, 2, 2)), 1),
+    "pooled": (ValueError, "dout must have length 2", "relu_pool_backward", one, one.astype("u1"), z((1, 1, 4, 2)), 1),
 }  # fmt: skip
 
 
@@ -643,3 +691,36 @@ def test_information():
     assert _ext.isa in _ext.isas
     assert isinstance(_ext.openmp, bool)
     assert _ext.max_threads() >= 1
+
+
+@dtypes
+def test_affine_with_no_outputs(dtype):
+    out = np.empty((3, 0), dtype)
+    _ext.affine_forward(draw(dtype, 3, 64), np.empty((64, 0), dtype), None, out, False, 1)
+    assert out.shape == (3, 0)
+
+
+@pytest.mark.parametrize("stride", [30_000, 2**61, 2**63 - 1])
+def test_conv_strides_beyond_the_image_are_all_the_same(stride):
+    x, w, dout = draw(np.float64, 1, 3, 8, 8), draw(np.float64, 2, 3, 3, 3), draw(np.float64, 1, 2, 1, 1)
+    results = []
+    for s in (10, stride):
+        out, dx, dw = np.empty((1, 2, 1, 1)), np.empty(x.shape), np.empty(w.shape)
+        _ext.conv_forward(x, w, None, out, s, 1, 1)
+        _ext.conv_backward_dx(dout, w, dx, s, 1, 1)
+        _ext.conv_backward_dw(x, dout, dw, None, s, 1, 1)
+        results.append((out, dx, dw))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_conv_sizes_that_overflow_are_refused():
+    x, w, out = draw(np.float64, 1, 1, 8, 8), draw(np.float64, 1, 1, 3, 3), np.empty((1, 1, 1, 1))
+    with pytest.raises(ValueError, match=r"pad must leave an image that fits into memory, got 2147483644"):
+        _ext.conv_forward(x, w, None, out, 2**32, 2**31 - 4, 1)
+
+
+def test_conv_without_channels_is_refused():
+    x, w, dout = np.empty((2, 0, 4, 4)), np.empty((3, 0, 3, 3)), np.ones((2, 3, 2, 2))
+    with pytest.raises(ValueError, match=r"x must have at least one channel, got shape \(2, 0, 4, 4\)"):
+        _ext.conv_backward_dw(x, dout, w, np.empty(3), 1, 0, 1)

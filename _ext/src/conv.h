@@ -70,11 +70,12 @@ typedef struct {
     const idx *taps; /* offsets in the frame, (k,) */
     const real *weights; /* blocks of KC taps, each in panels of NR columns, see pack_b */
     const real *bias; /* IN  (columns,) or NULL */
-    int relu;
+    int pooled; /* whether relu and 2 x 2 pooling follow; rows and cols are then even and `out` is the pooled output */
+    uint8_t *winners; /* OUT laid out as `out`, or NULL */
     idx n, k, columns; /* images, taps, output channels */
     idx rows, cols; /* output grid */
     idx start; /* where the grid's first pixel is in the frame */
-    real *out; /* OUT pixel (y, x) of channel c of image n at out[n * out_image + c * out_channel + y * out_row + x * out_col] */
+    real *out; /* OUT pixel (y, x) of channel c of image n at n * out_image + c * out_channel + y * out_row + x * out_col */
     idx out_image, out_channel, out_row, out_col;
 } NAME(pass);
 
@@ -141,24 +142,38 @@ static void NAME(fill_strip)(const NAME(pass) *p, const real *image, idx y0, idx
     }
 }
 
-/* Bias and relu on a finished strip, and its transposition into the output. */
-static void NAME(put_strip)(const NAME(pass) *p, idx image, idx y0, idx y1, idx j, idx nv, real *strip)
+/* Bias, and relu where pooling follows, on a finished strip for the panel of columns from j. */
+static void NAME(finish_strip)(const NAME(pass) *p, idx pixels, idx j, idx cols, idx nv, real *strip)
 {
-    idx width = nv * VL, pixels = (y1 - y0) * p->cols, cols = MIN(width, p->columns - j);
-    if (p->bias) {
-        real bias[SDL_NV * VL];
-        memset(bias, 0, sizeof bias);
-        memcpy(bias, p->bias + j, cols * sizeof(real));
-        for (idx i = 0; i < pixels; i++)
-            for (idx v = 0; v < nv; v++) {
-                real *at = strip + i * width + v * VL;
-                vec sum = NAME(load)(at) + NAME(load)(bias + v * VL);
-                NAME(store)(at, p->relu ? NAME(clip)(sum) : sum);
-            }
-    }
+    real bias[SDL_NV * VL] = { 0 };
+    if (p->bias) memcpy(bias, p->bias + j, cols * sizeof(real));
+    for (idx i = 0; i < pixels; i++)
+        for (idx v = 0; v < nv; v++, strip += VL) {
+            vec sum = NAME(load)(strip) + NAME(load)(bias + v * VL);
+            NAME(store)(strip, p->pooled ? NAME(clip)(sum) : sum);
+        }
+}
+
+/* Pool the strip and transpose it and its winners into the outputs. `spare` holds as much as the strip. */
+static void NAME(put_pooled)(const NAME(pass) *p, idx image, idx y0, idx y1, idx j, idx nv, real *strip, real *spare)
+{
+    idx width = nv * VL, cols = MIN(width, p->columns - j), pooled = (y1 - y0) / 2 * (p->cols / 2);
+    idx at = image * p->out_image + j * p->out_channel + y0 / 2 * (p->cols / 2);
+    NAME(pool_strip)(strip, y1 - y0, p->cols, nv, spare);
+    NAME(transpose)(strip, width, p->out + at, p->out_channel, pooled, cols);
+    if (!p->winners) return;
+    NAME(transpose)(spare, width, strip, pooled, pooled, cols);
+    for (idx c = 0; c < cols; c++)
+        for (idx i = 0; i < pooled; i++) p->winners[at + c * p->out_channel + i] = (uint8_t)strip[c * pooled + i];
+}
+
+/* Transpose the strip into the output. */
+static void NAME(put_strip)(const NAME(pass) *p, idx image, idx y0, idx y1, idx j, idx nv, const real *strip)
+{
+    idx width = nv * VL, cols = MIN(width, p->columns - j);
     real *out = p->out + image * p->out_image + j * p->out_channel + y0 * p->out_row;
     if (p->out_col == 1 && p->out_row == p->cols) {
-        NAME(transpose)(strip, width, out, p->out_channel, pixels, cols);
+        NAME(transpose)(strip, width, out, p->out_channel, (y1 - y0) * p->cols, cols);
         return;
     }
     for (idx y = y0; y < y1; y++, out += p->out_row)
@@ -166,7 +181,11 @@ static void NAME(put_strip)(const NAME(pass) *p, idx image, idx y0, idx y1, idx 
             for (idx c = 0; c < cols; c++) out[c * p->out_channel + x * p->out_col] = strip[c];
 }
 
-INLINE idx NAME(strip_rows)(const NAME(pass) *p) { return MIN(p->rows, MAX(1, STRIP_PIXELS / p->cols)); }
+INLINE idx NAME(strip_rows)(const NAME(pass) *p)
+{
+    idx rows = MIN(p->rows, MAX(1, STRIP_PIXELS / p->cols));
+    return p->pooled ? ROUND_UP(rows, 2) : rows;
+}
 
 /* Strips [lo, hi) of all images' strips. Returns 0, or -1 when out of memory. */
 SPAN int NAME(run_strips)(const NAME(pass) *p, idx lo, idx hi)
@@ -174,7 +193,8 @@ SPAN int NAME(run_strips)(const NAME(pass) *p, idx lo, idx hi)
     const NAME(frame) *f = &p->frame;
     idx strip_rows = NAME(strip_rows)(p), strips = CEIL_DIV(p->rows, strip_rows);
     real *copy = sdl_scratch(SDL_SLOT_A, NAME(frame_size)(f) * sizeof(real));
-    real *strip = sdl_scratch(SDL_SLOT_B, strip_rows * p->cols * NR * sizeof(real));
+    idx strip_size = strip_rows * p->cols * NR;
+    real *strip = sdl_scratch(SDL_SLOT_B, (p->pooled ? 2 : 1) * strip_size * sizeof(real));
     const real *image = NULL;
     if (!copy || !strip) return -1;
     for (idx unit = lo; unit < hi; unit++) {
@@ -183,7 +203,11 @@ SPAN int NAME(run_strips)(const NAME(pass) *p, idx lo, idx hi)
         for (idx j = 0; j < p->columns; j += NR) {
             idx nv = p->columns - j > VL ? SDL_NV : 1;
             NAME(fill_strip)(p, image, y0, y1, j, nv, strip);
-            NAME(put_strip)(p, n, y0, y1, j, nv, strip);
+            if (p->bias || p->pooled) NAME(finish_strip)(p, (y1 - y0) * p->cols, j, MIN(nv * VL, p->columns - j), nv, strip);
+            if (p->pooled)
+                NAME(put_pooled)(p, n, y0, y1, j, nv, strip, strip + strip_size);
+            else
+                NAME(put_strip)(p, n, y0, y1, j, nv, strip);
         }
     }
     return 0;
@@ -195,7 +219,7 @@ static int NAME(run_pass)(const NAME(pass) *p, int n_threads)
     if (!p->rows || !p->cols) return 0;
     n_threads = sdl_threads(n_threads, (double)p->n * p->rows * p->cols * p->columns * p->k / 32);
     idx units = p->n * CEIL_DIV(p->rows, NAME(strip_rows)(p));
-    SDL_SPANS(n_threads, units, 1, lo, hi, sdl_note(&failed, NAME(run_strips)(p, lo, hi)));
+    SDL_SPANS(n_threads, units, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(run_strips)(p, lo, hi))));
     return failed;
 }
 
@@ -221,19 +245,26 @@ static void NAME(input_taps)(const sdl_conv *s, const NAME(frame) *frame, idx *t
             for (idx x = 0; x < s->ww; x++) *taps++ = NAME(frame_at)(frame, c, y, x);
 }
 
-/* IN x (N, C, H, W), w (F, C, HH, WW), b (F,) or NULL; OUT out (N, F, HO, WO). */
-static int NAME(conv_forward)(const void *x, const void *w, const void *b, void *out, const sdl_conv *s, int n_threads)
+/* Pack the weights and run a pass that gets its outputs from `p`. */
+static int NAME(run_forward)(const void *w, NAME(pass) p, const sdl_conv *s, int n_threads)
 {
     idx k = s->c * s->hh * s->ww;
     idx *taps = sdl_scratch(SDL_SLOT_SHARED_2, k * sizeof(idx));
     real *weights = sdl_scratch(SDL_SLOT_SHARED, k * NAME(padded_columns)(s->f) * sizeof(real));
     if (!taps || !weights) return -1;
-    NAME(pass) p = { .frame = NAME(input_frame)(s), .images = x, .taps = taps, .weights = weights, .bias = b, .n = s->n,
-                     .k = k, .columns = s->f, .rows = s->ho, .cols = s->wo, .out = out,
-                     .out_image = s->f * s->ho * s->wo, .out_channel = s->ho * s->wo, .out_row = s->wo, .out_col = 1 };
+    p.frame = NAME(input_frame)(s);
+    p.taps = taps, p.weights = weights, p.n = s->n, p.k = k, p.columns = s->f;
     NAME(input_taps)(s, &p.frame, taps);
     NAME(pack_weights)(w, 1, k, k, s->f, weights);
     return NAME(run_pass)(&p, n_threads);
+}
+
+/* IN x (N, C, H, W), w (F, C, HH, WW), b (F,) or NULL; OUT out (N, F, HO, WO). */
+static int NAME(conv_forward)(const void *x, const void *w, const void *b, void *out, const sdl_conv *s, int n_threads)
+{
+    NAME(pass) p = { .images = x, .bias = b, .rows = s->ho, .cols = s->wo, .out = out, .out_image = s->f * s->ho * s->wo,
+                     .out_channel = s->ho * s->wo, .out_row = s->wo, .out_col = 1 };
+    return NAME(run_forward)(w, p, s, n_threads);
 }
 
 /* IN dout (N, F, HO, WO), w (F, C, HH, WW); OUT dx (N, C, H, W).
@@ -255,12 +286,11 @@ static int NAME(conv_backward_dx)(const void *dout, const void *w_, void *dx, co
                      .out_col = s->stride };
     p.frame = (NAME(frame)){ .channels = s->f, .height = s->ho, .width = s->wo, .top = before_y, .left = before_x,
                              .padded_height = before_y + last_y + 1, .phase_width = before_x + last_x + 1, .stride = 1 };
-    for (idx qy = 0; qy < s->stride; qy++)
-        for (idx qx = 0; qx < s->stride; qx++) {
-            /* First and last row and column of this remainder that lie in the image, not in its border. */
-            idx y0 = MAX(0, CEIL_DIV(s->pad - qy, s->stride)), x0 = MAX(0, CEIL_DIV(s->pad - qx, s->stride));
-            idx y = y0 * s->stride + qy - s->pad, x = x0 * s->stride + qx - s->pad;
-            if (y >= s->h || x >= s->w) continue;
+    /* One pass for each remainder modulo the stride that the image has, found by its first row and column. */
+    for (idx y = 0; y < MIN(s->h, s->stride); y++)
+        for (idx x = 0; x < MIN(s->w, s->stride); x++) {
+            idx qy = (y + s->pad) % s->stride, y0 = (y + s->pad) / s->stride;
+            idx qx = (x + s->pad) % s->stride, x0 = (x + s->pad) / s->stride;
             p.rows = CEIL_DIV(s->h - y, s->stride);
             p.cols = CEIL_DIV(s->w - x, s->stride);
             p.start = NAME(frame_at)(&p.frame, 0, y0, x0);
@@ -395,6 +425,6 @@ static int NAME(conv_backward_dw)(const void *x, const void *dout, void *dw, voi
     n_threads = sdl_threads(n_threads, (double)s->n * s->ho * s->wo * s->f * k / 32);
     int down = NAME(grid_rows)(k, s->f, 0, n_threads), across = n_threads / down;
     SDL_SPANS(down * across, down * across, 1, lo, hi,
-              sdl_note(&failed, NAME(dw_cells)(x, dout, dw, db, s, &frame, taps, down, across, lo, hi)));
+              SDL_FLUSHED(sdl_note(&failed, NAME(dw_cells)(x, dout, dw, db, s, &frame, taps, down, across, lo, hi))));
     return failed;
 }

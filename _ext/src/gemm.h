@@ -157,7 +157,8 @@ static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx c
     }
 }
 
-/* Tiles of rows [i0, i1) and columns [j0, j0 + n) over one inner block; `packed` is NULL where B is read in place. */
+/* Tiles of rows [i0, i1) and columns [j0, j0 + n) over one inner block; `packed` is NULL where B is read in place, packed_a
+ * where A is. */
 static void NAME(tiles)(const NAME(product) *p, idx i0, idx i1, idx j0, idx n, idx k0, idx depth, const real *packed,
                         real *packed_a)
 {
@@ -176,10 +177,11 @@ static void NAME(tiles)(const NAME(product) *p, idx i0, idx i1, idx j0, idx n, i
                 int direct = cols == nv * VL && p->c_step == 1 && !(last && (p->bias || p->relu));
                 real *to = direct ? p->c + i * p->c_row + j0 + j : acc;
                 idx to_row = direct ? p->c_row : nv * VL;
+                int add = direct && !first;
                 if (packed_a)
-                    NAME(tile_by_columns)(rows, nv, packed_a + (i - ib) * depth, b, b_row, depth, to, to_row, direct && !first);
+                    NAME(tile_by_columns)(rows, nv, packed_a + (i - ib) * depth, b, b_row, depth, to, to_row, add);
                 else
-                    NAME(tile_by_rows)(rows, nv, p->a + i * p->a_row + k0, p->a_row, b, b_row, depth, to, to_row, direct && !first);
+                    NAME(tile_by_rows)(rows, nv, p->a + i * p->a_row + k0, p->a_row, b, b_row, depth, to, to_row, add);
                 if (!direct) NAME(put_tile)(p, i, j0 + j, rows, cols, nv * VL, acc, first, last);
             }
         }
@@ -243,7 +245,8 @@ static int NAME(multiply)(const NAME(product) *p, int n_threads)
     int failed = 0;
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
     int down = NAME(grid_rows)(p->m, p->n, p->a_step != 1, n_threads), across = n_threads / down;
-    SDL_SPANS(down * across, down * across, 1, lo, hi, sdl_note(&failed, NAME(multiply_cells)(p, down, across, lo, hi)));
+    SDL_SPANS(down * across, down * across, 1, lo, hi,
+              SDL_FLUSHED(sdl_note(&failed, NAME(multiply_cells)(p, down, across, lo, hi))));
     return failed;
 }
 
@@ -252,7 +255,7 @@ static int NAME(multiply)(const NAME(product) *p, int n_threads)
 #define DOT_COLUMNS 6
 
 /* Lanes left empty by panels cost more than a third: N of 10 in float32 AVX2 fills 10 of 16. */
-INLINE int NAME(is_narrow)(idx n, idx k) { return n < VL + VL / 2 && n != VL && k >= 8 * VL; }
+INLINE int NAME(is_narrow)(idx n, idx k) { return n > 0 && n < VL + VL / 2 && n != VL && k >= 8 * VL; }
 
 /* out[r][j] = sum over k of x[r][k] * wt[j][k] for a few rows and columns; wt is zero past k. */
 INLINE void NAME(dot_tile)(int rows, int cols, const real *x, const real *wt, idx k, idx wt_row, real *sums)
@@ -316,7 +319,7 @@ static int NAME(narrow_forward)(const NAME(product) *p, int n_threads)
         memset(wt + j * wt_row + p->k, 0, (wt_row - p->k) * sizeof(real));
     NAME(transpose)(p->b, p->n, wt, wt_row, p->k, p->n);
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
-    SDL_SPANS(n_threads, p->m, 2, lo, hi, NAME(narrow_rows)(p, wt, wt_row, lo, hi));
+    SDL_SPANS(n_threads, p->m, 2, lo, hi, SDL_FLUSHED(NAME(narrow_rows)(p, wt, wt_row, lo, hi)));
     return 0;
 }
 

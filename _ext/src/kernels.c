@@ -38,6 +38,9 @@
 #define DOUBLE_LANES 2
 #endif
 
+/* Accumulators of the sparse convolution gradient (conv_pool.h). */
+#define LIVE_TILE 12
+
 #define LOW_INTERLEAVED PASTE(LOW_, LANES)
 #define HIGH_INTERLEAVED PASTE(HIGH_, LANES)
 #define EVEN_LANES PASTE(EVEN_, LANES)
@@ -74,6 +77,8 @@
     {                                                                                                                    \
         ENTRY(affine_forward, suffix), ENTRY(affine_backward_dx, suffix), ENTRY(affine_backward_dw, suffix),             \
         ENTRY(conv_forward, suffix), ENTRY(conv_backward_dx, suffix), ENTRY(conv_backward_dw, suffix),                   \
+        ENTRY(conv_relu_pool_forward, suffix), ENTRY(conv_relu_pool_backward_dw, suffix),                                \
+        ENTRY(relu_pool_backward, suffix),                                                                               \
         ENTRY(max_pool_forward, suffix), ENTRY(max_pool_backward, suffix), ENTRY(relu_forward, suffix),                  \
         ENTRY(relu_backward, suffix), ENTRY(scale_by_mask, suffix), ENTRY(batchnorm_forward, suffix),                    \
         ENTRY(batchnorm_backward, suffix), ENTRY(batchnorm_test, suffix), ENTRY(layernorm_forward, suffix),              \

@@ -18,16 +18,27 @@ typedef struct {
     idx n, c, h, w, f, hh, ww, ho, wo, stride, pad;
 } sdl_conv;
 
+/* Which cell of a 2 x 2 window won, row-major; or that its maximum was not positive, so that relu passes no gradient. */
+enum { DEAD = 4 };
+
 typedef struct {
-    int (*affine_forward)(const void *x, const void *w, const void *b, void *out, int relu, idx n, idx d, idx m, int n_threads);
+    int (*affine_forward)(const void *x, const void *w, const void *b, void *out, int relu, idx n, idx d, idx m,
+                          int n_threads);
     int (*affine_backward_dx)(const void *dout, const void *w, void *dx, idx n, idx d, idx m, int n_threads);
     int (*affine_backward_dw)(const void *x, const void *dout, void *dw, void *db, idx n, idx d, idx m, int n_threads);
     int (*conv_forward)(const void *x, const void *w, const void *b, void *out, const sdl_conv *s, int n_threads);
     int (*conv_backward_dx)(const void *dout, const void *w, void *dx, const sdl_conv *s, int n_threads);
     int (*conv_backward_dw)(const void *x, const void *dout, void *dw, void *db, const sdl_conv *s, int n_threads);
-    void (*max_pool_forward)(const void *x, void *out, int32_t *argmax, idx planes, idx h, idx w, idx ho, idx wo, idx ph, idx pw,
-                             idx stride, int n_threads);
-    int (*max_pool_backward)(const void *dout, const int32_t *argmax, void *dx, idx planes, idx area, idx outputs, int n_threads);
+    int (*conv_relu_pool_forward)(const void *x, const void *w, const void *b, void *out, uint8_t *winners, const sdl_conv *s,
+                                  int n_threads);
+    int (*conv_relu_pool_backward_dw)(const void *x, const void *dout, const uint8_t *winners, void *dw, void *db,
+                                      const sdl_conv *s, int n_threads);
+    void (*relu_pool_backward)(const void *dout, const uint8_t *winners, void *dconv, idx planes, idx ho, idx wo,
+                               int n_threads);
+    void (*max_pool_forward)(const void *x, void *out, int32_t *argmax, idx planes, idx h, idx w, idx ho, idx wo, idx ph,
+                             idx pw, idx stride, int n_threads);
+    int (*max_pool_backward)(const void *dout, const int32_t *argmax, void *dx, idx planes, idx area, idx outputs,
+                             int n_threads);
     void (*relu_forward)(const void *x, void *out, idx size, int n_threads);
     void (*relu_backward)(const void *dout, const void *x, void *dx, idx size, int n_threads);
     void (*scale_by_mask)(const void *x, const uint8_t *mask, double scale, void *out, idx size, int n_threads);
@@ -48,8 +59,8 @@ typedef struct {
     void (*softmax)(const void *scores, void *out, int take_log, idx n, idx c);
     double (*softmax_loss)(const void *scores, const int64_t *y, const double *weight, void *dscores, idx n, idx c);
     int (*sgd)(void *w, const void *dw, double lr, double reg, idx size, double *result, int n_threads);
-    int (*sgd_momentum)(void *w, const void *dw, void *velocity, double lr, double momentum, double reg, idx size, double *result,
-                        int n_threads);
+    int (*sgd_momentum)(void *w, const void *dw, void *velocity, double lr, double momentum, double reg, idx size,
+                        double *result, int n_threads);
     int (*adagrad)(void *w, const void *dw, void *cache, double lr, double epsilon, double reg, idx size, double *result,
                    int n_threads);
     int (*rmsprop)(void *w, const void *dw, void *cache, double lr, double decay, double epsilon, double reg, idx size,

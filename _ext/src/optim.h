@@ -13,8 +13,8 @@ static double NAME(add_blocks)(const double *sums, idx blocks)
     return total;
 }
 
-/* Defines the span of a rule: `...` for each element i of w, with g its gradient and `k` the rule's constants; then each block's
- * sum of squares. State arrays the rule has none of are NULL and not touched. */
+/* Defines the span of a rule: `...` for each element i of w, with g its gradient and `k` the rule's constants; then each
+ * block's sum of squares. State arrays the rule has none of are NULL and not touched. */
 #define RULE(rule, ...)                                                                                                  \
     SPAN void NAME(rule##_span)(real *restrict w, const real *restrict dw, real *restrict s1, real *restrict s2,         \
                                 NAME(constants) k, double *sums, idx lo, idx hi)                                         \
@@ -35,7 +35,7 @@ static double NAME(add_blocks)(const double *sums, idx blocks)
         double *sums = sdl_scratch(SDL_SLOT_SHARED, CEIL_DIV(size, UPDATE_BLOCK) * sizeof(double));                      \
         if (!sums) return -1;                                                                                            \
         SDL_SPANS(sdl_threads(n_threads, size * 0.8), size, UPDATE_BLOCK, lo, hi,                                        \
-                  NAME(rule##_span)(w, dw, s1, s2, k, sums, lo, hi));                                                    \
+                  SDL_FLUSHED(NAME(rule##_span)(w, dw, s1, s2, k, sums, lo, hi)));                                       \
         *result = NAME(add_blocks)(sums, CEIL_DIV(size, UPDATE_BLOCK));                                                  \
         return 0;                                                                                                        \
     }

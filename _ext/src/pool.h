@@ -28,7 +28,7 @@ typedef int32_t NAME(narrow_index) __attribute__((vector_size(SDL_VEC_BYTES / si
 INLINE void NAME(keep_best)(vec v, ivec where, vec *best, ivec *at)
 {
     ivec beats = (ivec)~(ivec)(v <= *best) & (ivec)(*best == *best);
-    *best = (vec)(((ivec)v & beats) | ((ivec)*best & ~beats));
+    *best = NAME(blend)(beats, v, *best);
     *at = (where & beats) | (*at & ~beats);
 }
 
@@ -97,4 +97,28 @@ static int NAME(max_pool_backward)(const void *dout, const int32_t *argmax, void
     SDL_SPANS(n_threads, planes, 1, lo, hi,
               sdl_note(&failed, NAME(spread_planes)(dout, argmax, dx, area, outputs, lo, hi)));
     return failed;
+}
+
+/* --- on a strip of convolution outputs (see conv.h) ------------------------------------------------------------------ */
+
+/* 2 x 2 pooling with stride 2 of a strip after relu: strip (rows, cols, nv vectors), rows and cols even, becomes
+ * (rows / 2, cols / 2, nv vectors) in place; winners, of that size, says which of the four won, or DEAD. */
+static void NAME(pool_strip)(real *strip, idx rows, idx cols, idx nv, real *winners)
+{
+    idx right = nv * VL, down = cols * right;
+    real *out = strip;
+    for (idx y = 0; y < rows; y += 2)
+        for (idx x = 0; x < cols; x += 2)
+            for (idx v = 0; v < nv; v++, out += VL, winners += VL) {
+                const real *from = strip + y * down + x * right + v * VL;
+                vec best = NAME(load)(from), at = { 0 };
+                UNROLL for (int i = 1; i < 4; i++) {
+                    vec other = NAME(load)(from + i % 2 * right + i / 2 * down);
+                    ivec beats = (ivec)~(ivec)(other <= best) & (ivec)(best == best);
+                    best = NAME(blend)(beats, other, best);
+                    at = NAME(blend)(beats, (vec){ 0 } + (real)i, at);
+                }
+                NAME(store)(winners, NAME(blend)((ivec)(best > 0), at, (vec){ 0 } + (real)DEAD));
+                NAME(store)(out, best);
+            }
 }

@@ -8,6 +8,15 @@
 #include <omp.h>
 #endif
 
+int sdl_debug(void)
+{
+#ifdef SDL_DEBUG
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 int sdl_openmp(void)
 {
 #ifdef _OPENMP
@@ -41,11 +50,14 @@ static void free_cache(void *cache)
     free(c);
 }
 
-static void make_key(void) { pthread_key_create(&cache_key, free_cache); }
+static int key_failed;
+
+static void make_key(void) { key_failed = pthread_key_create(&cache_key, free_cache); }
 
 void *sdl_scratch(int slot, size_t bytes)
 {
     pthread_once(&cache_once, make_key);
+    if (key_failed) return NULL;
     scratch_cache *c = pthread_getspecific(cache_key);
     if (!c) {
         c = calloc(1, sizeof *c);

@@ -28,6 +28,7 @@ const sdl_table *sdl_find_table(const char *name);
 const sdl_table *sdl_available_table(int i);
 
 int sdl_openmp(void);
+int sdl_debug(void);
 int sdl_max_threads(void);
 
 #endif

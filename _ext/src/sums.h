@@ -6,7 +6,8 @@
 #define WL ((idx)(SDL_VEC_BYTES / sizeof(double)))
 
 typedef double NAME(wide) __attribute__((vector_size(SDL_VEC_BYTES)));
-typedef real NAME(part) __attribute__((vector_size(SDL_VEC_BYTES / sizeof(double) * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real NAME(part)
+    __attribute__((vector_size(SDL_VEC_BYTES / sizeof(double) * sizeof(real)), aligned(sizeof(real)), may_alias));
 
 INLINE NAME(wide) NAME(load_wide)(const real *p) { return __builtin_convertvector(*(const NAME(part) *)p, NAME(wide)); }
 

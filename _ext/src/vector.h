@@ -15,6 +15,9 @@ INLINE void NAME(store)(real *p, vec v) { *(NAME(uvec) *)p = v; }
 /* Negative lanes to zero; NaN stays. */
 INLINE vec NAME(clip)(vec v) { return (vec)((ivec)v & ~(ivec)(v < 0)); }
 
+/* a where the mask is set, b elsewhere. */
+INLINE vec NAME(blend)(ivec mask, vec a, vec b) { return (vec)(((ivec)a & mask) | ((ivec)b & ~mask)); }
+
 #if __has_builtin(__builtin_shufflevector)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else /* gcc before 12 */
