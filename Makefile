@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_FLAGS ?=
+RUFF = ruff==0.17.6
 
 SOURCES = pyproject.toml setup.py $(wildcard _ext/*.py _ext/*.pyx _ext/*.pxd _ext/src/*)
 
@@ -21,7 +22,8 @@ demo: $(VENV)/with-plot
 test: $(VENV)/with-test
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-lint: $(VENV)/with-lint
+lint: $(VENV)/made
+	$(BIN)/python -m pip install --quiet $(RUFF)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -30,12 +32,13 @@ bench: $(VENV)/with-plot
 	$(BIN)/python benchmarks/compare.py --output bench-output
 
 # An environment with the package, editable, and one of its extras. Made anew when the build's sources change.
-$(VENV)/with-%: $(SOURCES) | $(VENV)
+$(VENV)/with-%: $(SOURCES) | $(VENV)/made
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	@touch $@
 
-$(VENV):
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/made:
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist demo-output bench-output *.egg-info .pytest_cache .ruff_cache .coverage _ext/*.so

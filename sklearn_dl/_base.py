@@ -238,14 +238,17 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time.
+            Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time. As for any net, values of
+            about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or, for raw
+            pixels, a `weight_scale` of 1e-3.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. Weight 2 acts as the sample twice, 0 as its absence.
         X_val, y_val : array-like, default=None
             Validation set. Its accuracy is recorded after each epoch, the best weights are kept, and `early_stopping`
-            watches it.
+            watches it. In a Pipeline it is transformed as X is only if routed there: ``Pipeline(…,
+            transform_input=["X_val"])``.
         sample_weight_val : array-like, default=None
             Weights of the validation samples.
 
@@ -493,6 +496,9 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         self.loss_history_ = solver.loss_history
         self.train_acc_history_ = solver.train_acc_history
         self.val_acc_history_ = solver.val_acc_history
+        if self.val_acc_history_:
+            missing = len(solver.train_acc_history) - len(solver.val_acc_history)
+            self.val_acc_history_ += [math.nan] * missing
         self.n_iter_ = solver.epoch
         self._update_rule = solver.update_rule
         constants = UPDATE_RULES[solver.update_rule]
@@ -509,23 +515,24 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         optim_config = {} if self.optim_config is None else self.optim_config
         if not isinstance(optim_config, dict):
             raise TypeError(f"optim_config must be a dict or None, got {optim_config!r}.")
+        check_choice("update_rule", self.update_rule, tuple(UPDATE_RULES))
         if "learning_rate" in optim_config:
             raise ValueError(
                 f"optim_config={optim_config!r} must not hold 'learning_rate': set the parameter learning_rate."
             )
-        check_choice("update_rule", self.update_rule, tuple(UPDATE_RULES))
         learning_rate = self.learning_rate
-        if isinstance(learning_rate, str):
-            check_choice("learning_rate", learning_rate, ("auto",))
+        if isinstance(learning_rate, str) and learning_rate == "auto":
             learning_rate = self._learning_rates[self.update_rule]
+        elif isinstance(learning_rate, str) or learning_rate is None:
+            raise ValueError(f"learning_rate must be a number of at least 0 or 'auto', got {learning_rate!r}.")
         learning_rate = check_real("learning_rate", learning_rate, low=0)
         check_real("reg", self.reg, low=0)
         with _named(f"random_state={self.random_state!r}"):
             check_random_state(self.random_state)
         check_choice("dtype", self.dtype, ("auto", *DTYPES))
-        if isinstance(self.class_weight, str):
-            check_choice("class_weight", self.class_weight, ("balanced",))
-        elif self.class_weight is not None and not isinstance(self.class_weight, dict):
+        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+            raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}.")
+        if not (self.class_weight is None or isinstance(self.class_weight, (str, dict))):
             raise TypeError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}.")
         return {
             "optim_config": {"learning_rate": learning_rate, **optim_config},

@@ -78,6 +78,8 @@ def check_dtype(name, value):
 
 def check_weight_scale(name, value):
     """Return `value` if it is a number of at least 0 or the name of a scheme."""
-    if isinstance(value, str):
-        return check_choice(name, value, ("he", "xavier"))
+    if isinstance(value, str) and value in ("he", "xavier"):
+        return value
+    if isinstance(value, str) or value is None:
+        raise ValueError(f"{name} must be a number of at least 0, 'he' or 'xavier', got {value!r}.")
     return check_real(name, value, low=0)

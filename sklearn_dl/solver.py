@@ -37,6 +37,9 @@ UPDATE_RULES = {
 # validation samples of so small a set does not move in a few updates.
 MIN_PATIENCE = 50
 
+# Difference of accuracies that is none.
+TIE = 1e-6
+
 # Rows in one forward pass when nothing is learned from them.
 EVALUATION_BATCH = 256
 
@@ -63,7 +66,7 @@ class Samples:
         if X.dtype not in (np.uint8, np.float32, np.float64):
             X = X.astype(dtype)
         self.shape = X.shape[1:]
-        self.X = np.ascontiguousarray(X.reshape(len(X), -1))
+        self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
         self.y = np.ascontiguousarray(y, dtype=np.intp)
         self.sample_weight = sample_weight
         self.rows = np.arange(len(X)) if rows is None else rows
@@ -203,7 +206,7 @@ class Solver:
         self.num_iters = None if num_iters is None else check_int("num_iters", num_iters, low=0)
         self.checkpoint = None if checkpoint is None else os.fspath(checkpoint)
         self.print_every = check_int("print_every", print_every, low=0)
-        self.verbose = bool(verbose)
+        self.verbose = check_bool("verbose", verbose)
         self.shuffle = check_bool("shuffle", shuffle)
         self.tol = None if tol is None else check_real("tol", tol, low=0)
         self.n_iter_no_change = check_int("n_iter_no_change", n_iter_no_change, low=1)
@@ -242,8 +245,15 @@ class Solver:
         names = f"X_{part}", f"y_{part}"
         for name in names:
             if data.get(name) is None:
-                raise ValueError(f"data must hold {name!r}, it holds {', '.join(map(repr, data))}.")
+                held = ", ".join(map(repr, data)) or "nothing"
+                raise ValueError(f"data must hold {name!r}, it holds {held}.")
         X, y = _check_samples(*(data[name] for name in names), *(f"data[{n!r}]" for n in names))
+        num_classes = getattr(self.net, "num_classes", None)
+        if num_classes is not None and not (y.min() >= 0 and y.max() < num_classes):
+            raise ValueError(
+                f"data[{names[1]!r}] must hold classes from 0 to {num_classes - 1}, those of the net,"
+                f" got {y.min()} to {y.max()}."
+            )
         rows, weight = data.get(f"rows_{part}"), data.get(f"sample_weight_{part}")
         if rows is not None:
             rows = _check_rows(f"data['rows_{part}']", rows, len(X))
@@ -431,8 +441,8 @@ class Solver:
     # ---------------------------------------------------------- best weights
 
     def _keep_best(self, accuracy):
-        # Of accuracies that are equal, but for tol, the later: it has seen more of the data.
-        if accuracy > 0 and accuracy >= self.best_val_acc - (self.tol or 0.0):
+        # Of equal accuracies the later: it has seen more of the data. Equal but for samples of next to no weight.
+        if accuracy > 0 and accuracy >= self.best_val_acc - TIE:
             self.best_val_acc = max(self.best_val_acc, accuracy)
             _copy_into(self.best_params, self.net.params)
             _copy_into(self._best_statistics, getattr(self.net, "statistics", {}))
