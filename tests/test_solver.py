@@ -883,6 +883,8 @@ def test_bad_settings(options, error, message):
             {"rows_train": [0], "sample_weight_train": [0] + [1] * 59},
             "'sample_weight_train'.*not all zero",
         ),
+        ({"y_train": np.full(60, 4)}, r"data\['y_train'\] must.*from 0 to 3.*got 4 to 4"),
+        ({"y_val": np.full(20, -1)}, r"data\['y_val'\] must.*from 0 to 3.*got -1 to -1"),
     ],
 )
 def test_bad_data(change, message):
@@ -895,8 +897,6 @@ def test_bad_data(change, message):
     [
         ({"X_train": np.zeros((60, 9))}, r"X must hold.*\(8,\).*\(60, 9\)"),
         ({"X_val": np.zeros((20, 4))}, r"X must hold.*\(8,\).*\(20, 4\)"),
-        ({"y_train": np.full(60, 4)}, r"y must.*got 4"),
-        ({"y_train": np.full(60, -1)}, r"y must.*got -1"),
     ],
 )
 def test_data_that_does_not_fit_the_net(change, message):
