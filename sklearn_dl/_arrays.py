@@ -14,6 +14,7 @@ FLOAT64 = np.dtype(np.float64)
 # Types, not the abstract numbers.Real, which takes ten times as long to ask.
 _INTEGER = (int, np.integer)
 _REAL = (float, int, np.floating, np.integer)
+_LARGEST = float(np.finfo(FLOAT64).max)
 
 # Bits of ``ndarray.flags.num``: one look at it costs a quarter of asking the flags by name.
 _C_ALIGNED = 0x001 | 0x100
@@ -50,11 +51,7 @@ def _convert(arrays):
 
 def as_gradient(dout, shape, dtype, name="dout", of="the forward output"):
     """Return dout as a C-contiguous array of the shape and dtype of what it is the gradient of."""
-    if (
-        type(dout) is not np.ndarray
-        or dout.dtype != dtype
-        or dout.flags.num & _C_ALIGNED != _C_ALIGNED
-    ):
+    if type(dout) is not np.ndarray or dout.dtype != dtype or dout.flags.num & _C_ALIGNED != _C_ALIGNED:
         dout = np.asarray(dout)
         if dout.dtype.kind not in "biuf":
             raise TypeError(f"{name} must be an array of real numbers, got dtype {dout.dtype}")
@@ -68,9 +65,13 @@ def check_batch(name, x, ndim, axes):
     """Raise unless x has ndim axes (at least 2 where ndim is None) and is not empty."""
     if (x.ndim < 2 if ndim is None else x.ndim != ndim) or x.size == 0:
         kind = "an empty array" if x.size == 0 else "an array"
-        raise ValueError(
-            f"{name} must be {axes} with at least one element, got {kind} of shape {x.shape}"
-        )
+        raise ValueError(f"{name} must be {axes} with at least one element, got {kind} of shape {x.shape}")
+
+
+def check_not_empty(name, x):
+    """Raise unless x has an element."""
+    if x.size == 0:
+        raise ValueError(f"{name} must have at least one element, got an empty array of shape {x.shape}")
 
 
 def check_shape(name, a, shape, axes):
@@ -87,11 +88,7 @@ def output(out, shape, dtype, name="out"):
         return buffer(out.work, out.name, shape, dtype)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array or None, got {type(out).__name__}")
-    if (
-        out.shape != shape
-        or out.dtype != dtype
-        or out.flags.num & _C_ALIGNED_WRITEABLE != _C_ALIGNED_WRITEABLE
-    ):
+    if out.shape != shape or out.dtype != dtype or out.flags.num & _C_ALIGNED_WRITEABLE != _C_ALIGNED_WRITEABLE:
         raise ValueError(
             f"{name} must be a writeable C-contiguous {dtype} array of shape {shape}, got "
             f"{out.dtype} of shape {out.shape}, C-contiguous: {out.flags.c_contiguous}, "
@@ -113,9 +110,7 @@ def outputs(out, names):
         return (None,) * len(names)
     if not isinstance(out, tuple) or len(out) != len(names):
         got = f"{len(out)} of them" if isinstance(out, tuple) else type(out).__name__
-        raise ValueError(
-            f"out must be a tuple of {len(names)} buffers ({', '.join(names)}), got {got}"
-        )
+        raise ValueError(f"out must be a tuple of {len(names)} buffers ({', '.join(names)}), got {got}")
     return out
 
 
@@ -160,9 +155,20 @@ def optional(params, params_name, key, default):
 def real(value, *name):
     """Return value if it is a real number; name is that of the argument, or of a dict and a key."""
     if not isinstance(value, _REAL) or isinstance(value, bool):
-        name = name[0] if len(name) == 1 else f"{name[0]}[{name[1]!r}]"
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{_label(name)} must be a number, got {value!r}")
     return value
+
+
+def finite(value, *name):
+    """Return value if it is a finite real number of at least 0; name as in `real`."""
+    # By comparison, which an int beyond the largest float survives.
+    if not 0 <= real(value, *name) <= _LARGEST:
+        raise ValueError(f"{_label(name)} must be a finite number of at least 0, got {value!r}")
+    return value
+
+
+def _label(name):
+    return name[0] if len(name) == 1 else f"{name[0]}[{name[1]!r}]"
 
 
 def integer(params, params_name, key, low):
@@ -193,12 +199,17 @@ def positive_eps(params, params_name):
 
 def normalized_weights(sample_weight, n_samples, name="sample_weight"):
     """Return float64 weights that sum to one."""
-    weights = np.asarray(sample_weight, dtype=FLOAT64)
+    try:
+        weights = np.asarray(sample_weight)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} must be (N,) real numbers, got {sample_weight!r}") from error
+    if weights.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be (N,) real numbers, got {sample_weight!r}")
+    weights = weights.astype(FLOAT64)
     check_shape(name, weights, (n_samples,), "(N,)")
     total = weights.sum()
     if not (weights.min() >= 0 and 0 < total < np.inf):
         raise ValueError(
-            f"{name} must be finite, non-negative and not all zero, got values from "
-            f"{weights.min()} to {weights.max()}"
+            f"{name} must be finite, non-negative and not all zero, got values from {weights.min()} to {weights.max()}"
         )
     return weights / total

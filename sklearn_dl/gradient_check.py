@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklearn_dl._params import check_int, check_real
+
 
 def rel_error(x, y):
     """Largest relative error between two arrays.
@@ -16,6 +18,11 @@ def rel_error(x, y):
     error : float
         ``max(|x - y| / max(1e-8, |x| + |y|))``.
 
+    Raises
+    ------
+    ValueError
+        If the shapes are not the same, or there are no elements.
+
     Examples
     --------
     >>> from sklearn_dl.gradient_check import rel_error
@@ -23,6 +30,8 @@ def rel_error(x, y):
     0.005
     """
     x, y = np.asarray(x), np.asarray(y)
+    if x.shape != y.shape or x.size == 0:
+        raise ValueError(f"x and y must be of one shape and not empty, got shapes {x.shape} and {y.shape}")
     return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y))))
 
 
@@ -53,7 +62,7 @@ def eval_numerical_gradient(f, x, verbose=False, h=1e-5):
     >>> eval_numerical_gradient(lambda x: np.sum(x**2), np.array([1.0, 3.0])).round(6)
     array([2., 6.])
     """
-    _check_point(x)
+    _check_point(x, h)
     grad = np.zeros_like(x)
     for i in np.ndindex(x.shape):
         above, below = _both_sides(f, x, i, h)
@@ -91,7 +100,7 @@ def eval_numerical_gradient_array(f, x, df, h=1e-5):
     >>> eval_numerical_gradient_array(lambda x: x**2, x, np.array([1.0, 10.0])).round(6)
     array([ 2., 60.])
     """
-    _check_point(x)
+    _check_point(x, h)
     grad = np.zeros_like(x)
     for i in np.ndindex(x.shape):
         above, below = _both_sides(f, x, i, h)
@@ -130,11 +139,10 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5, *, random_stat
     >>> errors = grad_check_sparse(lambda x: np.sum(x**2), x, 2 * x, 1, random_state=1)
     numerical: 6.000000 analytic: 6.000000, relative error: ...
     """
-    _check_point(x)
+    _check_point(x, h)
     if np.shape(analytic_grad) != x.shape:
-        raise ValueError(
-            f"analytic_grad must have the shape of x, {x.shape}, got {np.shape(analytic_grad)}"
-        )
+        raise ValueError(f"analytic_grad must have the shape of x, {x.shape}, got {np.shape(analytic_grad)}")
+    num_checks = check_int("num_checks", num_checks, low=1)
     rng = _random(random_state)
     errors = np.empty(num_checks)
     for check in range(num_checks):
@@ -201,11 +209,12 @@ def check_net(net, X, y, *, h=1e-5, tol=1e-5, num_projections=3, random_state=0)
     >>> errors["slope"] < 1e-8
     True
     """
+    h = _check_positive("h", h)
+    tol = _check_positive("tol", tol)
+    num_projections = check_int("num_projections", num_projections, low=1)
     for name, param in net.params.items():
         if param.dtype != np.float64:
-            raise ValueError(
-                f"net must be float64 to be checked, got {param.dtype} for parameter {name!r}"
-            )
+            raise ValueError(f"net must be float64 to be checked, got {param.dtype} for parameter {name!r}")
     loss, grads = net.loss(X, y)
     # The next evaluations may overwrite the arrays of this one.
     grads = {name: np.array(grad) for name, grad in grads.items()}
@@ -261,7 +270,12 @@ def _both_sides(f, x, i, h):
     return above, below
 
 
-def _check_point(x):
+def _check_positive(name, value):
+    return check_real(name, value, low=0, boundaries="neither")
+
+
+def _check_point(x, h):
+    _check_positive("h", h)
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         raise TypeError(f"x must be an array of floats, got {getattr(x, 'dtype', type(x))}")
 

@@ -8,8 +8,12 @@ adds and later ones update in place.
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, output, real
+from sklearn_dl._arrays import FLOAT32, FLOAT64, as_floats, as_gradient, finite, output, real
 from sklearn_dl._threads import n_threads
+
+# Below these, epsilon vanishes among the denormal numbers: adam multiplies it by sqrt(1 - beta2**t), which
+# is at least 1e-8. Where a gradient is zero, too, zero is then divided by zero.
+_SMALLEST_EPSILON = {FLOAT32: 1e-29, FLOAT64: 1e-299}
 
 
 def sgd(w, dw, config=None, *, out=None, reg=0.0):
@@ -106,7 +110,7 @@ def adagrad(w, dw, config=None, *, out=None, reg=0.0):
         Gradient of the loss with respect to the weights.
     config : dict, optional
         - learning_rate : float, default 1e-2.
-        - epsilon : float, default 1e-8.
+        - epsilon : float, default 1e-8; at least 1e-29 for float32 weights.
         - cache : ndarray of the shape of w, the state.
     out : ndarray of the shape of w, optional
         Where to write the result; w itself to update in place.
@@ -134,7 +138,7 @@ def adagrad(w, dw, config=None, *, out=None, reg=0.0):
     array([0.99, 1.01])
     """
     w, dw, config = _prepare(w, dw, config, out, reg)
-    epsilon = _epsilon(config)
+    epsilon = _epsilon(config, w.dtype)
     cache = _state(config, "cache", w)
     _ext.adagrad(w, dw, cache, config["learning_rate"], epsilon, reg, n_threads())
     return w, config
@@ -152,7 +156,7 @@ def rmsprop(w, dw, config=None, *, out=None, reg=0.0):
     config : dict, optional
         - learning_rate : float, default 1e-2.
         - decay_rate : float in [0, 1], default 0.99.
-        - epsilon : float, default 1e-8.
+        - epsilon : float, default 1e-8; at least 1e-29 for float32 weights.
         - cache : ndarray of the shape of w, the state.
     out : ndarray of the shape of w, optional
         Where to write the result; w itself to update in place.
@@ -181,7 +185,7 @@ def rmsprop(w, dw, config=None, *, out=None, reg=0.0):
     """
     w, dw, config = _prepare(w, dw, config, out, reg)
     decay = _constant(config, "decay_rate", 0.99)
-    epsilon = _epsilon(config)
+    epsilon = _epsilon(config, w.dtype)
     cache = _state(config, "cache", w)
     _ext.rmsprop(w, dw, cache, config["learning_rate"], decay, epsilon, reg, n_threads())
     return w, config
@@ -200,7 +204,7 @@ def adam(w, dw, config=None, *, out=None, reg=0.0):
         - learning_rate : float, default 1e-2.
         - beta1 : float in [0, 1), default 0.9, decay of m.
         - beta2 : float in [0, 1), default 0.999, decay of v.
-        - epsilon : float, default 1e-8.
+        - epsilon : float, default 1e-8; at least 1e-29 for float32 weights.
         - m, v : ndarray of the shape of w, and t : int, updates so far; the state.
     out : ndarray of the shape of w, optional
         Where to write the result; w itself to update in place.
@@ -233,7 +237,7 @@ def adam(w, dw, config=None, *, out=None, reg=0.0):
     w, dw, config = _prepare(w, dw, config, out, reg)
     beta1 = _constant(config, "beta1", 0.9, below_one=True)
     beta2 = _constant(config, "beta2", 0.999, below_one=True)
-    epsilon = _epsilon(config)
+    epsilon = _epsilon(config, w.dtype)
     m, v = _state(config, "m", w), _state(config, "v", w)
     config["t"] = t = _updates(config) + 1
     _ext.adam(w, dw, m, v, t, config["learning_rate"], beta1, beta2, epsilon, reg, n_threads())
@@ -245,11 +249,10 @@ def _prepare(w, dw, config, out, reg):
     (w,) = as_floats(w=w)
     if config is None:
         config = {}
-    learning_rate = config.setdefault("learning_rate", 1e-2)
-    if not real(learning_rate, "config", "learning_rate") >= 0:
-        raise ValueError(f"config['learning_rate'] must not be negative, got {learning_rate!r}")
-    if not real(reg, "reg") >= 0:
-        raise ValueError(f"reg must not be negative, got {reg!r}")
+    elif not isinstance(config, dict):
+        raise TypeError(f"config must be a dict or None, got {config!r}")
+    finite(config.setdefault("learning_rate", 1e-2), "config", "learning_rate")
+    finite(reg, "reg")
     dw = as_gradient(dw, w.shape, w.dtype, "dw", "w")
     out = output(out, w.shape, w.dtype)
     if out is not w:
@@ -265,17 +268,24 @@ def _constant(config, key, default, below_one=False):
     return value
 
 
-def _epsilon(config):
+def _epsilon(config, dtype):
     value = config.setdefault("epsilon", 1e-8)
-    if not real(value, "config", "epsilon") > 0:
+    if finite(value, "config", "epsilon") == 0:
         raise ValueError(f"config['epsilon'] must be positive, got {value!r}")
+    if value < _SMALLEST_EPSILON[dtype]:
+        raise ValueError(
+            f"config['epsilon'] must be at least {_SMALLEST_EPSILON[dtype]} for {dtype} weights, as smaller "
+            f"numbers vanish in the arithmetic, got {value!r}"
+        )
     return value
 
 
 def _updates(config):
     t = config.get("t", 0)
-    if not isinstance(t, (int, np.integer)) or t < 0:
-        raise ValueError(f"config['t'] must be a number of updates, got {t!r}")
+    if not isinstance(t, (int, np.integer)) or isinstance(t, bool):
+        raise TypeError(f"config['t'] must be an integer, the number of updates so far, got {t!r}")
+    if not 0 <= t < 2**62:
+        raise ValueError(f"config['t'] must be a number of updates from 0 to 2**62 - 1, got {t!r}")
     return t
 
 

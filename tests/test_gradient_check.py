@@ -140,9 +140,7 @@ def test_numerical_gradients(rng):
 
 def test_numerical_gradient_of_a_function_that_reuses_its_result(rng):
     x, buffer = rng.randn(3), np.empty(3)
-    numerical = eval_numerical_gradient_array(
-        lambda x: np.multiply(x, 2, out=buffer), x, np.ones(3)
-    )
+    numerical = eval_numerical_gradient_array(lambda x: np.multiply(x, 2, out=buffer), x, np.ones(3))
     np.testing.assert_allclose(numerical, 2)
 
 
@@ -158,17 +156,13 @@ def test_wrong_gradients_have_a_large_error(wrong, rng, capsys):
 
 def test_sparse_check_prints_and_repeats(rng, capsys):
     x = rng.randn(50)
-    first, second = (
-        grad_check_sparse(lambda x: np.sum(x**2), x, 2 * x, 4, random_state=3) for _ in range(2)
-    )
+    first, second = (grad_check_sparse(lambda x: np.sum(x**2), x, 2 * x, 4, random_state=3) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert first.max() < 1e-6
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 8
     assert lines[0].startswith("numerical: ")
-    errors = grad_check_sparse(
-        lambda x: np.sum(x**2), x, 2 * x, 4, random_state=np.random.RandomState(3)
-    )
+    errors = grad_check_sparse(lambda x: np.sum(x**2), x, 2 * x, 4, random_state=np.random.RandomState(3))
     np.testing.assert_array_equal(errors, first)
     np.random.seed(3)
     np.testing.assert_array_equal(grad_check_sparse(lambda x: np.sum(x**2), x, 2 * x, 4), first)
@@ -206,3 +200,42 @@ def test_point_must_be_a_float_array(x):
 def test_sparse_check_wants_a_gradient_of_the_shape_of_x():
     with pytest.raises(ValueError, match=r"analytic_grad must have the shape of x, \(2,\).*\(3,\)"):
         grad_check_sparse(np.sum, np.zeros(2), np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "shapes"),
+    [
+        (np.ones((2, 1)), np.ones((1, 2)), r"\(2, 1\) and \(1, 2\)"),
+        (np.ones(2), 1.0, r"\(2,\) and \(\)"),
+        ([], [], r"\(0,\) and \(0,\)"),
+    ],
+)
+def test_rel_error_wants_one_shape(x, y, shapes):
+    with pytest.raises(ValueError, match=f"x and y must be of one shape and not empty, .* {shapes}"):
+        rel_error(x, y)
+
+
+CHECKERS = {
+    "each element": lambda **kw: eval_numerical_gradient(np.sum, np.ones(2), **kw),
+    "array": lambda **kw: eval_numerical_gradient_array(np.sum, np.ones(2), 1, **kw),
+    "sparse": lambda **kw: grad_check_sparse(np.sum, np.ones(2), np.ones(2), **kw),
+    "net": lambda **kw: check_net(LinearNet(), np.ones((1, 6)), np.array([0]), **kw),
+}
+
+
+@pytest.mark.parametrize(
+    ("checker", "arguments", "error", "message"),
+    [
+        *((c, {"h": 0}, ValueError, "h == 0, must be > 0") for c in CHECKERS),
+        *((c, {"h": np.nan}, ValueError, "h must be a finite number, got nan") for c in CHECKERS),
+        *((c, {"h": "small"}, TypeError, "h must be .*str") for c in CHECKERS),
+        ("sparse", {"num_checks": 0}, ValueError, "num_checks == 0, must be >= 1"),
+        ("sparse", {"num_checks": 2.0}, TypeError, "num_checks must be .*float"),
+        ("net", {"num_projections": 0}, ValueError, "num_projections == 0, must be >= 1"),
+        ("net", {"tol": 0}, ValueError, "tol == 0, must be > 0"),
+        ("net", {"tol": np.inf}, ValueError, "tol must be a finite number, got inf"),
+    ],
+)
+def test_bad_input(checker, arguments, error, message):
+    with pytest.raises(error, match=message):
+        CHECKERS[checker](**arguments)

@@ -131,9 +131,7 @@ CASES = {
         bounds=(1e-9,),
         shift=10,
     ),
-    "dropout-test": Case(
-        layers.dropout_forward, layers.dropout_backward, [(10, 10)], ({**DROPOUT, "mode": "test"},)
-    ),
+    "dropout-test": Case(layers.dropout_forward, layers.dropout_backward, [(10, 10)], ({**DROPOUT, "mode": "test"},)),
     "batchnorm": batchnorm(**TRAIN),
     "batchnorm-alt": batchnorm(layers.batchnorm_backward_alt, **TRAIN),
     "batchnorm-weighted": batchnorm(**WEIGHTED),
@@ -171,9 +169,7 @@ CASES = {
         scale=5,
         shift=12,
     ),
-    "affine-relu": Case(
-        layers.affine_relu_forward, layers.affine_relu_backward, [(2, 3, 4), (12, 10), (10,)]
-    ),
+    "affine-relu": Case(layers.affine_relu_forward, layers.affine_relu_backward, [(2, 3, 4), (12, 10), (10,)]),
     "affine-norm-relu-dropout": hidden("batchnorm", TRAIN, DROPOUT),
     "affine-layernorm-relu-dropout": hidden("layernorm", {}, DROPOUT),
     "affine-batchnorm-relu": hidden("batchnorm", TRAIN, None),
@@ -296,9 +292,7 @@ def test_non_contiguous_inputs(case):
     arrays = case.arrays()
     out, cache = case.run(arrays)
     dout = np.random.RandomState(0).randn(*out.shape)
-    strided_out, strided_cache = case.run(
-        [None if a is None else np.repeat(a, 2, axis=-1)[..., ::2] for a in arrays]
-    )
+    strided_out, strided_cache = case.run([None if a is None else np.repeat(a, 2, axis=-1)[..., ::2] for a in arrays])
     assert_same([strided_out], [out])
     assert_same(case.grads(np.asfortranarray(dout), strided_cache), case.grads(dout, cache))
 
@@ -432,11 +426,13 @@ def test_in_place(forward, rng):
     assert_same([out, backward(dout, cache, out=dout)], [expected, expected_dx])
 
 
-@pytest.mark.parametrize("name", ANY_BATCH)
+@pytest.mark.parametrize("name", [name for name in ANY_BATCH if "naive" not in name])
 def test_threads_do_not_change_a_bit(name, use_threads, dtype):
+    """Batches are so large that every kernel has a few 100 microseconds of work, and shares it."""
     case = CASES[name]
     arrays = astype(case.arrays(), dtype)
-    arrays[0] = np.concatenate([arrays[0]] * (2 if "naive" in name else 37))
+    n_copies = 1500 if arrays[0].ndim == 4 else 20_000
+    arrays[0] = np.random.RandomState(0).permutation(np.concatenate([arrays[0]] * n_copies))
     results = []
     for n_threads in (1, 2, 3):
         use_threads(n_threads)

@@ -71,6 +71,15 @@ def test_torch(torch, rng, shape, filters, stride, pad, dtype, tol, threads):
 def test_output_sees_zeros_outside_the_image():
     x, w = np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3))
     out, _ = conv_forward_fast(x, w, np.zeros(1), {"stride": 1, "pad": 2})
-    np.testing.assert_array_equal(
-        out[0, 0], [[1, 2, 2, 1], [2, 4, 4, 2], [2, 4, 4, 2], [1, 2, 2, 1]]
-    )
+    np.testing.assert_array_equal(out[0, 0], [[1, 2, 2, 1], [2, 4, 4, 2], [2, 4, 4, 2], [1, 2, 2, 1]])
+
+
+@pytest.mark.parametrize("stride", [11, 10**12, 2**61, 2**70])
+def test_stride_beyond_the_image(rng, stride, dtype):
+    """One window, whatever the stride: as with the stride that reaches the end of the padding."""
+    arrays = draw(rng, (2, 3, 6, 5), (4, 3, 2), dtype)
+    for functions in ((conv_forward_fast, conv_backward_fast), (conv_forward_naive, conv_backward_naive)):
+        results = run(*functions, *arrays, stride, 2)
+        assert results[0].shape == (2, 4, 1, 1)
+        for result, expected in zip(results, run(*functions, *arrays, 10, 2), strict=True):
+            np.testing.assert_array_equal(result, expected)

@@ -51,8 +51,12 @@ def groupnorm(x=z(2, 6, 2, 2), gamma=z(1, 6, 1, 1), beta=z(1, 6, 1, 1), G=2, **g
     f.spatial_groupnorm_forward(x, gamma, beta, G, gn_param)
 
 
-def dropout(**dropout_param):
-    f.dropout_forward(z(2, 3), {**DROPOUT, **dropout_param})
+def relu(x):
+    f.relu_forward(x)
+
+
+def dropout(x=z(2, 3), **dropout_param):
+    f.dropout_forward(x, {**DROPOUT, **dropout_param})
 
 
 def hidden(**kwargs):
@@ -60,9 +64,7 @@ def hidden(**kwargs):
 
 
 def convolutional(norm_param=TRAIN, **kwargs):
-    f.conv_norm_relu_pool_forward(
-        z(2, 3, 5, 5), z(4, 3, 3, 3), z(4), z(4), z(4), CONV, norm_param, POOL, **kwargs
-    )
+    f.conv_norm_relu_pool_forward(z(2, 3, 5, 5), z(4, 3, 3, 3), z(4), z(4), z(4), CONV, norm_param, POOL, **kwargs)
 
 
 BAD = [
@@ -71,6 +73,9 @@ BAD = [
     (affine, {"x": z(3)}, ValueError, r"x must be \(N, \.\.\.\).*\(3,\)"),
     (affine, {"x": 1.0}, ValueError, r"x must be .*shape \(\)"),
     (affine, {"x": z(2, 0), "w": z(0, 4)}, ValueError, r"x must be .*empty"),
+    (affine, {"w": z(3, 0), "b": z(0)}, ValueError, r"w must .*M at least 1, got \(3, 0\)"),
+    (relu, {"x": z(0, 3)}, ValueError, r"x must have at least one element.*\(0, 3\)"),
+    (relu, {"x": "ab"}, TypeError, r"x must be an array of real numbers, got .*U2"),
     (affine, {"x": z(2, 2, 2)}, ValueError, r"w must have shape \(D, M\) with D = 4.*\(3, 4\)"),
     (affine, {"w": z(3)}, ValueError, r"w must have shape .*got \(3,\)"),
     (affine, {"b": z(5)}, ValueError, r"b must have shape \(M,\) = \(4,\), got \(5,\)"),
@@ -90,13 +95,15 @@ BAD = [
     (conv, {"stride": True}, TypeError, r"conv_param\['stride'\] must be an integer, got True"),
     (conv, {"pad": -1}, ValueError, r"conv_param\['pad'\] must be at least 0, got -1"),
     (conv, {"pad": "same"}, TypeError, r"conv_param\['pad'\] must be an integer, got 'same'"),
+    (conv, {"pad": 23168}, ValueError, r"conv_param\['pad'\] .*got 23168, .* 46341 x 46341"),
+    (conv, {"pad": 2**70}, ValueError, r"conv_param\['pad'\] .*got 1180591620717411303424, "),
     (conv_param, {"param": None}, TypeError, r"conv_param must be a dict, got None"),
     (conv_param, {"param": {"stride": 1}}, ValueError, r"conv_param must hold 'pad', got \{'str"),
     (conv_param, {"param": {"pad": 1}}, ValueError, r"conv_param must hold 'stride', got \{'pad"),
     (pool, {"x": z(2, 3)}, ValueError, r"x must be \(N, C, H, W\).*\(2, 3\)"),
     (pool, {"x": z(2, 0, 4, 4)}, ValueError, r"x must be \(N, C, H, W\).*empty"),
     (pool, {"pool_height": 5}, ValueError, r"pool_param must not .*larger.*4 x 5, got 5 x 2"),
-    (pool, {"pool_width": 0}, ValueError, r"pool_param\['pool_width'\] must be at least 1"),
+    (pool, {"pool_width": 0}, ValueError, r"pool_param\['pool_width'\] must be at least 1, got 0"),
     (pool, {"stride": None}, ValueError, r"pool_param must hold 'stride', got \{'pool_height': 2"),
     (batchnorm, {"x": z(4, 3, 1)}, ValueError, r"x must be \(N, D\).*\(4, 3, 1\)"),
     (batchnorm, {"x": z(0, 3)}, ValueError, r"x must be \(N, D\).*empty"),
@@ -109,9 +116,11 @@ BAD = [
     (batchnorm, {"running_mean": z(4)}, ValueError, r"bn_param\['running_mean'\] .*got \(4,\)"),
     (batchnorm, {"running_var": [0] * 3}, TypeError, r"bn_param\['running_var'\] .*\[0, 0, 0\]"),
     (batchnorm, {"sample_weight": [1, 2]}, ValueError, r"\['sample_weight'\] .*\(4,\), got \(2,\)"),
-    (batchnorm, {"sample_weight": z(4)}, ValueError, r"\['sample_weight'\] must .*not all zero"),
+    (batchnorm, {"sample_weight": z(4)}, ValueError, r"\['sample_weight'\] must .*not all zero, got .*0\.0 to 0"),
     (batchnorm, {"sample_weight": [1, 1, 1, -1]}, ValueError, r"\['sample_weight'\] .*from -1\.0"),
-    (batchnorm, {"sample_weight": [1, 1, 1, np.nan]}, ValueError, r"\['sample_weight'\] must"),
+    (batchnorm, {"sample_weight": [1, 1, 1, np.nan]}, ValueError, r"\['sample_weight'\] must .*from nan"),
+    (batchnorm, {"sample_weight": ["a", "b"]}, TypeError, r"\['sample_weight'\] .*\['a', 'b'\]"),
+    (batchnorm, {"sample_weight": [[1], []]}, ValueError, r"\['sample_weight'\] .*\[\[1\], \[\]\]"),
     (spatial_batchnorm, {"x": z(4, 3)}, ValueError, r"x must be \(N, C, H, W\).*\(4, 3\)"),
     (spatial_batchnorm, {"gamma": z(1, 3, 1, 1)}, ValueError, r"gamma must have shape \(C,\)"),
     (
@@ -134,6 +143,12 @@ BAD = [
     (dropout, {"p": 1.5}, ValueError, r"dropout_param\['p'\].* must be in \(0, 1\], got 1\.5"),
     (dropout, {"p": "0.5"}, TypeError, r"dropout_param\['p'\] must be a number, got '0\.5'"),
     (dropout, {"mode": "Train"}, ValueError, r"dropout_param\['mode'\] must be .*got 'Train'"),
+    (dropout, {"x": z(0, 3)}, ValueError, r"x must have at least one element.*\(0, 3\)"),
+    (dropout, {"seed": "a"}, TypeError, r"dropout_param\['seed'\] must be an integer .*got 'a'"),
+    (dropout, {"seed": 1.5}, TypeError, r"dropout_param\['seed'\] must be an integer .*got 1\.5"),
+    (dropout, {"seed": -1}, ValueError, r"dropout_param\['seed'\] must be an integer .*got -1"),
+    (dropout, {"rng": 3}, TypeError, r"dropout_param\['rng'\] must be .*RandomState, got 3"),
+    (dropout, {"rng": np.random.default_rng(0)}, TypeError, r"\['rng'\] .*Generator\(PCG64\)"),
     (hidden, {"normalization": "groupnorm"}, ValueError, r"normalization must .*'groupnorm'"),
     (convolutional, {"normalization": "layernorm"}, ValueError, r"normalization must .*'layern"),
     (convolutional, {"norm_param": None}, TypeError, r"bn_param must be a dict, got None"),

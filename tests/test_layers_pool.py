@@ -65,6 +65,15 @@ def test_first_of_equal_maxima_gets_the_gradient(functions, value, dtype):
     out, cache = forward(x, {"pool_height": 2, "pool_width": 2, "stride": 2})
     np.testing.assert_array_equal(out, np.full((1, 1, 2, 2), value))
     dx = backward(np.array([[[[1, 2], [3, 4]]]]), cache)
-    np.testing.assert_array_equal(
-        dx[0, 0], [[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
-    )
+    np.testing.assert_array_equal(dx[0, 0], [[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("functions", [FAST, NAIVE], ids=["fast", "naive"])
+@pytest.mark.parametrize("stride", [10**12, 2**61, 2**70])
+def test_stride_beyond_the_image(functions, stride, rng, dtype):
+    x = rng.randn(2, 3, 5, 6).astype(dtype)
+    out, _, dx = run(functions, x, 2, 3, stride)
+    expected_out, _, expected_dx = run(functions, x, 2, 3, 6)
+    assert out.shape == (2, 3, 1, 1)
+    np.testing.assert_array_equal(out, expected_out)
+    np.testing.assert_array_equal(dx, expected_dx)

@@ -1,5 +1,7 @@
 """Losses, against PyTorch, numerical gradients, and at the ends of the number range."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,16 @@ def test_svm_torch(torch, rng, shape, dtype, tol):
     np.testing.assert_allclose(dx, tensor.grad.numpy(), **tol)
 
 
+def test_softmax_at_the_published_draw():
+    """Scores of 0.001 * randn as in a net that has learnt nothing; bound of the published check."""
+    np.random.seed(231)
+    x = 0.001 * np.random.randn(50, 10)
+    y = np.random.randint(10, size=50)
+    loss, dx = softmax_loss(x, y)
+    np.testing.assert_allclose(loss, 2.3025458445007376, rtol=1e-12)
+    assert rel_error(eval_numerical_gradient(lambda x: softmax_loss(x, y)[0], x), dx) < 1e-7
+
+
 @LOSSES
 @pytest.mark.parametrize("weighted", [False, True])
 def test_numerical_gradient(loss, weighted, rng):
@@ -57,9 +69,7 @@ def test_weights_are_repetitions(loss, rng, dtype, tol):
     value, dx = loss(x, y, sample_weight=counts)
     expected, expected_dx = loss(np.repeat(x, counts, axis=0), np.repeat(y, counts))
     np.testing.assert_allclose(value, expected, **tol)
-    np.testing.assert_allclose(
-        np.repeat(dx, counts, axis=0), expected_dx * np.repeat(counts, counts)[:, None], **tol
-    )
+    np.testing.assert_allclose(np.repeat(dx, counts, axis=0), expected_dx * np.repeat(counts, counts)[:, None], **tol)
     assert not dx[1].any()
 
 
@@ -149,11 +159,21 @@ def test_bad_input(loss, arguments, error, message):
     ("weights", "message"),
     [
         ([1, 2], r"sample_weight must have shape \(N,\) = \(3,\), got \(2,\)"),
-        ([0, 0, 0], r"sample_weight must be finite, non-negative and not all zero"),
+        ([0, 0, 0], r"sample_weight must be finite, non-negative and not all zero, got .*0\.0 to 0\.0"),
         ([1, -1, 1], r"sample_weight must be .*got values from -1\.0 to 1\.0"),
-        ([1, np.inf, 1], r"sample_weight must be finite"),
+        ([1, np.inf, 1], r"sample_weight must be finite.*got values from 1\.0 to inf"),
+        ([1, np.nan, 1], r"sample_weight must be finite.*got values from nan"),
+        ([[1], [2, 3], [4]], r"sample_weight must be \(N,\) real.*got \[\[1\], \[2, 3\], \[4\]\]"),
     ],
 )
 def test_bad_weights(loss, weights, message):
     with pytest.raises(ValueError, match=message):
+        loss(X, [0, 1, 2], sample_weight=weights)
+
+
+@LOSSES
+@pytest.mark.parametrize("weights", ["ab", ["1", "2", "3"], [1, 2, 3j]])
+def test_weights_that_are_no_numbers(loss, weights):
+    message = f"sample_weight must be (N,) real numbers, got {weights!r}"
+    with pytest.raises(TypeError, match=re.escape(message)):
         loss(X, [0, 1, 2], sample_weight=weights)

@@ -1,5 +1,6 @@
 """Update rules, against PyTorch where the definitions coincide, and their contract."""
 
+import re
 from copy import deepcopy
 
 import numpy as np
@@ -44,9 +45,7 @@ def test_torch(torch, rng, name, rule, reg, dtype, tol, threads):
     constants, (torch_name, torch_constants), _ = RULES[name]
     w, _ = draw(rng, dtype)
     tensor = torch.tensor(w, requires_grad=True)
-    optimizer = getattr(torch.optim, torch_name)(
-        [tensor], lr=0.1, weight_decay=reg, **torch_constants
-    )
+    optimizer = getattr(torch.optim, torch_name)([tensor], lr=0.1, weight_decay=reg, **torch_constants)
     config = {"learning_rate": 0.1, **constants}
     for _ in range(5):
         dw = rng.randn(*w.shape).astype(dtype)
@@ -146,11 +145,11 @@ W = np.zeros((2, 3))
         ("sgd", {"dw": np.zeros(6)}, ValueError, r"dw must have the shape of w, \(2, 3\).*\(6,\)"),
         ("sgd", {"dw": W.astype(complex)}, TypeError, r"dw must be .*complex128"),
         ("sgd", {"w": "weights"}, TypeError, r"w must be an array of real numbers"),
-        ("sgd", {"reg": -1}, ValueError, r"reg must not be negative, got -1"),
+        ("sgd", {"reg": -1}, ValueError, r"reg must be a finite number of at least 0, got -1"),
         ("sgd", {"reg": "l2"}, TypeError, r"reg must be a number, got 'l2'"),
         ("sgd", {"learning_rate": None}, TypeError, r"config\['learning_rate'\] .*got None"),
         ("adagrad", {"epsilon": "1"}, TypeError, r"config\['epsilon'\] must be a number, got '1'"),
-        ("sgd", {"reg": np.nan}, ValueError, r"reg must not be negative, got nan"),
+        ("sgd", {"reg": np.nan}, ValueError, r"reg must be a finite .*got nan"),
         ("sgd", {"out": np.zeros((3, 2))}, ValueError, r"out must be .*\(2, 3\), got .*\(3, 2\)"),
         ("adam", {"out": W.astype(np.float32)}, ValueError, r"out must be .*float64.*float32"),
         ("sgd", {"learning_rate": -0.1}, ValueError, r"config\['learning_rate'\] must .*-0\.1"),
@@ -162,6 +161,15 @@ W = np.zeros((2, 3))
         ("adam", {"beta1": 1}, ValueError, r"config\['beta1'\] must be in \[0, 1\), got 1"),
         ("adam", {"beta2": 1.0}, ValueError, r"config\['beta2'\] must be in \[0, 1\), got 1\.0"),
         ("adam", {"t": -1}, ValueError, r"config\['t'\] must be .*got -1"),
+        ("adam", {"t": 2**70}, ValueError, r"config\['t'\] must be .*got 1180591620717411303424"),
+        ("adam", {"t": True}, TypeError, r"config\['t'\] must be an integer, .*got True"),
+        ("adam", {"t": 1.0}, TypeError, r"config\['t'\] must be an integer, .*got 1\.0"),
+        ("sgd", {"reg": np.inf}, ValueError, r"reg must be a finite .*got inf"),
+        ("sgd", {"learning_rate": np.inf}, ValueError, r"config\['learning_rate'\] .*got inf"),
+        ("sgd", {"learning_rate": np.nan}, ValueError, r"config\['learning_rate'\] .*got nan"),
+        ("sgd", {"learning_rate": 10**309}, ValueError, r"config\['learning_rate'\] .*got 10{309}$"),
+        ("rmsprop", {"epsilon": np.inf}, ValueError, r"config\['epsilon'\] must be .*got inf"),
+        ("rmsprop", {"epsilon": -1e-8}, ValueError, r"config\['epsilon'\] must be .*got -1e-08"),
     ],
 )
 def test_bad_input(rule, arguments, error, message):
@@ -169,3 +177,21 @@ def test_bad_input(rule, arguments, error, message):
     call = {key: arguments.pop(key) for key in ("w", "dw", "out", "reg") if key in arguments}
     with pytest.raises(error, match=message):
         getattr(optim, rule)(**call, config=arguments)
+
+
+@pytest.mark.parametrize("config", [[1], 0.1, "sgd", ()])
+def test_config_of_wrong_type(rule, config):
+    with pytest.raises(TypeError, match=rf"config must be a dict or None, got {re.escape(repr(config))}"):
+        rule(W, W, config)
+
+
+@pytest.mark.parametrize("name", ["adagrad", "rmsprop", "adam"])
+@pytest.mark.parametrize(("dtype", "smallest"), [(np.float32, 1e-29), (np.float64, 1e-299)])
+def test_smallest_epsilon(name, rule, dtype, smallest):
+    """What is accepted does not vanish, whatever adam makes of it; what would is refused."""
+    w, dw = np.ones(5, dtype), np.zeros(5, dtype)
+    config = {"epsilon": smallest, **({"beta2": np.nextafter(1, 0)} if name == "adam" else {})}
+    np.testing.assert_array_equal(rule(w, dw, config)[0], w)
+    message = rf"config\['epsilon'\] must be at least {smallest} for {np.dtype(dtype)} weights, .*got 1e-310"
+    with pytest.raises(ValueError, match=message):
+        rule(w, dw, {"epsilon": 1e-310})

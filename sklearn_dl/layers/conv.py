@@ -12,6 +12,9 @@ from sklearn_dl._arrays import (
 )
 from sklearn_dl._threads import n_threads
 
+# Elements of a padded channel: what an index of the kernels can count.
+_LARGEST_PLANE = 2**31
+
 
 def conv_forward_fast(x, w, b, conv_param, *, out=None):
     """Convolve images with filters (cross-correlation, zero padding).
@@ -41,8 +44,8 @@ def conv_forward_fast(x, w, b, conv_param, *, out=None):
     Raises
     ------
     ValueError
-        If the batch is empty, the shapes do not fit together, or the filter is larger than the
-        padded image.
+        If the batch is empty, the shapes do not fit together, the filter is larger than the
+        padded image, or that is beyond 2**31 pixels.
 
     See Also
     --------
@@ -122,14 +125,18 @@ def check_conv(x, w, b, conv_param):
     check_batch("x", x, 4, "(N, C, H, W)")
     check_batch("w", w, 4, "(F, C, HH, WW)")
     if w.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"w must have shape (F, C, HH, WW) with C = {x.shape[1]}, the channels of x, "
-            f"got {w.shape}"
-        )
+        raise ValueError(f"w must have shape (F, C, HH, WW) with C = {x.shape[1]}, the channels of x, got {w.shape}")
     check_shape("b", b, w.shape[:1], "(F,)")
     stride = integer(conv_param, "conv_param", "stride", 1)
     pad = integer(conv_param, "conv_param", "pad", 0)
     height, width = x.shape[2] + 2 * pad, x.shape[3] + 2 * pad
+    if height * width > _LARGEST_PLANE:
+        raise ValueError(
+            f"conv_param['pad'] must leave a padded channel of at most {_LARGEST_PLANE} elements, got "
+            f"{pad!r}, which makes it {height} x {width}"
+        )
+    # There is one window for any stride from here on, but kernels compute with it.
+    stride = min(stride, max(height, width))
     if w.shape[2] > height or w.shape[3] > width:
         raise ValueError(
             f"w must not be larger than the padded image, {height} x {width}, got filters of "

@@ -3,7 +3,16 @@
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, buffer, output, real, required, train_mode
+from sklearn_dl._arrays import (
+    as_floats,
+    as_gradient,
+    buffer,
+    check_not_empty,
+    output,
+    real,
+    required,
+    train_mode,
+)
 from sklearn_dl._threads import n_threads
 
 
@@ -35,7 +44,9 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     Raises
     ------
     ValueError
-        If mode or p are missing or out of range.
+        If x is empty, or mode or p are missing, or mode, p or seed out of range.
+    TypeError
+        If p, seed or rng is of the wrong type.
 
     Notes
     -----
@@ -52,11 +63,10 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     array([0., 0., 0., 0., 2., 0., 2., 0.])
     """
     (x,) = as_floats(x=x)
+    check_not_empty("x", x)
     keep = required(dropout_param, "dropout_param", "p")
     if not 0 < real(keep, "dropout_param", "p") <= 1:
-        raise ValueError(
-            f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep!r}"
-        )
+        raise ValueError(f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep!r}")
     out = output(out, x.shape, x.dtype)
     if not train_mode(dropout_param, "dropout_param"):
         np.copyto(out, x)
@@ -70,9 +80,17 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
 def _draw(dropout_param, shape):
     seed = dropout_param.get("seed")
     if seed is not None:
-        return np.random.RandomState(seed).random_sample(shape)
+        try:
+            rng = np.random.RandomState(seed)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"dropout_param['seed'] must be an integer from 0 to 2**32 - 1, got {seed!r}") from error
+        return rng.random_sample(shape)
     rng = dropout_param.get("rng")
-    return (np.random if rng is None else rng).random_sample(shape)
+    if rng is None:
+        return np.random.random_sample(shape)
+    if not isinstance(rng, np.random.RandomState):
+        raise TypeError(f"dropout_param['rng'] must be a numpy.random.RandomState, got {rng!r}")
+    return rng.random_sample(shape)
 
 
 def dropout_backward(dout, cache, *, out=None):

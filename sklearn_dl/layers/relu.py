@@ -1,7 +1,7 @@
 """Rectified linear unit."""
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, output
+from sklearn_dl._arrays import as_floats, as_gradient, check_not_empty, output
 from sklearn_dl._threads import n_threads
 
 
@@ -22,6 +22,11 @@ def relu_forward(x, *, out=None):
     cache : ndarray
         What `relu_backward` needs: x (the result, where it has overwritten x).
 
+    Raises
+    ------
+    ValueError
+        If x is empty.
+
     Notes
     -----
     Nair & Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
@@ -34,6 +39,7 @@ def relu_forward(x, *, out=None):
     array([0., 0., 2.])
     """
     (x,) = as_floats(x=x)
+    check_not_empty("x", x)
     out = output(out, x.shape, x.dtype)
     _ext.relu_forward(x, out, n_threads())
     return out, x

@@ -112,7 +112,7 @@ class Net:
         self.input_shape = check_dims("input_shape", input_shape)
         if not self.input_shape:
             raise ValueError("input_shape must hold at least one size, got ().")
-        self.reg = check_real("reg", reg, low=0)
+        self.reg = reg
         self.dtype = check_dtype("dtype", dtype)
         self.random_state = check_random_state(random_state)
         weight_scale = check_weight_scale("weight_scale", weight_scale)
@@ -128,8 +128,7 @@ class Net:
             params.update(new)
         if len(shape) != 1:
             raise ValueError(
-                "layers must end with class scores, as Affine(num_classes) gives,"
-                f" got an output of shape {shape}."
+                f"layers must end with class scores, as Affine(num_classes) gives, got an output of shape {shape}."
             )
         (self.num_classes,) = shape
         self.params = Params(params)
@@ -150,6 +149,15 @@ class Net:
         self._allocate()
 
     @property
+    def reg(self):
+        """Strength of the L2 penalty; what is assigned must be finite and at least 0."""
+        return self._reg
+
+    @reg.setter
+    def reg(self, value):
+        self._reg = check_real("reg", value, low=0)
+
+    @property
     def weight_names(self):
         """Names of the parameters that the penalty applies to."""
         return [name for layer in self._layers for name in layer.weight_names]
@@ -157,11 +165,7 @@ class Net:
     @property
     def statistics(self):
         """Running statistics of batch normalization, the arrays themselves."""
-        return {
-            name: layer.statistics[name]
-            for layer in self._layers
-            for name in layer.statistics_names
-        }
+        return {name: layer.statistics[name] for layer in self._layers for name in layer.statistics_names}
 
     def _check_X(self, X):
         """Return X (N, …) in the net's dtype and input shape."""
@@ -177,23 +181,16 @@ class Net:
             fits = X.shape[1:] == wanted
         if not fits:
             raise ValueError(
-                f"X must hold at least one sample of shape {wanted}, or flattened,"
-                f" got an array of shape {X.shape}."
+                f"X must hold at least one sample of shape {wanted}, or flattened, got an array of shape {X.shape}."
             )
         return np.ascontiguousarray(X.reshape(len(X), *wanted), dtype=self.dtype)
 
     def _check_y(self, y, n_samples):
         y = np.asarray(y)
         if y.shape != (n_samples,) or y.dtype.kind not in "iu":
-            raise ValueError(
-                f"y must be {n_samples} integers, one for each sample,"
-                f" got {y.dtype} of shape {y.shape}."
-            )
+            raise ValueError(f"y must be {n_samples} integers, one for each sample, got {y.dtype} of shape {y.shape}.")
         if y.min() < 0 or y.max() >= self.num_classes:
-            raise ValueError(
-                f"y must hold integers from 0 to {self.num_classes - 1},"
-                f" got {y.min()} to {y.max()}."
-            )
+            raise ValueError(f"y must hold integers from 0 to {self.num_classes - 1}, got {y.min()} to {y.max()}.")
         return y
 
     def _forward(self, X, work, *, train, sample_weight=None):
