@@ -136,6 +136,12 @@ def print_heading(text):
     print(f"\n{text}\n{'-' * len(text)}")
 
 
+def smooth(losses, window):
+    """Return the running mean over `window` losses, or all of them where they are fewer."""
+    window = min(window, len(losses))
+    return np.convolve(losses, np.ones(window) / window, mode="valid")
+
+
 def save_figure(figure, args, name):
     """Save a figure to ``{name}.png`` in the output folder, and say so."""
     args.output.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ Run it with ``--cifar10 FOLDER`` for photographs in place of digits.
 # For CIFAR-10 the settings are those of the published accuracies, with fewer hidden units.
 
 import matplotlib.pyplot as plt
-from _common import load_data, parse_arguments, print_heading, print_table, save_figure
+from _common import load_data, parse_arguments, print_heading, print_table, save_figure, smooth
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_dl import ThreeLayerConvNet
@@ -135,8 +135,8 @@ def normalization(data, args, settings):
         best = max((scores[kind, rate], rate) for rate in learning_rates)[1]
         net = make_net(settings, normalization=kind, learning_rate=best, **settings["normalization"])
         losses = net.fit(data.X_train, data.y_train).loss_history_
-        axes[1].plot(losses, ".-", linewidth=0.5, label=f"{kind}, {best:g}")
-    axes[1].set(xlabel="update", ylabel="loss", yscale="log", title="each with its best learning rate")
+        axes[1].plot(smooth(losses, 10), label=f"{kind}, {best:g}")
+    axes[1].set(xlabel="update", ylabel="loss, mean of 10", title="each with its best learning rate")
     axes[1].legend()
     save_figure(figure, args, "convolutional_normalization")
 

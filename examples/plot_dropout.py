@@ -92,8 +92,8 @@ def make_net(settings, **params):
 # %%
 # How much of it
 # --------------
-# A search over keep ratio and size, in cross-validation on the 500 samples. Keeping too little
-# hurts small nets first: there are too few units left to say anything with.
+# A search over keep ratio and size, in cross-validation on the 500 samples. The larger the net, the more it
+# gains; a small one that keeps little has too few units left to say anything with.
 
 
 def sweep(data, args, settings, grid):

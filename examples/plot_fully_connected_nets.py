@@ -17,7 +17,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _common import load_data, parse_arguments, print_heading, print_table, save_figure
+from _common import load_data, parse_arguments, print_heading, print_table, save_figure, smooth
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_dl import FullyConnectedNet
@@ -123,7 +123,7 @@ def update_rules(data, args, settings):
             random_state=0,
             **settings,
         ).fit(X, y, X_val=data.X_val, y_val=data.y_val)
-        axes[0].plot(smooth(net.loss_history_), label=update_rule)
+        axes[0].plot(smooth(net.loss_history_, 5), label=update_rule)
         axes[1].plot(net.train_acc_history_, ".-", label=update_rule)
         axes[2].plot(net.val_acc_history_, ".-", label=update_rule)
         rows.append(
@@ -141,12 +141,6 @@ def update_rules(data, args, settings):
     axes[0].legend()
     print_table(["rule", "learning_rate", "last losses", "training", "validation"], rows)
     save_figure(figure, args, "fully_connected_update_rules")
-
-
-def smooth(losses, window=5):
-    """Return the running mean of the losses."""
-    window = min(window, len(losses))
-    return np.convolve(losses, np.ones(window) / window, mode="valid")
 
 
 # %%

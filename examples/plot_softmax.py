@@ -39,21 +39,21 @@ SETTINGS = {
 
 def make_softmax(**params):
     """Return the classifier with the update rule and the first weights of this example."""
-    return Softmax(update_rule="sgd", weight_scale=1e-3, random_state=0, **params)
+    return Softmax(**{"update_rule": "sgd", "weight_scale": 1e-3, "random_state": 0, **params})
 
 
 # %%
 # The first loss
 # --------------
-# A classifier that knows nothing gives each of C classes the probability 1 / C, so its loss is log
-# C. It is worth a look before anything else: another number means that labels, scores or first
-# weights are not what they seem.
+# A classifier that knows nothing, its weights next to zero, gives each of C classes the probability 1 / C, so
+# its loss is log C. It is worth a look before anything else: another number means that labels or scores are not
+# what they seem.
 
 
 def first_loss(data):
     """Compare the loss before the first update with log C."""
     print_heading("The first loss")
-    model = make_softmax(learning_rate=0.0, num_iters=1).fit(data.X_train, data.y_train)
+    model = make_softmax(weight_scale=1e-6, learning_rate=0.0, num_iters=1).fit(data.X_train, data.y_train)
     n_classes = len(model.classes_)
     print(f"  loss {model.loss_history_[0]:.3f}, log {n_classes} = {math.log(n_classes):.3f}")
 
@@ -104,10 +104,9 @@ def sweep(data, args, settings):
 # %%
 # The templates
 # -------------
-# The best setting, trained on training and validation set together. Bright pixels speak for a
-# class, dark ones against it. A 0 has a dark middle. On CIFAR-10 a ship lies in blue, a frog is a
-# green blur, and the horse has two heads, since one template has to serve horses that look left and
-# right.
+# The best setting, trained on training and validation set together. Bright pixels speak for a class, dark ones
+# against it. A 0 has a dark middle. On CIFAR-10, airplanes and ships lie in blue, deer in green, and the horse
+# has two heads: one template has to serve horses that look left and right.
 
 
 def templates(search, data, args):

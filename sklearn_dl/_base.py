@@ -238,9 +238,9 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time. As for any net, values of
-            about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or, for raw
-            pixels, a `weight_scale` of 1e-3.
+            Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time. As for any net, values
+            of about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or,
+            for raw pixels, a `weight_scale` of 1e-3.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None

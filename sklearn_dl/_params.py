@@ -18,9 +18,7 @@ def check_real(name, value, *, low=None, high=None, boundaries="both"):
     """Return `value` as a finite float within the given range."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a number, got {value!r}.")
-    check_scalar(
-        value, name, numbers.Real, min_val=low, max_val=high, include_boundaries=boundaries
-    )
+    check_scalar(value, name, numbers.Real, min_val=low, max_val=high, include_boundaries=boundaries)
     try:
         number = float(value)
     except OverflowError:  # an int of more than 308 digits

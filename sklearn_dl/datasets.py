@@ -167,9 +167,7 @@ def load_cifar10(path, *, return_X_y=False):
     return data
 
 
-def fetch_cifar10(
-    data_home=None, *, download_if_missing=True, return_X_y=False, n_retries=3, delay=1.0
-):
+def fetch_cifar10(data_home=None, *, download_if_missing=True, return_X_y=False, n_retries=3, delay=1.0):
     """Load CIFAR-10, downloading it (170 MB) the first time.
 
     The archive is verified by its SHA-256 before it is opened, only the files that belong to
@@ -317,8 +315,7 @@ def cifar10_splits(
     X_test, y_test = _images_and_labels(data, "test")
     if X.shape[1:] != X_test.shape[1:]:
         raise ValueError(
-            "path_or_bunch must hold training and test images of one shape, got "
-            f"{X.shape[1:]} and {X_test.shape[1:]}."
+            f"path_or_bunch must hold training and test images of one shape, got {X.shape[1:]} and {X_test.shape[1:]}."
         )
     if n_train + n_val > len(X):
         raise ValueError(
@@ -337,9 +334,7 @@ def cifar10_splits(
     }
     splits = {"mean_image": mean}
     for part, (images, labels) in parts.items():
-        splits[f"X_{part}"] = np.subtract(
-            images, shift, dtype=dtype, casting="same_kind", order="C"
-        )
+        splits[f"X_{part}"] = np.subtract(images, shift, dtype=dtype, casting="same_kind", order="C")
         splits[f"y_{part}"] = labels.astype(np.int64)
     return splits
 
@@ -348,9 +343,7 @@ def _as_path(name, value, also=""):
     try:
         return Path(value).expanduser()
     except TypeError:
-        raise TypeError(
-            f"{name} must be {also}a str or a path-like object, got {value!r}."
-        ) from None
+        raise TypeError(f"{name} must be {also}a str or a path-like object, got {value!r}.") from None
 
 
 def _images_and_labels(data, part):
@@ -364,10 +357,7 @@ def _images_and_labels(data, part):
             f"dtype, got shape {X.shape} of {X.dtype}."
         )
     if y.shape != (len(X),) or y.dtype.kind not in "ui":
-        raise ValueError(
-            f"path_or_bunch['y_{part}'] must hold {len(X)} integers, got shape {y.shape} of "
-            f"{y.dtype}."
-        )
+        raise ValueError(f"path_or_bunch['y_{part}'] must hold {len(X)} integers, got shape {y.shape} of {y.dtype}.")
     return X, y
 
 
@@ -443,9 +433,7 @@ def _unpickle(file):
 
 def _require(file, content, key):
     if key not in content:
-        raise ValueError(
-            f"{file}: not of CIFAR-10: it has no {key!r}, only {sorted(map(str, content))}."
-        )
+        raise ValueError(f"{file}: not of CIFAR-10: it has no {key!r}, only {sorted(map(str, content))}.")
     return content[key]
 
 
@@ -454,9 +442,7 @@ def _read_python_names(folder):
     names = _require(file, _unpickle(file), "label_names")
     if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
         raise ValueError(f"{file}: label_names must be a list of strings.")
-    return _as_names(
-        file, [n.decode("ascii", "replace") if isinstance(n, bytes) else n for n in names]
-    )
+    return _as_names(file, [n.decode("ascii", "replace") if isinstance(n, bytes) else n for n in names])
 
 
 def _read_python_batch(file):
@@ -481,10 +467,7 @@ def _recorded_images(file, array):
     if kind not in ("u1", "|u1", "uint8"):
         raise ValueError(f"{file}: data must be an array of uint8, got dtype {kind!r}.")
     if not (
-        isinstance(shape, tuple)
-        and [type(n) for n in shape] == [int, int]
-        and shape[0] >= 1
-        and shape[1] == _PIXELS
+        isinstance(shape, tuple) and [type(n) for n in shape] == [int, int] and shape[0] >= 1 and shape[1] == _PIXELS
     ):
         raise ValueError(f"{file}: data must have the shape (n_images, {_PIXELS}), got {shape!r}.")
     if not isinstance(pixels, bytes) or len(pixels) != shape[0] * _PIXELS:
@@ -518,9 +501,7 @@ def _as_labels(file, labels):
     # As Python integers in a list may be too large for any dtype, the range comes first.
     low, high = min(labels), max(labels)
     if low < 0 or high >= _N_CLASSES:
-        raise ValueError(
-            f"{file}: labels must be from 0 to {_N_CLASSES - 1}, got values from {low} to {high}."
-        )
+        raise ValueError(f"{file}: labels must be from 0 to {_N_CLASSES - 1}, got values from {low} to {high}.")
     return np.asarray(labels, dtype=np.int64)
 
 
@@ -542,8 +523,7 @@ def _download(remote, target, *, n_retries, delay):
             time.sleep(delay)
     if checksum != remote.sha256:
         raise OSError(
-            f"The file at {remote.url} is not the one expected: its SHA-256 is {checksum}, not "
-            f"{remote.sha256}."
+            f"The file at {remote.url} is not the one expected: its SHA-256 is {checksum}, not {remote.sha256}."
         )
 
 

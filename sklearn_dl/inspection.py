@@ -21,9 +21,7 @@ def _import_pyplot(caller):
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            f'{caller} requires matplotlib: pip install "sklearn_dl[plot]"'
-        ) from error
+        raise ImportError(f'{caller} requires matplotlib: pip install "sklearn_dl[plot]"') from error
     return plt
 
 
@@ -108,13 +106,9 @@ n_cols * (W + horizontal) + horizontal), or the same and 3 for colour
         n, n_cols, channels = n * channels, channels, 1
     n_rows, n_cols = _grid_shape(n, n_cols)
     cells = np.ones((n_rows * n_cols, height + vertical, width + horizontal, channels))
-    cells[:n, vertical:, horizontal:] = scaled.reshape(n, channels, height, width).transpose(
-        0, 2, 3, 1
-    )
+    cells[:n, vertical:, horizontal:] = scaled.reshape(n, channels, height, width).transpose(0, 2, 3, 1)
     cells = cells.reshape(n_rows, n_cols, height + vertical, width + horizontal, channels)
-    grid = cells.transpose(0, 2, 1, 3, 4).reshape(
-        n_rows * (height + vertical), n_cols * (width + horizontal), channels
-    )
+    grid = cells.transpose(0, 2, 1, 3, 4).reshape(n_rows * (height + vertical), n_cols * (width + horizontal), channels)
     grid = np.pad(grid, ((0, vertical), (0, horizontal), (0, 0)), constant_values=1)
     return grid if channels == 3 else grid[:, :, 0]
 
@@ -125,9 +119,7 @@ def _check_weights(name, weights, ndims):
         raise TypeError(f"{name} must be an array of real numbers, got dtype {weights.dtype}.")
     if weights.ndim not in ndims or weights.size == 0:
         dims = " or ".join(map(str, ndims))
-        raise ValueError(
-            f"{name} must have {dims} dimensions, none of them empty, got shape {weights.shape}."
-        )
+        raise ValueError(f"{name} must have {dims} dimensions, none of them empty, got shape {weights.shape}.")
     if not np.isfinite(weights).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity: has training diverged?")
     return weights.astype(np.float64)
@@ -265,10 +257,7 @@ class WeightsDisplay:
         params = net.params_
         layers = [int(key[1:]) for key in params if key[0] == "W" and key[1:].isdigit()]
         if check_int("layer", layer, low=1) not in layers:
-            raise ValueError(
-                f"layer must be one of {sorted(layers)} for this {type(net).__name__}, "
-                f"got {layer!r}."
-            )
+            raise ValueError(f"layer must be one of {sorted(layers)} for this {type(net).__name__}, got {layer!r}.")
         weights = params[f"W{layer}"]
         n_units = weights.shape[1 if weights.ndim == 2 else 0]
         names = feature_names = None
@@ -407,9 +396,7 @@ def _image_shape(weights, image_shape, layer):
     n_inputs = weights.shape[0]
     if weights.ndim == 4:
         if image_shape is not None:
-            raise ValueError(
-                f"image_shape must be None for convolution filters, got {image_shape!r:.80}."
-            )
+            raise ValueError(f"image_shape must be None for convolution filters, got {image_shape!r:.80}.")
         return None
     if image_shape is False:
         return None
@@ -421,10 +408,7 @@ def _image_shape(weights, image_shape, layer):
         return None
     shape = check_dims("image_shape", image_shape, length=3)
     if math.prod(shape) != n_inputs:
-        raise ValueError(
-            f"image_shape must have {n_inputs} pixels, the inputs of layer {layer}, "
-            f"got {image_shape!r}."
-        )
+        raise ValueError(f"image_shape must have {n_inputs} pixels, the inputs of layer {layer}, got {image_shape!r}.")
     return shape
 
 
@@ -570,9 +554,7 @@ class TrainingCurveDisplay:
         style = {"marker": ".", "linestyle": "none", "color": "C0", "rasterized": many}
         style |= {"markersize": 2 if many else 5, "alpha": 0.3 if many else 0.5}
         shown = np.where(np.isfinite(loss), loss, np.nan)
-        [self.points_] = self.ax_.plot(
-            updates, shown, **style | {"label": "minibatch"} | (points_kw or {})
-        )
+        [self.points_] = self.ax_.plot(updates, shown, **style | {"label": "minibatch"} | (points_kw or {}))
         style = {"color": "C3", "linewidth": 1.8, "label": f"mean of {smoothing}"}
         [self.line_] = self.ax_.plot(updates, smoothed, **style | (line_kw or {}))
         self.ax_.set(xlabel="update", ylabel="loss")
@@ -586,9 +568,7 @@ class TrainingCurveDisplay:
         for label, curve in curves.items():
             epochs = check_int("first_epoch", self.first_epoch, low=0) + np.arange(curve.size)
             style = {"label": label, "marker": "o" if curve.size <= 30 else None, "markersize": 4}
-            self.accuracy_lines_ += self.accuracy_ax_.plot(
-                epochs, curve, **style | (accuracy_kw or {})
-            )
+            self.accuracy_lines_ += self.accuracy_ax_.plot(epochs, curve, **style | (accuracy_kw or {}))
         if curves:
             from matplotlib.ticker import MaxNLocator
 
@@ -828,10 +808,7 @@ class SweepDisplay:
         scores = np.asarray(self.scores, dtype=np.float64)
         expected = (len(self.y_values), len(self.x_values))
         if scores.shape != expected:
-            raise ValueError(
-                f"scores must have shape {expected}, (len(y_values), len(x_values)), "
-                f"got {scores.shape}."
-            )
+            raise ValueError(f"scores must have shape {expected}, (len(y_values), len(x_values)), got {scores.shape}.")
         n_y, n_x = expected
         x_labels, y_labels = _labels(self.x_values), _labels(self.y_values)
         crowded = sum(map(len, x_labels)) > 8 * n_x
@@ -843,20 +820,14 @@ class SweepDisplay:
         options = {"cmap": cmap, "interpolation": "nearest", "aspect": "auto"}
         ax.set_facecolor("0.9")
         self.im_ = ax.imshow(np.ma.masked_invalid(scores), **options | (im_kw or {}))
-        self.text_ = (
-            self._write_scores(ax, scores, values_format, text_kw) if include_values else None
-        )
+        self.text_ = self._write_scores(ax, scores, values_format, text_kw) if include_values else None
         self.frame_ = None
         if self.best is not None:
             row, col = self.best
             self.frame_ = ax.add_patch(
-                plt.Rectangle(
-                    (col - 0.5, row - 0.5), 1, 1, fill=False, ec="C3", lw=3, clip_on=False
-                )
+                plt.Rectangle((col - 0.5, row - 0.5), 1, 1, fill=False, ec="C3", lw=3, clip_on=False)
             )
-        self.colorbar_ = (
-            ax.figure.colorbar(self.im_, ax=ax, label=self.score_name) if colorbar else None
-        )
+        self.colorbar_ = ax.figure.colorbar(self.im_, ax=ax, label=self.score_name) if colorbar else None
         names = [_last_name(name) for name in (self.param_x, self.param_y)]
         if names[0] == names[1]:
             names = [self.param_x, self.param_y]
@@ -935,19 +906,14 @@ def _sweep_table(search, param_x, param_y, metric):
     if results is None:
         if hasattr(search, "refit") and hasattr(search, "estimator"):
             raise NotFittedError(f"estimator {type(search).__name__} is not fitted yet.")
-        raise TypeError(
-            f"estimator must be a fitted search such as GridSearchCV, got {search!r:.80}."
-        )
+        raise TypeError(f"estimator must be a fitted search such as GridSearchCV, got {search!r:.80}.")
     scores = _scores(results, metric)
     candidates = [
         {key: v.item() if isinstance(v, np.generic) else v for key, v in candidate.items()}
         for candidate in results["params"]
     ]
     names = sorted({name for candidate in candidates for name in candidate})
-    columns = {
-        name: _distinct([candidate.get(name, _DEFAULT) for candidate in candidates])
-        for name in names
-    }
+    columns = {name: _distinct([candidate.get(name, _DEFAULT) for candidate in candidates]) for name in names}
     varying = [name for name in names if len(columns[name][0]) > 1]
     param_x, param_y = _choose_params(param_x, param_y, names, varying)
 

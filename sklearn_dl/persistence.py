@@ -117,9 +117,7 @@ class _Encoder:
         pairs = []
         for key, value in node.items():
             if not isinstance(key, str | int | float | np.number | np.bool_):
-                raise self._unsupported(
-                    node, keys, found=f"the dict has the key {key!r} of type {type(key).__name__}"
-                )
+                raise self._unsupported(node, keys, found=f"the dict has the key {key!r} of type {type(key).__name__}")
             pairs.append([self.encode(key, (*keys, key)), self.encode(value, (*keys, key))])
         return {"dict": pairs}
 
@@ -140,9 +138,7 @@ class _Encoder:
     def _objects(self, array, keys):
         for item in array.flat:
             if not (item is None or isinstance(item, str | int | float | np.number | np.bool_)):
-                raise self._unsupported(
-                    array, keys, found=f"an array of objects with {item!r:.80} in it"
-                )
+                raise self._unsupported(array, keys, found=f"an array of objects with {item!r:.80} in it")
         items = [self.encode(item, (*keys, i)) for i, item in enumerate(array.ravel().tolist())]
         return {"objects": [list(array.shape), items]}
 
@@ -150,9 +146,7 @@ class _Encoder:
         if id(random_state) not in self._seen:
             state = random_state.get_state(legacy=False)
             if state["bit_generator"] != "MT19937":
-                raise self._unsupported(
-                    random_state, keys, found=f"a RandomState on {state['bit_generator']}"
-                )
+                raise self._unsupported(random_state, keys, found=f"a RandomState on {state['bit_generator']}")
             self.random_states.append(
                 {
                     "key": state["state"]["key"].astype("<u4").tobytes().hex(),
@@ -344,9 +338,7 @@ def _read(path):
                 if writer is not None:
                     return _decode_members(archive, members, header), writer
         except _DAMAGE as error:
-            raise ValueError(
-                f"{name!r} is damaged, or is not a file written by sklearn_dl: {error}"
-            ) from error
+            raise ValueError(f"{name!r} is damaged, or is not a file written by sklearn_dl: {error}") from error
     raise ValueError(
         f"{name!r} has format version {header['format_version']}, newer than the version "
         f"{_FORMAT_VERSION} that this sklearn_dl {__version__} reads; it was written by "
@@ -405,9 +397,7 @@ def _read_array(archive, info):
         shape = [int(n) for n in head["shape"].split(b",") if n.strip()]
         size = math.prod(shape) * _read_dtype(head["dtype"].decode("ascii")).itemsize
         if member.tell() + size != info.file_size:
-            raise ValueError(
-                f"member {info.filename!r} does not have the size of its shape {tuple(shape)}"
-            )
+            raise ValueError(f"member {info.filename!r} does not have the size of its shape {tuple(shape)}")
     with archive.open(info) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
         member.read()  # zipfile compares the CRC when it meets the end
@@ -509,9 +499,7 @@ def _request_methods(estimator):
 def _get_requests(estimator):
     """Return what ``set_fit_request`` and its sisters were told, by method."""
     routing = estimator.get_metadata_routing()
-    return {
-        method: dict(getattr(routing, method).requests) for method in _request_methods(estimator)
-    }
+    return {method: dict(getattr(routing, method).requests) for method in _request_methods(estimator)}
 
 
 def _set_requests(estimator, requests):
@@ -633,14 +621,10 @@ def load(path, expected_class=None):
         raise ValueError(f"{file} holds no estimator; read_archive reads what it holds.")
     classes = _estimator_classes()
     if name not in classes:
-        raise ValueError(
-            f"{file} holds an estimator of class {name!r:.80}; known are {', '.join(classes)} "
-            f"({writer})."
-        )
+        raise ValueError(f"{file} holds an estimator of class {name!r:.80}; known are {', '.join(classes)} ({writer}).")
     if expected_class is not None and not issubclass(classes[name], expected_class):
         raise ValueError(
-            f"{file} holds a {name}, not a {expected_class.__name__}; load it with "
-            f"{name}.load or sklearn_dl.load."
+            f"{file} holds a {name}, not a {expected_class.__name__}; load it with {name}.load or sklearn_dl.load."
         )
     estimator = classes[name]()
     try:

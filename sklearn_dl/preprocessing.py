@@ -118,8 +118,7 @@ class _ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.n_features_in_ = n_features
         elif n_features != self.n_features_in_:
             raise ValueError(
-                f"X has {n_features} features, but {name} is expecting {self.n_features_in_} "
-                "features as input."
+                f"X has {n_features} features, but {name} is expecting {self.n_features_in_} features as input."
             )
         if layout == "rows":
             return None
@@ -137,13 +136,10 @@ class _ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return seen
         given = check_dims("input_shape", self.input_shape, length=3)
         if seen not in (None, given):
-            raise ValueError(
-                f"input_shape must be the (channels, height, width) of X, {seen}, got {given}."
-            )
+            raise ValueError(f"input_shape must be the (channels, height, width) of X, {seen}, got {given}.")
         if math.prod(given) != self.n_features_in_:
             raise ValueError(
-                f"input_shape={given} stands for {math.prod(given)} features, but X has "
-                f"{self.n_features_in_}."
+                f"input_shape={given} stands for {math.prod(given)} features, but X has {self.n_features_in_}."
             )
         return given
 
@@ -324,9 +320,7 @@ class MeanSubtractor(_ImageTransformer):
         if sample_weight is None:
             weights, count = np.ones(len(X)), len(X)
         else:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
             count = float(weights.sum())
             if not 0 < count < math.inf:
                 raise ValueError(f"sample_weight must have a positive sum, got {count}.")

@@ -220,10 +220,7 @@ class Solver:
         if self.early_stopping and self._val is None:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
         if self._train.sample_weight is not None and not hasattr(net, "backprop"):
-            raise ValueError(
-                "data['sample_weight_train'] needs a net with backprop,"
-                f" {type(net).__name__} has none."
-            )
+            raise ValueError(f"data['sample_weight_train'] needs a net with backprop, {type(net).__name__} has none.")
         self._train_rows = self._subset("num_train_samples", num_train_samples, self._train)
         self._val_rows = self._subset("num_val_samples", num_val_samples, self._val)
 
@@ -420,9 +417,7 @@ class Solver:
             scores = self.net.loss(X)
             if not np.isfinite(scores).all():
                 # argmax would call nan the best score, and a net that has diverged a good one.
-                raise self._divergence(
-                    f"Scores became nan or infinite by update {self.num_updates}"
-                )
+                raise self._divergence(f"Scores became nan or infinite by update {self.num_updates}")
             np.equal(scores.argmax(axis=1), y, out=correct[start : start + batch_size])
         if samples.sample_weight is None:
             return float(correct.mean())
@@ -500,10 +495,7 @@ class Solver:
         if theirs != ours:
             raise ValueError(f"{path} is of another net: its parameters are {theirs}, here {ours}.")
         if state["update_rule"] != self.update_rule:
-            raise ValueError(
-                f"{path} was trained with update_rule {state['update_rule']!r},"
-                f" not {self.update_rule!r}."
-            )
+            raise ValueError(f"{path} was trained with update_rule {state['update_rule']!r}, not {self.update_rule!r}.")
         for name, value in state["params"].items():
             self.net.params[name][...] = value
         for name, value in state["statistics"].items():
@@ -524,8 +516,7 @@ def _check_optim_config(update_rule, optim_config):
     for name, value in config.items():
         if name not in known:
             raise ValueError(
-                f"optim_config[{name!r}] is no constant of update_rule {update_rule!r},"
-                f" which has {', '.join(known)}."
+                f"optim_config[{name!r}] is no constant of update_rule {update_rule!r}, which has {', '.join(known)}."
             )
         config[name] = check_real(f"optim_config[{name!r}]", value, low=0)
     # The rule knows the ranges of its constants: better here than after a first evaluation.
@@ -536,15 +527,12 @@ def _check_optim_config(update_rule, optim_config):
 def _check_samples(X, y, X_name, y_name):
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim < 2 or X.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{X_name} must be numbers of shape (n, …), got {X.dtype} of shape {X.shape}."
-        )
+        raise ValueError(f"{X_name} must be numbers of shape (n, …), got {X.dtype} of shape {X.shape}.")
     if X.size == 0:
         raise ValueError(f"{X_name} must hold at least one sample, got shape {X.shape}.")
     if y.shape != (len(X),) or y.dtype.kind not in "iu":
         raise ValueError(
-            f"{y_name} must be {len(X)} integers, one for each row of {X_name},"
-            f" got {y.dtype} of shape {y.shape}."
+            f"{y_name} must be {len(X)} integers, one for each row of {X_name}, got {y.dtype} of shape {y.shape}."
         )
     return X, y
 
@@ -552,13 +540,9 @@ def _check_samples(X, y, X_name, y_name):
 def _check_rows(name, rows, n_samples):
     rows = np.asarray(rows)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
-        raise ValueError(
-            f"{name} must be a list of integers, got {rows.dtype} of shape {rows.shape}."
-        )
+        raise ValueError(f"{name} must be a list of integers, got {rows.dtype} of shape {rows.shape}.")
     if rows.min() < 0 or rows.max() >= n_samples:
-        raise ValueError(
-            f"{name} must be rows from 0 to {n_samples - 1}, got {rows.min()} to {rows.max()}."
-        )
+        raise ValueError(f"{name} must be rows from 0 to {n_samples - 1}, got {rows.min()} to {rows.max()}.")
     return np.ascontiguousarray(rows, dtype=np.intp)
 
 
@@ -569,8 +553,7 @@ def _check_weight(name, weight, shape, rows):
     used = weight if rows is None else weight[rows]
     if not (used.min() >= 0 and 0 < used.sum() < math.inf):
         raise ValueError(
-            f"{name} must be finite, not negative and not all zero,"
-            f" got values from {used.min()} to {used.max()}."
+            f"{name} must be finite, not negative and not all zero, got values from {used.min()} to {used.max()}."
         )
     return weight
 

@@ -58,8 +58,7 @@ def make_images(n_train=12, n_test=7, seed=0):
     """Return rows and labels of the five training batches and the test batch."""
     rng = np.random.RandomState(seed)
     return [
-        (rng.randint(256, size=(n, 3072)).astype(np.uint8), rng.randint(10, size=n))
-        for n in [n_train] * 5 + [n_test]
+        (rng.randint(256, size=(n, 3072)).astype(np.uint8), rng.randint(10, size=n)) for n in [n_train] * 5 + [n_test]
     ]
 
 

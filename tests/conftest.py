@@ -47,8 +47,8 @@ def torch():
     return pytest.importorskip("torch", reason="PyTorch is the reference, and not installed")
 
 
-# A test that is skipped unawares tests nothing: with SKLEARN_DL_ALLOWED_SKIPS (a regular expression) in the environment, a skip
-# for any other reason is a failure.
+# A test that is skipped unawares tests nothing: with SKLEARN_DL_ALLOWED_SKIPS (a regular expression) in the
+# environment, a skip for any other reason is a failure.
 ALLOWED_SKIPS = os.environ.get("SKLEARN_DL_ALLOWED_SKIPS")
 
 

@@ -63,9 +63,7 @@ def test_load_returns_what_was_written(folder, batches, where):
     assert list(data.target_names) == NAMES
     assert data.target_names[data.y_test[0]] in NAMES
     assert "CIFAR-10" in data.DESCR
-    for got, name in zip(
-        load_cifar10(path, return_X_y=True), ["X_train", "y_train", "X_test", "y_test"], strict=True
-    ):
+    for got, name in zip(load_cifar10(path, return_X_y=True), ["X_train", "y_train", "X_test", "y_test"], strict=True):
         np.testing.assert_array_equal(got, data[name])
 
 
@@ -125,9 +123,7 @@ def by_name(module, name, argument):
         lambda marker: by_name(b"os", b"mkdir", str(marker).encode()),
         lambda marker: by_name(b"__builtin__", b"eval", b"open(%r, 'w')" % str(marker)),
         lambda marker: by_name(b"numpy", b"save", str(marker).encode()),
-        lambda marker: by_name(
-            b"numpy.testing._private.utils", b"runstring", b"open(%r, 'w')" % str(marker)
-        ),
+        lambda marker: by_name(b"numpy.testing._private.utils", b"runstring", b"open(%r, 'w')" % str(marker)),
         lambda marker: by_name(b"numpy.core.multiarray", b"fromfile", str(marker).encode()),
         # Attributes of what is allowed are not.
         lambda marker: b"\x80\x04\x8c\x05numpy\x8c\x11ndarray.__class__\x93.",

@@ -46,7 +46,8 @@ ESTIMATORS = [
 ]
 
 
-# What parametrize_with_checks does, with a list: that of scikit-learn 1.6 hands pytest a generator, which pytest 9 deprecates.
+# What parametrize_with_checks does, with a list: that of scikit-learn 1.6 hands pytest a generator, which pytest 9
+# deprecates.
 CHECKS = [
     pytest.param(model, check, id=f"{' '.join(str(estimator).split())}-{check.func.__name__}")
     for estimator in ESTIMATORS

@@ -88,9 +88,7 @@ def test_groupnorm_torch(torch, rng, shape, G, dtype, tol, threads):
     x, gamma, beta = draw(rng, shape, dtype)
     dout = rng.randn(*shape).astype(dtype)
     per_channel = 1, shape[1], 1, 1
-    out, cache = spatial_groupnorm_forward(
-        x, gamma.reshape(per_channel), beta.reshape(per_channel), G, {}
-    )
+    out, cache = spatial_groupnorm_forward(x, gamma.reshape(per_channel), beta.reshape(per_channel), G, {})
     expected = torch_results(
         torch,
         lambda x, gamma, beta: torch.nn.functional.group_norm(x, G, gamma, beta),
@@ -171,9 +169,7 @@ def test_weights_are_repetitions(rng, image, dtype, tol):
     forward = spatial_batchnorm_forward if image else batchnorm_forward
     backward = spatial_batchnorm_backward if image else batchnorm_backward_alt
     repeated_param = {"mode": "train"}
-    repeated_out, repeated_cache = forward(
-        np.repeat(x, counts, axis=0), gamma, beta, repeated_param
-    )
+    repeated_out, repeated_cache = forward(np.repeat(x, counts, axis=0), gamma, beta, repeated_param)
     bn_param = {"mode": "train", "sample_weight": counts}
     out, cache = forward(x, gamma, beta, bn_param)
     np.testing.assert_allclose(np.repeat(out, counts, axis=0), repeated_out, **tol)
@@ -216,8 +212,6 @@ def test_test_mode_without_running_statistics_takes_zeros():
 def test_float32_statistics_of_a_large_offset_batch(rng):
     """Sums in float32 would lose the variance of pixels around 1000."""
     x = (rng.randn(100_000, 2) + 1000).astype(np.float32)
-    out, _ = batchnorm_forward(
-        x, np.ones(2, np.float32), np.zeros(2, np.float32), {"mode": "train"}
-    )
+    out, _ = batchnorm_forward(x, np.ones(2, np.float32), np.zeros(2, np.float32), {"mode": "train"})
     np.testing.assert_allclose(out.mean(axis=0, dtype=np.float64), 0, atol=1e-3)
     np.testing.assert_allclose(out.std(axis=0, dtype=np.float64), 1, atol=1e-3)

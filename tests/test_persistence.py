@@ -311,9 +311,7 @@ def test_write_protected_file_is_refused(path, monkeypatch):
 
 def test_file_system_without_directory_sync(path, monkeypatch):
     real = os.open
-    monkeypatch.setattr(
-        os, "open", lambda name, *args: fail() if os.path.isdir(name) else real(name, *args)
-    )
+    monkeypatch.setattr(os, "open", lambda name, *args: fail() if os.path.isdir(name) else real(name, *args))
     write_archive(path, 1)
     assert read_archive(path) == 1
 
@@ -603,9 +601,7 @@ ESTIMATORS = {
         y,
     ),
     "batchnorm": (
-        FullyConnectedNet(
-            hidden_dims=(8, 6), normalization="batchnorm", dropout_keep_ratio=0.8, reg=0.01
-        ),
+        FullyConnectedNet(hidden_dims=(8, 6), normalization="batchnorm", dropout_keep_ratio=0.8, reg=0.01),
         pd.DataFrame(X.astype(np.float32), columns=list("abcd")),
         y.astype(np.uint8),
     ),
@@ -750,9 +746,7 @@ def test_save_bad_estimators(tmp_path, path, estimator, match):
 def test_save_names_bad_attributes(path):
     estimator = fit("softmax")
     estimator.loss_history_ = [1.0, len]
-    with pytest.raises(
-        TypeError, match=r"^attribute loss_history_\[1\] of Softmax cannot be saved"
-    ):
+    with pytest.raises(TypeError, match=r"^attribute loss_history_\[1\] of Softmax cannot be saved"):
         estimator.save(path)
 
 

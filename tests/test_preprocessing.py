@@ -444,9 +444,7 @@ def test_partial_fit_names_another_number_of_features():
         MeanSubtractor().fit(X).partial_fit(ROWS[:, 1:])
 
 
-@pytest.mark.parametrize(
-    ("n_features", "error"), [(0, ValueError), (3.0, TypeError), (True, TypeError)]
-)
+@pytest.mark.parametrize(("n_features", "error"), [(0, ValueError), (3.0, TypeError), (True, TypeError)])
 def test_guess_names_what_is_wrong(n_features, error):
     with pytest.raises(error, match="n_features"):
         guess_image_shape(n_features)

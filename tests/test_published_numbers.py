@@ -24,9 +24,7 @@ def statistics(x, axis):
 
 
 def test_affine():
-    out, _ = layers.affine_forward(
-        lin(-0.1, 0.5, 2, 4, 5, 6), lin(-0.2, 0.3, 120, 3), lin(-0.3, 0.1, 3)
-    )
+    out, _ = layers.affine_forward(lin(-0.1, 0.5, 2, 4, 5, 6), lin(-0.2, 0.3, 120, 3), lin(-0.3, 0.1, 3))
     expected = [[1.49834967, 1.70660132, 1.91485297], [3.25553199, 3.5141327, 3.77273342]]
     np.testing.assert_allclose(out, expected, rtol=1e-8)
 

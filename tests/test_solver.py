@@ -708,14 +708,10 @@ def test_early_stopping_watches_the_validation_accuracy(num_iters, monkeypatch):
     assert solver.val_acc_history == accuracies[:6]
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "n_iter_no_change", "epochs"), [(60, 3, 50), (60, 70, 70), (16, 3, 3)]
-)
+@pytest.mark.parametrize(("batch_size", "n_iter_no_change", "epochs"), [(60, 3, 50), (60, 70, 70), (16, 3, 3)])
 def test_early_stopping_waits_for_fifty_epochs_of_one_update(batch_size, n_iter_no_change, epochs, monkeypatch):
     options = {"tol": 0.0, "n_iter_no_change": n_iter_no_change, "num_epochs": 100}
-    solver = restless(
-        monkeypatch, [0.5] * 101, early_stopping=True, batch_size=batch_size, **options
-    )
+    solver = restless(monkeypatch, [0.5] * 101, early_stopping=True, batch_size=batch_size, **options)
     solver.train()
     assert solver.epoch == epochs + 2
 
@@ -789,9 +785,7 @@ def test_verbose(capsys):
     losses = [f"(Iteration {i}) loss: {solver.loss_history[i - 1]:f}" for i in (1, 4, 7)]
     accuracies = [
         f"(Epoch {i}) train acc: {train:f}; val_acc: {val:f}"
-        for i, (train, val) in enumerate(
-            zip(solver.train_acc_history, solver.val_acc_history, strict=True)
-        )
+        for i, (train, val) in enumerate(zip(solver.train_acc_history, solver.val_acc_history, strict=True))
     ]
     assert capsys.readouterr().out.splitlines() == [
         accuracies[0],

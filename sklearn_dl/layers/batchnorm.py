@@ -278,9 +278,7 @@ def _forward(x, gamma, beta, bn_param, out, work):
     if weights is not None:
         weights = normalized_weights(weights, x.shape[0], "bn_param['sample_weight']")
     xhat = buffer(work, "xhat", x.shape, x.dtype)
-    mean, var, inv_std = (
-        buffer(work, name, channels, x.dtype) for name in ("mean", "var", "inv_std")
-    )
+    mean, var, inv_std = (buffer(work, name, channels, x.dtype) for name in ("mean", "var", "inv_std"))
     _ext.batchnorm_forward(x, gamma, beta, weights, eps, out, xhat, mean, var, inv_std, n_threads())
     for average, batch in zip(running, (mean, var), strict=True):
         batch *= 1 - momentum
@@ -327,7 +325,5 @@ def _running(bn_param, key, x):
     elif not isinstance(running, np.ndarray) or running.dtype.kind != "f":
         raise TypeError(f"bn_param[{key!r}] must be an array of floats, got {running!r}")
     if running.shape != x.shape[1:2]:
-        raise ValueError(
-            f"bn_param[{key!r}] must have the shape of gamma, {x.shape[1:2]}, got {running.shape}"
-        )
+        raise ValueError(f"bn_param[{key!r}] must have the shape of gamma, {x.shape[1:2]}, got {running.shape}")
     return running

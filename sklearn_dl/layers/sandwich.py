@@ -1,6 +1,10 @@
 """Layers that usually go together, as one function each."""
 
-from sklearn_dl._arrays import Held, nested, outputs, required
+import numpy as np
+
+from sklearn_dl import _ext
+from sklearn_dl._arrays import Held, as_gradient, buffer, integer, nested, output, outputs, required
+from sklearn_dl._threads import n_threads
 from sklearn_dl.layers import affine
 from sklearn_dl.layers.affine import affine_backward, affine_forward
 from sklearn_dl.layers.batchnorm import (
@@ -9,7 +13,7 @@ from sklearn_dl.layers.batchnorm import (
     spatial_batchnorm_backward,
     spatial_batchnorm_forward,
 )
-from sklearn_dl.layers.conv import conv_backward_fast, conv_forward_fast
+from sklearn_dl.layers.conv import check_conv, conv_backward_fast, conv_forward_fast
 from sklearn_dl.layers.dropout import dropout_backward, dropout_forward
 from sklearn_dl.layers.groupnorm import spatial_groupnorm_backward, spatial_groupnorm_forward
 from sklearn_dl.layers.layernorm import layernorm_backward, layernorm_forward
@@ -322,10 +326,41 @@ def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None, work=No
     >>> out
     array([[[[3.]]]])
     """
+    if [integer(pool_param, "pool_param", key, 1) for key in _POOL_KEYS] == [2, 2, 2]:
+        x, w, b, stride, pad, shape = check_conv(x, w, b, conv_param)
+        if min(shape[2:]) > 1:
+            return _fused_forward(x, w, b, stride, pad, shape, out, work)
     a, conv_cache = conv_forward_fast(x, w, b, conv_param, out=Held(work, "conv"))
     a, relu_cache = relu_forward(a, out=a)
     out, pool_cache = max_pool_forward_fast(a, pool_param, out=out, work=nested(work, "pool"))
-    return out, (conv_cache, relu_cache, pool_cache, work)
+    return out, (False, conv_cache, relu_cache, pool_cache, work)
+
+
+_POOL_KEYS = ("pool_height", "pool_width", "stride")
+
+
+def _fused_forward(x, w, b, stride, pad, shape, out, work):
+    """Convolve, clip and pool by 2 x 2 in one pass, which keeps but the winner of each window."""
+    n_samples, filters, height, width = shape
+    out = output(out, (n_samples, filters, height // 2, width // 2), x.dtype)
+    winners = buffer(work, "winners", out.shape, np.dtype(np.uint8))
+    _ext.conv_relu_pool_forward(x, w, b, out, winners, stride, pad, n_threads())
+    return out, (True, x, w, stride, pad, shape, winners, work)
+
+
+def _fused_backward(dout, x, w, stride, pad, shape, winners, work, out, need_dx):
+    dout = as_gradient(dout, winners.shape, x.dtype)
+    dx, dw, db = outputs(out, ("dx", "dw", "db"))
+    dw = output(dw, w.shape, x.dtype, "out for dw")
+    db = output(db, w.shape[:1], x.dtype, "out for db")
+    _ext.conv_relu_pool_backward_dw(x, dout, winners, dw, db, stride, pad, n_threads())
+    if not need_dx:
+        return None, dw, db
+    dconv = buffer(work, "dconv", shape, x.dtype)
+    _ext.relu_pool_backward(dout, winners, dconv, n_threads())
+    dx = output(dx, x.shape, x.dtype, "out for dx")
+    _ext.conv_backward_dx(dconv, w, dx, stride, pad, n_threads())
+    return dx, dw, db
 
 
 def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
@@ -361,6 +396,9 @@ def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
     >>> dw.ravel(), db
     (array([3.]), array([1.]))
     """
+    fused, *cache = cache
+    if fused:
+        return _fused_backward(dout, *cache, out, need_dx)
     conv_cache, relu_cache, pool_cache, work = cache
     da = max_pool_backward_fast(dout, pool_cache, out=Held(work, "da"))
     da = relu_backward(da, relu_cache, out=da)
@@ -443,9 +481,7 @@ def conv_norm_relu_pool_forward(
     norm_cache = None
     a, conv_cache = conv_forward_fast(x, w, b, conv_param, out=Held(work, "conv"))
     if norm_forward is not None:
-        a, norm_cache = norm_forward(
-            a, gamma, beta, norm_param, out=Held(work, "h"), work=nested(work, "norm")
-        )
+        a, norm_cache = norm_forward(a, gamma, beta, norm_param, out=Held(work, "h"), work=nested(work, "norm"))
     a, relu_cache = relu_forward(a, out=a)
     out, pool_cache = max_pool_forward_fast(a, pool_param, out=out, work=nested(work, "pool"))
     return out, (conv_cache, normalization, norm_cache, relu_cache, pool_cache, work)

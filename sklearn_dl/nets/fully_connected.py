@@ -70,9 +70,7 @@ class FullyConnected(Net):
         hidden_dims = check_dims("hidden_dims", hidden_dims)
         input_dim = check_int("input_dim", input_dim, low=1)
         num_classes = check_int("num_classes", num_classes, low=1)
-        keep_ratio = check_real(
-            "dropout_keep_ratio", dropout_keep_ratio, low=0, high=1, boundaries="right"
-        )
+        keep_ratio = check_real("dropout_keep_ratio", dropout_keep_ratio, low=0, high=1, boundaries="right")
         check_choice("normalization", normalization, (None, *NORMALIZATIONS))
         seed = None if seed is None else check_int("seed", seed, low=0)
 

@@ -26,6 +26,7 @@ __all__ = [
     "AffineReLU",
     "BatchNorm",
     "Conv",
+    "ConvReLUPool",
     "Dropout",
     "GroupNorm",
     "LayerNorm",
@@ -235,10 +236,7 @@ class GroupNorm(_Norm):
 def _image_shape(layer, in_shape):
     """Return `in_shape` if it is that of an image."""
     if len(in_shape) != 3:
-        raise ValueError(
-            f"layers: {type(layer).__name__} needs images (C, H, W), but its input has shape"
-            f" {in_shape}."
-        )
+        raise ValueError(f"layers: {type(layer).__name__} needs images (C, H, W), but its input has shape {in_shape}.")
     return in_shape
 
 
@@ -249,9 +247,7 @@ class Conv(Layer):
 
     def __init__(self, filters, size):
         if size % 2 == 0:
-            raise ValueError(
-                f"filter_size must be odd, so that padding keeps the image's size, got {size!r}."
-            )
+            raise ValueError(f"filter_size must be odd, so that padding keeps the image's size, got {size!r}.")
         self.filters = filters
         self.size = size
         self.param = {"stride": 1, "pad": size // 2}
@@ -273,9 +269,7 @@ class Conv(Layer):
         """Return (N, filters, H, W)."""
         work["x_shape"] = x.shape
         out = buffer(work, "out", (len(x), self.filters, *x.shape[2:]), x.dtype)
-        out, work["cache"] = f.conv_forward_fast(
-            x, params[self.w], params[self.b], self.param, out=out
-        )
+        out, work["cache"] = f.conv_forward_fast(x, params[self.w], params[self.b], self.param, out=out)
         return out
 
     def backward(self, dout, grads, work, *, need_dx):
@@ -306,6 +300,35 @@ class MaxPool(Layer):
         """Return dx."""
         dx = self._dx_buffer(work, True, dout.dtype)
         return f.max_pool_backward_fast(dout, work["cache"], out=dx)
+
+
+class ConvReLUPool(Conv):
+    """Conv, ReLU and MaxPool in one pass; `Net` puts it in the place of the three."""
+
+    def __init__(self, conv, pool):
+        self.__dict__.update(conv.__dict__)
+        self.pool = pool
+
+    def forward(self, x, params, work, *, train, sample_weight):
+        """Return (N, filters, H // 2, W // 2)."""
+        work["x_shape"] = x.shape
+        out = buffer(work, "out", (len(x), *self.pool._out), x.dtype)
+        out, work["cache"] = f.conv_relu_pool_forward(
+            x,
+            params[self.w],
+            params[self.b],
+            self.param,
+            self.pool.param,
+            out=out,
+            work=work.setdefault("fused", {}),  # not `work`, as in AffineReLU
+        )
+        return out
+
+    def backward(self, dout, grads, work, *, need_dx):
+        """Write dW and db; return dx."""
+        dx = self._dx_buffer(work, need_dx, dout.dtype)
+        out = (dx, grads[self.w], grads[self.b])
+        return f.conv_relu_pool_backward(dout, work["cache"], out=out, need_dx=need_dx)[0]
 
 
 class Initializer:

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn_dl._arrays import normalized_weights
 from sklearn_dl._params import check_dims, check_dtype, check_real, check_weight_scale
 from sklearn_dl.losses import softmax_loss
-from sklearn_dl.nets.layers import Affine, AffineReLU, Initializer, ReLU
+from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, Initializer, MaxPool, ReLU
 
 __all__ = ["Net"]
 
@@ -24,10 +24,12 @@ def _fuse(layers):
     """Replace runs of layers by one layer that does them in fewer passes."""
     steps = []
     for layer in layers:
-        if isinstance(layer, ReLU) and steps and type(steps[-1]) is Affine:
-            steps[-1] = AffineReLU(steps[-1])
-        else:
-            steps.append(layer)
+        steps.append(layer)
+        kinds = [type(step) for step in steps]
+        if kinds[-2:] == [Affine, ReLU]:
+            steps[-2:] = [AffineReLU(steps[-2])]
+        elif kinds[-3:] == [Conv, ReLU, MaxPool]:
+            steps[-3:] = [ConvReLUPool(steps[-3], steps[-1])]
     return steps
 
 
