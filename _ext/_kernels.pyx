@@ -8,7 +8,6 @@ kernels trust their arguments.
 
 import os
 
-cimport cython
 cimport numpy as cnp
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t
@@ -121,7 +120,7 @@ cdef inline int real_dtype(cnp.ndarray a, str name) except -1:
     return dtype
 
 
-cdef int refuse(cnp.ndarray a, str name, int dtype, int ndim, bint written) except -1:
+cdef int refuse(cnp.ndarray a, str name, int dtype, int ndim) except -1:
     """Say what is wrong with an array that `require` refused."""
     if cnp.PyArray_TYPE(a) != dtype or cnp.PyArray_ISBYTESWAPPED(a):
         raise TypeError(f"{name} must be {cnp.PyArray_DescrFromType(dtype)}, got {a.dtype!r}")
@@ -139,7 +138,7 @@ cdef inline int require(cnp.ndarray a, str name, int dtype, int ndim, bint writt
         or (ndim >= 0 and cnp.PyArray_NDIM(a) != ndim)
         or not (cnp.PyArray_ISCARRAY(a) if written else cnp.PyArray_ISCARRAY_RO(a))
     ):
-        refuse(a, name, dtype, ndim, written)
+        refuse(a, name, dtype, ndim)
     return 0
 
 

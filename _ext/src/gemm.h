@@ -86,7 +86,7 @@ NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real 
     }
 }
 
-/* Columns (all real ones counted in lanes) that `n` columns take in packed form: whole panels, or one vector at the end. */
+/* Columns that `n` columns take in packed form. */
 INLINE idx NAME(padded_columns)(idx n) { return ROUND_UP(n, VL); }
 
 /* packed: panels of NR columns (VL in the last if that is enough), each depth x width, columns past n zero. */
@@ -213,7 +213,8 @@ static int NAME(rectangle)(const NAME(product) *p, idx i0, idx i1, idx j0, idx j
     return 0;
 }
 
-/* Threads down the rows and across the columns: the grid whose busiest thread has least to multiply and to pack. */
+/* How many threads share the rows, the others sharing the columns: the grid whose busiest thread has least to multiply and to
+ * pack. */
 static int NAME(grid_rows)(idx m, idx n, int pack_a, int n_threads)
 {
     int best = 1;
