@@ -157,9 +157,9 @@ def test_check_weight_scale_passes(value):
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ("lecun", ValueError, "weight_scale must be one of 'he', 'xavier', got 'lecun'"),
+        ("lecun", ValueError, "weight_scale must be a number of at least 0, 'he' or 'xavier', got 'lecun'"),
         (-1, ValueError, "weight_scale == -1, must be >= 0"),
-        (None, TypeError, "weight_scale must be an instance of"),
+        (None, ValueError, "weight_scale must be a number of at least 0, 'he' or 'xavier', got None"),
     ],
 )
 def test_check_weight_scale_refuses(value, error, message):
