@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from ._cifar10 import make_images, write_python
 
@@ -21,6 +22,8 @@ def run_example(monkeypatch, tmp_path, capsys):
     import matplotlib.pyplot as plt
 
     monkeypatch.syspath_prepend(FOLDER)
+    # Workers left by an earlier test do not know the path that the examples are imported from.
+    get_reusable_executor().shutdown(wait=True)
 
     def run(name, *arguments):
         importlib.import_module(name).main(["--quick", "--output", str(tmp_path), *arguments])
