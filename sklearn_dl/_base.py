@@ -9,7 +9,9 @@ added, and the rest sorted. Then weights act as repetition does to the last bit,
 rows does not matter. Larger sets keep their rows; a weight multiplies a sample's loss.
 """
 
+import inspect
 import math
+import textwrap
 from contextlib import contextmanager
 
 import numpy as np
@@ -123,8 +125,12 @@ def shared_docs(*, hidden_parameters="", **defaults):
     }
 
     def fill(cls):
+        if cls.__doc__ is None:  # python -OO
+            return cls
+        # Python 3.13 strips a docstring's indentation, earlier versions keep it.
+        cls.__doc__ = inspect.cleandoc(cls.__doc__)
         for name, text in sections.items():
-            cls.__doc__ = cls.__doc__.replace(f"    {{{name}}}", text)
+            cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", textwrap.dedent(text))
         return cls
 
     return fill
