@@ -155,7 +155,12 @@ ARGUMENTS = table(
     ("weight short", {"sample_weight": ONES[1:]}, ValueError, r"sample_weight.*\(29,\).*\(30,\)"),
     ("weight 2-D", {"sample_weight": X}, ValueError, "sample_weight: .* must be 1D array"),
     ("weight strings", {"sample_weight": ["a"] * 30}, ValueError, "sample_weight: .*'a'"),
-    ("weight zero", {"sample_weight": 0 * ONES}, ValueError, "sample_weight.*(at least one non-zero|not all of them 0)"),
+    (
+        "weight zero",
+        {"sample_weight": 0 * ONES},
+        ValueError,
+        "sample_weight.*(at least one non-zero|not all of them 0)",
+    ),
     ("weight nan for all", {"sample_weight": np.nan}, ValueError, "sample_weight must .* nan"),
 )
 VALIDATION = table(
@@ -179,7 +184,12 @@ VALIDATION = table(
     ("y_val 2-D", {"y_val": np.eye(3)[y]}, ValueError, r"y_val: .* \(30, 3\)"),
     ("weight short", {"sample_weight_val": ONES[1:]}, ValueError, r"sample_weight_val: .*\(29,\)"),
     ("weight negative", {"sample_weight_val": -ONES}, ValueError, "sample_weight_val: Negative"),
-    ("weight zero", {"sample_weight_val": 0 * ONES}, ValueError, "sample_weight_val.*(at least one non-zero|not all of them 0)"),
+    (
+        "weight zero",
+        {"sample_weight_val": 0 * ONES},
+        ValueError,
+        "sample_weight_val.*(at least one non-zero|not all of them 0)",
+    ),
 )
 
 
