@@ -399,6 +399,21 @@ static int NAME(dw_rectangle)(const real *x, const real *dout, real *dw, real *d
     return 0;
 }
 
+/* How many threads share the taps, the others sharing the filters: the grid whose busiest thread has least to multiply and to
+ * pack. */
+static int NAME(grid_rows)(idx taps, idx filters, int n_threads)
+{
+    int best = 1;
+    double best_cost = 0;
+    for (int down = 1; down <= n_threads; down++) {
+        double rows = ROUND_UP(CEIL_DIV(taps, down), SDL_MR);
+        double columns = ROUND_UP(CEIL_DIV(filters, n_threads / down), NR);
+        double cost = columns * (rows + 16);
+        if (down == 1 || cost < best_cost) best = down, best_cost = cost;
+    }
+    return best;
+}
+
 /* Cells [lo, hi) of a grid of down x across rectangles of taps and filters. */
 SPAN int NAME(dw_cells)(const real *x, const real *dout, real *dw, real *db, const sdl_conv *s, const NAME(frame) *frame,
                         const idx *taps, int down, int across, idx lo, idx hi)
@@ -423,7 +438,7 @@ static int NAME(conv_backward_dw)(const void *x, const void *dout, void *dw, voi
     if (!taps) return -1;
     NAME(input_taps)(s, &frame, taps);
     n_threads = sdl_threads(n_threads, (double)s->n * s->ho * s->wo * s->f * k / 32);
-    int down = NAME(grid_rows)(k, s->f, 0, n_threads), across = n_threads / down;
+    int down = NAME(grid_rows)(k, s->f, n_threads), across = n_threads / down;
     SDL_SPANS(down * across, down * across, 1, lo, hi,
               SDL_FLUSHED(sdl_note(&failed, NAME(dw_cells)(x, dout, dw, db, s, &frame, taps, down, across, lo, hi))));
     return failed;

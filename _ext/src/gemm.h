@@ -12,6 +12,7 @@
 
 #define KC 256 /* inner block: a panel of B (KC x NR) fits half of L1 */
 #define NC (16 * NR) /* columns packed at a time: KC x NC is 256 KB or less, half of L2 */
+#define PACK_AHEAD 8 /* rows between a prefetch and the copy */
 #define MC (16 * SDL_MR) /* rows packed at a time where A is read by columns: whole cache lines of its rows */
 
 typedef struct {
@@ -89,24 +90,25 @@ NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real 
 /* Columns that `n` columns take in packed form. */
 INLINE idx NAME(padded_columns)(idx n) { return ROUND_UP(n, VL); }
 
-/* packed: panels of NR columns (VL in the last if that is enough), each depth x width, columns past n zero. */
+/* packed: panels of NR columns (VL in the last if that is enough), each depth x width, columns past n zero. Row by row where rows
+ * are contiguous: B comes from beyond L2, and panel by panel each row would be a jump for the prefetcher. */
 static void NAME(pack_b)(const real *b, idx b_row, idx b_step, idx depth, idx n, real *packed)
 {
-    for (idx j = 0; j < n; j += NR, packed += depth * NR) {
-        idx cols = MIN(NR, n - j);
-        idx width = cols > VL ? NR : VL;
-        const real *from = b + j * b_step;
-        if (cols < width) memset(packed, 0, depth * width * sizeof(real));
-        if (b_step != 1) {
-            SDL_ASSERT(b_row == 1);
-            NAME(transpose)(from, b_step, packed, width, cols, depth);
-        } else if (cols == NR) {
-            for (idx k = 0; k < depth; k++)
-                UNROLL for (idx v = 0; v < SDL_NV; v++)
-                    NAME(store)(packed + k * NR + v * VL, NAME(load)(from + k * b_row + v * VL));
-        } else {
-            for (idx k = 0; k < depth; k++) memcpy(packed + k * width, from + k * b_row, cols * sizeof(real));
-        }
+    idx whole = n / NR * NR, rest = n - whole, width = rest > VL ? NR : VL;
+    real *last = packed + whole * depth;
+    if (rest && rest < width) memset(last, 0, depth * width * sizeof(real));
+    if (b_step != 1) {
+        SDL_ASSERT(b_row == 1);
+        for (idx j = 0; j < n; j += NR)
+            NAME(transpose)(b + j * b_step, b_step, packed + j * depth, j < whole ? NR : width, MIN(NR, n - j), depth);
+        return;
+    }
+    for (idx k = 0; k < depth; k++, b += b_row) {
+        for (idx j = 0; j < n; j += 64 / (idx)sizeof(real)) PREFETCH(b + PACK_AHEAD * b_row + j);
+        for (idx j = 0; j < whole; j += NR)
+            UNROLL for (idx v = 0; v < SDL_NV; v++)
+                NAME(store)(packed + j * depth + k * NR + v * VL, NAME(load)(b + j + v * VL));
+        if (rest) memcpy(last + k * width, b + whole, rest * sizeof(real));
     }
 }
 
@@ -117,6 +119,7 @@ static void NAME(pack_a)(const real *a, idx a_step, idx m, idx depth, real *pack
         for (idx i = 0; i < m; i += SDL_MR) {
             real *to = packed + i * depth + k * SDL_MR;
             const real *from = a + k * a_step + i;
+            PREFETCH(from + PACK_AHEAD * a_step);
             if (m - i >= SDL_MR) {
                 UNROLL for (idx r = 0; r < SDL_MR; r++) to[r] = from[r];
             } else {
@@ -157,97 +160,115 @@ static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx c
     }
 }
 
-/* Tiles of rows [i0, i1) and columns [j0, j0 + n) over one inner block; `packed` is NULL where B is read in place, packed_a
- * where A is. */
-static void NAME(tiles)(const NAME(product) *p, idx i0, idx i1, idx j0, idx n, idx k0, idx depth, const real *packed,
-                        real *packed_a)
+/* A region of C: columns [j0, j1) of rows [i0, i1), less the rows above `top` in the first panel of columns and those from `bottom`
+ * on in the last, so that threads can share a panel. All but j1 and i1 are multiples of a tile's sizes. */
+typedef struct {
+    idx i0, i1, j0, j1, top, bottom;
+} NAME(region);
+
+/* One tile of C at (i, j), over one inner block; A and B packed, or NULL. */
+typedef struct {
+    const real *a, *b; /* from this tile on */
+    idx b_row, depth;
+    int packed_a, first, last;
+} NAME(operands);
+
+INLINE void NAME(one_tile)(const NAME(product) *p, const NAME(operands) *o, idx i, idx j, idx rows, idx cols)
 {
     real acc[SDL_MR * SDL_NV * VL] __attribute__((aligned(64)));
-    int first = k0 == 0, last = k0 + depth == p->k;
-    for (idx ib = i0; ib < i1; ib += MC) {
-        idx block = MIN(MC, i1 - ib);
+    idx nv = cols > VL ? SDL_NV : 1;
+    /* A whole tile without an epilogue goes straight to C. */
+    int direct = cols == nv * VL && p->c_step == 1 && !(o->last && (p->bias || p->relu));
+    real *c = direct ? p->c + i * p->c_row + j : acc;
+    idx c_row = direct ? p->c_row : nv * VL;
+    int add = direct && !o->first;
+    if (direct && o->first)
+        for (idx r = 0; r < rows; r++) PREFETCH_WRITE(c + r * c_row);
+    if (o->packed_a)
+        NAME(tile_by_columns)(rows, nv, o->a, o->b, o->b_row, o->depth, c, c_row, add);
+    else
+        NAME(tile_by_rows)(rows, nv, o->a, p->a_row, o->b, o->b_row, o->depth, c, c_row, add);
+    if (!direct) NAME(put_tile)(p, i, j, rows, cols, nv * VL, acc, o->first, o->last);
+}
+
+/* The tiles of a region in columns [j0, j0 + n), over one inner block; `packed` is NULL where B is read in place, packed_a where A
+ * is. */
+static void NAME(tiles)(const NAME(product) *p, const NAME(region) *region, idx j0, idx n, idx k0, idx depth, const real *packed,
+                        real *packed_a)
+{
+    NAME(operands) o = { .depth = depth, .packed_a = packed_a != NULL, .first = k0 == 0, .last = k0 + depth == p->k };
+    /* A panel of B stays in L1 while rows go by: the other way around three times as much comes from L2. But the rows of a wide C
+     * are pages apart, and better written one after the other. */
+    int down = p->n <= NC;
+    for (idx ib = region->i0; ib < region->i1; ib += MC) {
+        idx block = MIN(MC, region->i1 - ib), row_tiles = CEIL_DIV(block, SDL_MR), panels = CEIL_DIV(n, NR);
         if (packed_a) NAME(pack_a)(p->a + k0 * p->a_step + ib, p->a_step, block, depth, packed_a);
-        for (idx i = ib; i < ib + block; i += SDL_MR) {
-            idx rows = MIN(SDL_MR, ib + block - i);
-            for (idx j = 0; j < n; j += NR) {
-                idx cols = MIN(NR, n - j), nv = cols > VL ? SDL_NV : 1;
-                const real *b = packed ? packed + j * depth : p->b + k0 * p->b_row + j0 + j;
-                idx b_row = packed ? nv * VL : p->b_row;
-                /* A whole tile without an epilogue goes straight to C. */
-                int direct = cols == nv * VL && p->c_step == 1 && !(last && (p->bias || p->relu));
-                real *to = direct ? p->c + i * p->c_row + j0 + j : acc;
-                idx to_row = direct ? p->c_row : nv * VL;
-                int add = direct && !first;
-                if (packed_a)
-                    NAME(tile_by_columns)(rows, nv, packed_a + (i - ib) * depth, b, b_row, depth, to, to_row, add);
-                else
-                    NAME(tile_by_rows)(rows, nv, p->a + i * p->a_row + k0, p->a_row, b, b_row, depth, to, to_row, add);
-                if (!direct) NAME(put_tile)(p, i, j0 + j, rows, cols, nv * VL, acc, first, last);
+        for (idx outer = 0; outer < (down ? panels : row_tiles); outer++)
+            for (idx inner = 0; inner < (down ? row_tiles : panels); inner++) {
+                idx i = ib + (down ? inner : outer) * SDL_MR, j = (down ? outer : inner) * NR;
+                idx from = j0 + j == region->j0 ? region->top : region->i0;
+                idx to = MIN(ib + block, j0 + j + NR >= region->j1 ? region->bottom : region->i1);
+                if (i < from || i >= to) continue;
+                o.a = packed_a ? packed_a + (i - ib) * depth : p->a + i * p->a_row + k0;
+                o.b = packed ? packed + j * depth : p->b + k0 * p->b_row + j0 + j;
+                o.b_row = packed && n - j <= VL ? VL : packed ? NR : p->b_row;
+                NAME(one_tile)(p, &o, i, j0 + j, MIN(SDL_MR, to - i), MIN(NR, n - j));
             }
-        }
     }
 }
 
-/* C's rectangle of rows [i0, i1) and columns [j0, j1), in this thread. Returns 0, or -1 when out of memory. */
-static int NAME(rectangle)(const NAME(product) *p, idx i0, idx i1, idx j0, idx j1)
+/* Compute a region of C in this thread. Returns 0, or -1 when out of memory. */
+static int NAME(multiply_region)(const NAME(product) *p, const NAME(region) *region)
 {
     idx blocks = MAX(1, CEIL_DIV(p->k, KC));
     idx depth = MAX(8, ROUND_UP(CEIL_DIV(p->k, blocks), 8)); /* also where k is 0: C is then zero */
-    idx columns = NAME(padded_columns)(MIN(NC, j1 - j0));
+    idx columns = NAME(padded_columns)(MIN(NC, region->j1 - region->j0));
     real *packed_b = sdl_scratch(SDL_SLOT_B, depth * columns * sizeof(real));
     real *packed_a = p->a_step == 1 ? NULL : sdl_scratch(SDL_SLOT_A, depth * MC * sizeof(real));
     if (!packed_b || (p->a_step != 1 && !packed_a)) return -1;
     /* Packing pays only if several tiles use it. */
-    int in_place = p->b_step == 1 && i1 - i0 <= SDL_MR;
-    for (idx j = j0; j < j1; j += NC) {
-        idx n = MIN(NC, j1 - j);
+    int in_place = p->b_step == 1 && region->i1 - region->i0 <= SDL_MR;
+    for (idx j = region->j0; j < region->j1; j += NC) {
+        idx n = MIN(NC, region->j1 - j);
         idx whole = in_place ? n / NR * NR : 0;
         for (idx k = 0; k == 0 || k < p->k; k += depth) {
             idx d = MIN(depth, p->k - k);
-            if (whole) NAME(tiles)(p, i0, i1, j, whole, k, d, NULL, packed_a);
+            if (whole) NAME(tiles)(p, region, j, whole, k, d, NULL, packed_a);
             if (whole == n) continue;
             NAME(pack_b)(p->b + k * p->b_row + (j + whole) * p->b_step, p->b_row, p->b_step, d, n - whole, packed_b);
-            NAME(tiles)(p, i0, i1, j + whole, n - whole, k, d, packed_b, packed_a);
+            NAME(tiles)(p, region, j + whole, n - whole, k, d, packed_b, packed_a);
         }
     }
     return 0;
 }
 
-/* How many threads share the rows, the others sharing the columns: the grid whose busiest thread has least to multiply and to
- * pack. */
-static int NAME(grid_rows)(idx m, idx n, int pack_a, int n_threads)
+/* Tiles [lo, hi) of C, counted down its panels of columns. */
+SPAN int NAME(multiply_columns)(const NAME(product) *p, idx lo, idx hi)
 {
-    int best = 1;
-    double best_cost = 0;
-    for (int down = 1; down <= n_threads; down++) {
-        int across = n_threads / down;
-        double rows = ROUND_UP(CEIL_DIV(m, down), SDL_MR);
-        double columns = ROUND_UP(CEIL_DIV(n, across), NR);
-        double cost = columns * (rows + 16) + (pack_a ? 4 * rows : 0);
-        if (down == 1 || cost < best_cost) best = down, best_cost = cost;
-    }
-    return best;
+    idx tiles = CEIL_DIV(p->m, SDL_MR), first = lo / tiles, last = (hi - 1) / tiles;
+    NAME(region) region = { .i0 = 0, .i1 = p->m, .j0 = first * NR, .j1 = MIN(p->n, (last + 1) * NR),
+                        .top = (lo - first * tiles) * SDL_MR, .bottom = MIN(p->m, (hi - last * tiles) * SDL_MR) };
+    return NAME(multiply_region)(p, &region);
 }
 
-/* Cells [lo, hi) of a grid of down x across rectangles. */
-SPAN int NAME(multiply_cells)(const NAME(product) *p, int down, int across, idx lo, idx hi)
+/* Rows of tiles [lo, hi) of C. */
+SPAN int NAME(multiply_rows)(const NAME(product) *p, idx lo, idx hi)
 {
-    for (idx cell = lo; cell < hi; cell++) {
-        int row = (int)cell / across, column = (int)cell % across;
-        idx i0 = sdl_edge(p->m, SDL_MR, row, down), i1 = sdl_edge(p->m, SDL_MR, row + 1, down);
-        idx j0 = sdl_edge(p->n, NR, column, across), j1 = sdl_edge(p->n, NR, column + 1, across);
-        if (i0 < i1 && j0 < j1 && NAME(rectangle)(p, i0, i1, j0, j1)) return -1;
-    }
-    return 0;
+    idx i0 = lo * SDL_MR, i1 = MIN(p->m, hi * SDL_MR);
+    NAME(region) region = { .i0 = i0, .i1 = i1, .j0 = 0, .j1 = p->n, .top = i0, .bottom = i1 };
+    return NAME(multiply_region)(p, &region);
 }
 
+/* Threads share columns, and each reads (or packs) all of A, or rows, and each packs all of B: whichever is less. */
 static int NAME(multiply)(const NAME(product) *p, int n_threads)
 {
     int failed = 0;
+    idx row_tiles = CEIL_DIV(p->m, SDL_MR), panels = CEIL_DIV(p->n, NR);
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
-    int down = NAME(grid_rows)(p->m, p->n, p->a_step != 1, n_threads), across = n_threads / down;
-    SDL_SPANS(down * across, down * across, 1, lo, hi,
-              SDL_FLUSHED(sdl_note(&failed, NAME(multiply_cells)(p, down, across, lo, hi))));
+    if ((p->a_step == 1 ? p->m / 4 : p->m) <= p->n)
+        SDL_SPANS(n_threads, row_tiles * panels, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(multiply_columns)(p, lo, hi))));
+    else
+        SDL_SPANS(n_threads, row_tiles, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(multiply_rows)(p, lo, hi))));
     return failed;
 }
 

@@ -43,6 +43,10 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Ask for a cache line that will be read, or written, soon; any address will do, even one past an array. */
+#define PREFETCH(address) __builtin_prefetch(address, 0)
+#define PREFETCH_WRITE(address) __builtin_prefetch(address, 1)
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define CEIL_DIV(a, b) (((a) + (b) - 1) / (b))
@@ -72,7 +76,7 @@ INLINE idx sdl_edge(idx total, idx block, int i, int parts)
 /* Number of threads for `work` nanoseconds (roughly, of one thread), so that each gets enough to pay for waking it. */
 INLINE int sdl_threads(int n_threads, double work)
 {
-    const double grain = 10e3;
+    const double grain = 15e3;
     if (n_threads <= 1 || work < 2 * grain) return 1;
     return work / grain < n_threads ? (int)(work / grain) : n_threads;
 }
