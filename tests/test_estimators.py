@@ -36,6 +36,7 @@ from ._estimators import (
 EFFECTS = {
     "learning_rate": ({}, 0.1),
     "lr_decay": ({}, 0.5),
+    "lr_schedule": ({}, "cosine"),
     "reg": ({}, 0.5),
     "num_epochs": ({}, 4),
     "num_iters": ({}, 5),
@@ -43,6 +44,11 @@ EFFECTS = {
     "shuffle": ({}, False),
     "update_rule": ({}, "sgd"),
     "optim_config": ({}, {"beta1": 0.5}),
+    "momentum": ({"update_rule": "sgd_momentum"}, 0.5),
+    "decay_rate": ({"update_rule": "rmsprop"}, 0.5),
+    "beta1": ({}, 0.5),
+    "beta2": ({}, 0.5),
+    "epsilon": ({}, 0.1),
     "weight_scale": ({}, 0.5),
     "dtype": ({}, "float64"),
     "tol": ({"num_epochs": 10, "n_iter_no_change": 2}, 100.0),
@@ -58,6 +64,7 @@ EFFECTS = {
     "input_shape": ({}, (1, 2, 8)),
     "num_filters": ({}, 5),
     "filter_size": ({}, 1),
+    "augmentation": ({}, "flip"),
 }
 ELSEWHERE = {"verbose", "warm_start"}  # test_verbose, test_warm_start_*
 
