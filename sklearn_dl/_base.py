@@ -43,9 +43,9 @@ SHARED_PARAMETERS = """\
         Factor on the learning rate in the course of training, beside `lr_decay`: an object of `sklearn_dl.schedules`,
         such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine', 'linear' and 'one_cycle' go
         by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends earlier does not see their end),
-        start anew with each `fit`, and go on from one `partial_fit` to the next. 'reduce_on_plateau' goes by the
-        validation accuracy of each epoch, or, without a validation set, by the training loss; with `warm_start` and in
-        `partial_fit` it goes on.
+        and start anew with each `fit`; successive calls of `partial_fit` are the epochs of one schedule.
+        'reduce_on_plateau' goes by the validation accuracy of each epoch, or, without a validation set, by the training
+        loss; with `warm_start` and in `partial_fit` it goes on.
     reg : float, default={reg}
         {reg_text}
     num_epochs : int, default={num_epochs}
@@ -334,7 +334,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
 
         Weights, the update rule's state and the learning rate's decay continue. `num_epochs`, `num_iters`, `tol` and
         `early_stopping` do not apply, but for the length of `lr_schedule`: `num_epochs` calls, or `num_iters` updates,
-        from where it began. ``class_weight='balanced'`` balances the classes' totals over all calls so far.
+        counted from the last `fit`. ``class_weight='balanced'`` balances the classes' totals over all calls so far.
 
         Parameters
         ----------
@@ -539,16 +539,16 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         self._continue_schedule(solver)
 
     def _continue_schedule(self, solver):
-        """Tell the solver where in its schedule it is; a fit starts it anew, a part of the data goes on."""
+        """Tell the solver where in its schedule it is: at its beginning, but for a second partial_fit and later ones."""
         solver.schedule_began = solver.epoch, solver.num_updates
         if self._schedule["lr_schedule"] != repr(solver.lr_schedule):
             return
         solver.schedule_state = dict(self._schedule["state"])
-        if solver.lr_schedule is None or solver.schedule_length is None:
+        if solver.schedule_length is None or not self._schedule["in_parts"]:
             return
         solver.schedule_began = self._schedule["began"]
         update, num_updates = solver.schedule_position()
-        if solver.lr_schedule.needs_length and update >= num_updates:
+        if solver.lr_schedule is not None and solver.lr_schedule.needs_length and update >= num_updates:
             name = "num_epochs" if self.num_iters is None else "num_iters"
             raise ValueError(
                 f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={getattr(self, name)}: to go on"
@@ -576,6 +576,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             "lr_schedule": repr(solver.lr_schedule),
             "began": solver.schedule_began,
             "state": solver.schedule_state,
+            "in_parts": solver.schedule_length is not None,
         }
         return self
 
