@@ -539,7 +539,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         self._continue_schedule(solver)
 
     def _continue_schedule(self, solver):
-        """Tell the solver where in its schedule it is: at its beginning, but for a second partial_fit and later ones."""
+        """Tell the solver where in its schedule it is: at the beginning, unless partial_fit follows on partial_fit."""
         solver.schedule_began = solver.epoch, solver.num_updates
         if self._schedule["lr_schedule"] != repr(solver.lr_schedule):
             return
@@ -548,7 +548,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             return
         solver.schedule_began = self._schedule["began"]
         update, num_updates = solver.schedule_position()
-        if solver.lr_schedule is not None and solver.lr_schedule.needs_length and update >= num_updates:
+        if update >= num_updates and solver.lr_schedule is not None and solver.lr_schedule.needs_length:
             name = "num_epochs" if self.num_iters is None else "num_iters"
             raise ValueError(
                 f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={getattr(self, name)}: to go on"
