@@ -119,7 +119,7 @@ def test_buffers_do_not_show(augmentation):
         (5, (1, 10, 11), "f4"),
         (5, (1, 10, 11), "f8"),
     ]:
-        X = batch(n, shape, dtype)
+        X = batch(n, shape, dtype) / 3  # which float32 rounds
         for seed in range(3):
             with_work = augmented(augmentation, X, seed, work)
             np.testing.assert_array_equal(with_work, augmented(augmentation, X, seed))
