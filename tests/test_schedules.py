@@ -423,9 +423,10 @@ def test_failed_fit_leaves_the_schedule_where_it_was(monkeypatch):
         end_epoch(*args)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Solver, "_end_epoch", interrupt)
+    monkeypatch.setattr(Solver, "_end_epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
         net.fit(X, y)
+    monkeypatch.undo()
     net.fit(X, y)
     assert_same(net, untouched.fit(X, y))
     assert net.learning_rate_history_ == untouched.learning_rate_history_
