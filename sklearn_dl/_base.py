@@ -6,7 +6,8 @@ which net its parameters describe (`_net_config`), nothing else.
 
 A training set that fits into one minibatch is put into canonical form first: equal rows are merged, their weights
 added, and the rest sorted. Then weights act as repetition does to the last bit, in float32 too, and the order of the
-rows does not matter. Larger sets keep their rows; a weight multiplies a sample's loss.
+rows does not matter. Where images are augmented, those that were merged share their random changes. Larger sets keep
+their rows; a weight multiplies a sample's loss.
 """
 
 import inspect
@@ -60,8 +61,8 @@ SHARED_PARAMETERS = """\
         Function of `sklearn_dl.optim`.
     optim_config : dict, default=None
         Its other constants: ``momentum`` (sgd_momentum), ``epsilon`` (adagrad, rmsprop, adam), ``decay_rate``
-        (rmsprop), ``beta1``, ``beta2`` (adam). Each is a parameter of its own, too; a rule refuses those of others
-        here, and ignores them there.
+        (rmsprop), ``beta1``, ``beta2`` (adam). Each is a parameter of its own, too, to be given in one of the two ways.
+        Here, a constant that the rule does not have is an error.
     momentum : float in [0, 1], default=None
         Constant of 'sgd_momentum', 0.9 if None; the other rules ignore it.
     decay_rate : float in [0, 1], default=None

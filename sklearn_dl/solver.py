@@ -555,8 +555,8 @@ class Solver:
         Raises
         ------
         ValueError
-            If the file is no checkpoint, or of another net, update rule or schedule. The solver and the net
-            are then unchanged.
+            If the file is no checkpoint, or of another net, update rule or schedule. The solver and the
+            net are then unchanged.
         """
         state = read_archive(path)
         expected = self._state()
