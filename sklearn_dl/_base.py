@@ -6,7 +6,8 @@ which net its parameters describe (`_net_config`), nothing else.
 
 A training set that fits into one minibatch is put into canonical form first: equal rows are merged, their weights
 added, and the rest sorted. Then weights act as repetition does to the last bit, in float32 too, and the order of the
-rows does not matter. Larger sets keep their rows; a weight multiplies a sample's loss.
+rows does not matter. Where images are augmented, those that were merged share their random changes. Larger sets keep
+their rows; a weight multiplies a sample's loss.
 """
 
 import inspect
@@ -30,6 +31,8 @@ from sklearn.utils.validation import (
 from sklearn_dl import _ext, persistence
 from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import hold_threads
+from sklearn_dl.augmentation import check_augmentation
+from sklearn_dl.schedules import check_schedule
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
 
 SHARED_PARAMETERS = """\
@@ -37,6 +40,13 @@ SHARED_PARAMETERS = """\
         Step size. 'auto' takes what suits the update rule: {learning_rates}.
     lr_decay : float, default=1.0
         Factor on the learning rate after each epoch.
+    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or schedule, default=None
+        Factor on the learning rate in the course of training, beside `lr_decay`: an object of `sklearn_dl.schedules`,
+        such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine', 'linear' and 'one_cycle' go
+        by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends earlier does not see their end),
+        and start anew with each `fit`; successive calls of `partial_fit` are the epochs of one schedule.
+        'reduce_on_plateau' goes by the validation accuracy of each epoch, or, without a validation set, by the training
+        loss; with `warm_start` and in `partial_fit` it goes on.
     reg : float, default={reg}
         {reg_text}
     num_epochs : int, default={num_epochs}
@@ -51,7 +61,18 @@ SHARED_PARAMETERS = """\
         Function of `sklearn_dl.optim`.
     optim_config : dict, default=None
         Its other constants: ``momentum`` (sgd_momentum), ``epsilon`` (adagrad, rmsprop, adam), ``decay_rate``
-        (rmsprop), ``beta1``, ``beta2`` (adam).
+        (rmsprop), ``beta1``, ``beta2`` (adam). Each is a parameter of its own, too, to be given in one of the two ways.
+        Here, a constant that the rule does not have is an error.
+    momentum : float in [0, 1], default=None
+        Constant of 'sgd_momentum', 0.9 if None; the other rules ignore it.
+    decay_rate : float in [0, 1], default=None
+        Constant of 'rmsprop', 0.99 if None; the other rules ignore it.
+    beta1 : float in [0, 1), default=None
+        Constant of 'adam', 0.9 if None; the other rules ignore it.
+    beta2 : float in [0, 1), default=None
+        Constant of 'adam', 0.999 if None; the other rules ignore it.
+    epsilon : float above 0, default=None
+        Constant of 'adagrad', 'rmsprop' and 'adam', 1e-8 if None; the other rules ignore it.
     weight_scale : float, 'he' or 'xavier', default={weight_scale}
         Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or
         sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010].
@@ -91,6 +112,8 @@ SHARED_ATTRIBUTES = """\
         Running statistics of batch normalization; empty without it.
     loss_history_ : list of float
         Loss of each update's minibatch, penalty included.
+    learning_rate_history_ : list of float
+        Learning rate of each update.
     train_acc_history_ : list of float
         Accuracy before training and after each epoch, on up to 1,000 training samples.
     val_acc_history_ : list of float
@@ -105,6 +128,17 @@ REG_TEXT = "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weig
 
 # The learning rates of 'auto' where there are hidden layers.
 LEARNING_RATES = {"sgd": 0.1, "sgd_momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3}
+
+# The ranges of the update rules' constants.
+_UP_TO_ONE = {"low": 0, "high": 1, "boundaries": "both"}
+_BELOW_ONE = {"low": 0, "high": 1, "boundaries": "left"}
+CONSTANTS = {
+    "momentum": _UP_TO_ONE,
+    "decay_rate": _UP_TO_ONE,
+    "beta1": _BELOW_ONE,
+    "beta2": _BELOW_ONE,
+    "epsilon": {"low": 0, "boundaries": "neither"},
+}
 
 
 def shared_docs(*, hidden_parameters="", **defaults):
@@ -300,7 +334,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         """Train for one epoch on a part of the data, going on from what is there.
 
         Weights, the update rule's state and the learning rate's decay continue. `num_epochs`, `num_iters`, `tol` and
-        `early_stopping` do not apply. ``class_weight='balanced'`` balances the classes' totals over all calls so far.
+        `early_stopping` do not apply, but for the length of `lr_schedule`: `num_epochs` calls, or `num_iters` updates,
+        counted from the last `fit`. ``class_weight='balanced'`` balances the classes' totals over all calls so far.
 
         Parameters
         ----------
@@ -317,8 +352,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the first call has no `classes`, a later one other ones, or y has a label that is not among them. After
-            any error, a fitted estimator is as it was.
+            If the first call has no `classes`, a later one other ones, or y has a label that is not among them; if
+            `lr_schedule` has come to its end. After any error, a fitted estimator is as it was.
         """
         with self._unchanged_on_error():
             return self._partial_fit(X, y, classes, sample_weight)
@@ -357,7 +392,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         y = np.searchsorted(self.classes_, y)
         sample_weight = self._combine_weights(X, y, sample_weight)
         params = {**params, "early_stopping": False, "tol": None}
-        return self._train(X, y, sample_weight, None, params, going_on, num_epochs=1)
+        length = params["num_epochs"], params["num_iters"]
+        return self._train(X, y, sample_weight, None, params, going_on, num_epochs=1, schedule_length=length)
 
     def _check_classes(self, classes, y, going_on):
         """Learn classes_ from the first partial_fit, check the later ones, and y, against it."""
@@ -376,7 +412,9 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         if len(unseen):
             raise ValueError(f"y has labels {unseen}, which are not among classes {self.classes_}.")
 
-    def _train(self, X, y, sample_weight, validation, params, going_on, *, num_epochs, num_iters=None):
+    def _train(
+        self, X, y, sample_weight, validation, params, going_on, *, num_epochs, num_iters=None, schedule_length=None
+    ):
         """Run a Solver and learn its results."""
         if not going_on:
             self._random_state = check_random_state(self.random_state)
@@ -413,7 +451,10 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             print_every=10 if params["verbose"] > 1 else 0,
             verbose=params["verbose"] > 0,
             random_state=self._random_state,
+            lr_schedule=params["lr_schedule"],
+            augmentation=params["augmentation"],
         )
+        solver.schedule_length = schedule_length
         if going_on:
             self._continue(solver)
             with self._arrays_unchanged_on_error():
@@ -489,17 +530,37 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         solver.epoch = self.n_iter_
         solver.num_epochs += self.n_iter_
         solver.loss_history = list(self.loss_history_)
+        solver.learning_rate_history = list(self.learning_rate_history_)
         solver.train_acc_history = list(self.train_acc_history_)
         # Epochs that had no validation set: the two histories stay in step.
         missing = len(self.train_acc_history_) - len(self.val_acc_history_) if solver.validates else 0
         solver.val_acc_history = [math.nan] * missing + list(self.val_acc_history_)
         if solver.num_iters is not None:
             solver.num_iters += len(self.loss_history_)
+        self._continue_schedule(solver)
+
+    def _continue_schedule(self, solver):
+        """Tell the solver where in its schedule it is: at the beginning, unless partial_fit follows on partial_fit."""
+        solver.schedule_began = solver.epoch, solver.num_updates
+        if self._schedule["lr_schedule"] != repr(solver.lr_schedule):
+            return
+        solver.schedule_state = dict(self._schedule["state"])
+        if solver.schedule_length is None or not self._schedule["in_parts"]:
+            return
+        solver.schedule_began = self._schedule["began"]
+        update, num_updates = solver.schedule_position()
+        if update >= num_updates and solver.lr_schedule is not None and solver.lr_schedule.needs_length:
+            name = "num_epochs" if self.num_iters is None else "num_iters"
+            raise ValueError(
+                f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={getattr(self, name)}: to go on"
+                f" with partial_fit, raise {name}, or set lr_schedule=None."
+            )
 
     def _learn(self, solver):
         self.params_ = self._net.params
         self.running_stats_ = self._net.statistics
         self.loss_history_ = solver.loss_history
+        self.learning_rate_history_ = solver.learning_rate_history
         self.train_acc_history_ = solver.train_acc_history
         self.val_acc_history_ = solver.val_acc_history
         if self.val_acc_history_:
@@ -511,6 +572,12 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         self._optim_state = {
             name: {key: value for key, value in config.items() if key not in constants}
             for name, config in solver.optim_configs.items()
+        }
+        self._schedule = {
+            "lr_schedule": repr(solver.lr_schedule),
+            "began": solver.schedule_began,
+            "state": solver.schedule_state,
+            "in_parts": solver.schedule_length is not None,
         }
         return self
 
@@ -526,6 +593,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"optim_config={optim_config!r} must not hold 'learning_rate': set the parameter learning_rate."
             )
+        optim_config = {**optim_config, **self._check_constants(optim_config)}
         learning_rate = self.learning_rate
         if isinstance(learning_rate, str) and learning_rate == "auto":
             learning_rate = self._learning_rates[self.update_rule]
@@ -545,6 +613,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             "update_rule": self.update_rule,
             "dtype": self.dtype,
             "lr_decay": check_real("lr_decay", self.lr_decay, low=0, boundaries="neither"),
+            "lr_schedule": check_schedule("lr_schedule", self.lr_schedule),
+            "augmentation": check_augmentation("augmentation", getattr(self, "augmentation", None)),
             "num_epochs": check_int("num_epochs", self.num_epochs, low=1),
             "num_iters": None if self.num_iters is None else check_int("num_iters", self.num_iters, low=1),
             "batch_size": check_int("batch_size", self.batch_size, low=1),
@@ -564,6 +634,17 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             else check_int("verbose", self.verbose, low=0),
             "warm_start": check_bool("warm_start", self.warm_start),
         }
+
+    def _check_constants(self, optim_config):
+        """Return the update rule's constants that are parameters; those of other rules are checked and left out."""
+        given = {name: getattr(self, name) for name in CONSTANTS if getattr(self, name) is not None}
+        for name, value in given.items():
+            check_real(name, value, **CONSTANTS[name])
+            if name in optim_config:
+                raise ValueError(
+                    f"{name}={value!r} is also given as optim_config[{name!r}]={optim_config[name]!r}: leave out one."
+                )
+        return {name: value for name, value in given.items() if name in UPDATE_RULES[self.update_rule]}
 
     def _check_training_data(self, X, y, *, reset):
         X, image_shape = _flatten_images(X)

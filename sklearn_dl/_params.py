@@ -81,3 +81,10 @@ def check_weight_scale(name, value):
     if isinstance(value, str) or value is None:
         raise ValueError(f"{name} must be a number of at least 0, 'he' or 'xavier', got {value!r}.")
     return check_real(name, value, low=0)
+
+
+def check_fields(instance, check, *names, **limits):
+    """Replace fields of a frozen dataclass by what `check` makes of them."""
+    for name in names:
+        value = check(f"{name} of {type(instance).__name__}", getattr(instance, name), **limits)
+        object.__setattr__(instance, name, value)

@@ -32,6 +32,9 @@ class ThreeLayerConvNet(BaseNetClassifier):
     normalization : None, 'batchnorm' or 'groupnorm', default=None
         Normalization after the convolution. With batch normalization, weights of the samples count in the batch
         statistics.
+    augmentation : None, 'flip', 'crop', 'cutout', augmentation or sequence of these, default=None
+        Random changes to the images of each minibatch in training, in this order: objects of `sklearn_dl.augmentation`,
+        such as ``RandomCrop(padding=2)``, or names of them with their defaults.
 
     Attributes
     ----------
@@ -43,6 +46,8 @@ class ThreeLayerConvNet(BaseNetClassifier):
     --------
     FullyConnectedNet : For rows of features.
     sklearn_dl.preprocessing.ImageReshaper : Between rows and images in a pipeline.
+    sklearn_dl.augmentation : Flips, shifts and holes.
+    sklearn_dl.schedules : Schedules of the learning rate.
 
     Examples
     --------
@@ -67,6 +72,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         hidden_dim=100,
         learning_rate="auto",
         lr_decay=1.0,
+        lr_schedule=None,
         reg=0.0,
         num_epochs=100,
         num_iters=None,
@@ -74,6 +80,11 @@ class ThreeLayerConvNet(BaseNetClassifier):
         shuffle=True,
         update_rule="adam",
         optim_config=None,
+        momentum=None,
+        decay_rate=None,
+        beta1=None,
+        beta2=None,
+        epsilon=None,
         weight_scale="he",
         dtype="auto",
         tol=1e-4,
@@ -85,6 +96,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         verbose=0,
         warm_start=False,
         normalization=None,
+        augmentation=None,
     ):
         self._keep(locals())
 

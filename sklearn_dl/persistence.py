@@ -42,7 +42,8 @@ _NPY_HEAD = re.compile(
 _ACCEPTED = (
     "None, bool, int, float, str, NumPy scalars and dtypes (numeric, bool, str), "
     "np.random.RandomState (MT19937), arrays (numeric, bool, str, or objects that are str or "
-    "numbers), and dict, list and tuple of these; the keys of a dict are str or numbers"
+    "numbers), schedules and augmentations of sklearn_dl, and dict, list and tuple of these; the keys "
+    "of a dict are str or numbers"
 )
 # What reading bytes that somebody else chose can raise from zipfile, json, numpy and this module.
 _DAMAGE = (
@@ -99,6 +100,8 @@ class _Encoder:
             return {"type": np.dtype(node).str}
         if kind is np.random.RandomState:
             return self._random_state(node, keys)
+        if _setting_classes().get(kind.__name__) is kind:
+            return {"setting": [kind.__name__, self.encode(dict(vars(node)), keys)]}
         raise self._unsupported(node, keys)
 
     def _unsupported(self, node, keys, *, found=None):
@@ -161,6 +164,14 @@ class _Encoder:
 
 def _is_plain(dtype):
     return dtype.kind in _ARRAY_KINDS and dtype.itemsize > 0
+
+
+def _setting_classes():
+    # Imported late, only where there is one. Their constructors check what they are given.
+    from sklearn_dl import augmentation, schedules
+
+    classes = (*schedules.SCHEDULES.values(), *augmentation.AUGMENTATIONS.values())
+    return {cls.__name__: cls for cls in classes}
 
 
 def _read_dtype(text):
@@ -230,6 +241,9 @@ class _Decoder:
                 return _read_dtype(value)
             case "type":
                 return _read_dtype(value).type
+            case "setting":
+                name, fields = value
+                return _setting_classes()[name](**self.decode(fields))
         raise ValueError(f"unknown tag {tag!r:.80}")
 
     def _key(self, node):
@@ -414,9 +428,10 @@ def write_archive(path, tree):
     tree : object
         None, bool, int, float, str, NumPy scalars, dtypes and scalar types,
         `np.random.RandomState` (the legacy MT19937 generator), arrays (numeric, bool or str, or
-        of objects that are str or numbers), or dict, list and tuple of these, up to 64 levels
-        deep. The keys of a dict are str or numbers. Types are taken exactly: a named tuple or a
-        masked array is refused, because it would come back as something else.
+        of objects that are str or numbers), schedules and augmentations of this package, or dict,
+        list and tuple of these, up to 64 levels deep. The keys of a dict are str or numbers. Types
+        are taken exactly: a named tuple or a masked array is refused, because it would come back as
+        something else.
 
     Raises
     ------

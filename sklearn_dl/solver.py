@@ -20,7 +20,9 @@ from sklearn_dl import optim
 from sklearn_dl._ext import gather_rows
 from sklearn_dl._params import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import hold_threads, n_threads
+from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.persistence import read_archive, write_archive
+from sklearn_dl.schedules import check_schedule
 
 __all__ = ["Solver"]
 
@@ -141,11 +143,21 @@ class Solver:
         (with `early_stopping`: the validation accuracy) by more than `tol`. None: no such stop.
     early_stopping : bool, default=False
         Watch the validation accuracy. Where an epoch is a single update, at least 50 epochs are waited.
+    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or Schedule, default=None
+        Multiplies the learning rate; see `sklearn_dl.schedules`. Its length is that of the whole training, `num_iters`
+        or `num_epochs`. `lr_decay` counts as well.
+    augmentation : None, 'flip', 'crop', 'cutout', Augmentation or sequence of these, default=None
+        Random changes to the images of each minibatch, in this order; see `sklearn_dl.augmentation`. Accuracies are
+        taken on the images as they are.
 
     Attributes
     ----------
     loss_history : list of float
         The loss, penalty included, of each update's minibatch.
+    learning_rate_history : list of float
+        The learning rate of each update.
+    learning_rate : float
+        That of the last update; before the first, the one of `optim_config`.
     train_acc_history, val_acc_history : list of float
         Accuracies before training and after each epoch; the latter empty without a validation set.
     best_val_acc : float
@@ -195,6 +207,8 @@ class Solver:
         tol=None,
         n_iter_no_change=10,
         early_stopping=False,
+        lr_schedule=None,
+        augmentation=None,
     ):
         self.net = net
         self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
@@ -212,6 +226,8 @@ class Solver:
         self.n_iter_no_change = check_int("n_iter_no_change", n_iter_no_change, low=1)
         self.early_stopping = check_bool("early_stopping", early_stopping)
         self.random_state = check_random_state(random_state)
+        self.lr_schedule = check_schedule("lr_schedule", lr_schedule)
+        self.augmentation = check_augmentation("augmentation", augmentation)
 
         if not isinstance(data, Mapping):
             raise TypeError(f"data must be a dict, got {type(data).__name__}.")
@@ -223,9 +239,12 @@ class Solver:
             raise ValueError(f"data['sample_weight_train'] needs a net with backprop, {type(net).__name__} has none.")
         self._train_rows = self._subset("num_train_samples", num_train_samples, self._train)
         self._val_rows = self._subset("num_val_samples", num_val_samples, self._val)
+        self._image_shape = self._check_augmentation() if self.augmentation else None
+        self._augmentation_work = {}
 
         self.epoch = 0
         self.loss_history = []
+        self.learning_rate_history = []
         self.train_acc_history = []
         self.val_acc_history = []
         self.best_val_acc = 0.0
@@ -234,6 +253,11 @@ class Solver:
         self.optim_configs = {name: dict(self.optim_config) for name in net.params}
         self._stop_score = -math.inf  # the best that `tol` is measured from
         self._epochs_without_gain = 0
+        # What a part of a longer training says of the schedule that spans all of it: the epochs and updates done when
+        # it began, and its length, (num_epochs, num_iters), where that is not the rest of this training.
+        self.schedule_began = (0, 0)
+        self.schedule_length = None
+        self.schedule_state = {} if self.lr_schedule is None else self.lr_schedule.begin()
 
     # ------------------------------------------------------------------ data
 
@@ -265,6 +289,19 @@ class Solver:
         if samples is None or size is None or size >= len(samples):
             return None if samples is None else samples.rows
         return self.random_state.choice(samples.rows, size, replace=False)
+
+    def _check_augmentation(self):
+        """Return the shape (C, H, W) of the images that are augmented."""
+        shapes = self._train.shape, getattr(self.net, "input_shape", ())
+        shape = next((shape for shape in shapes if len(shape) == 3), None)
+        if shape is None:
+            raise ValueError(
+                "augmentation needs images (n, C, H, W) in data['X_train'], or a net of such an input_shape, got"
+                f" samples of shape {shapes[0]}."
+            )
+        for augmentation in self.augmentation:
+            augmentation.check_shape(shape)
+        return shape
 
     # -------------------------------------------------------------- training
 
@@ -303,6 +340,11 @@ class Solver:
         return len(self.loss_history)
 
     @property
+    def learning_rate(self):
+        """Learning rate of the last update; before the first, the one of `optim_config`."""
+        return self.learning_rate_history[-1] if self.learning_rate_history else self.optim_config["learning_rate"]
+
+    @property
     def _patience(self):
         """Epochs without gain that are borne."""
         if self.early_stopping and len(self._train) <= self.batch_size:
@@ -317,15 +359,36 @@ class Solver:
         return self.num_updates >= self.num_iters
 
     def _run_epoch(self):
-        learning_rate = self.optim_config["learning_rate"] * self.lr_decay**self.epoch
-        for config in self.optim_configs.values():
-            config["learning_rate"] = learning_rate
         total = weight = 0.0
-        for rows in self._minibatches():
+        for i, rows in enumerate(self._minibatches()):
+            if i == 0 or self.lr_schedule is not None:
+                learning_rate = self._next_learning_rate(i)
+                for config in self.optim_configs.values():
+                    config["learning_rate"] = learning_rate
+            self.learning_rate_history.append(learning_rate)
             loss = self._step(rows)
             total += loss * len(rows)
             weight += len(rows)
         self._end_epoch(total / weight)
+
+    def _next_learning_rate(self, i):
+        """Return the learning rate of the i-th update of this epoch."""
+        learning_rate = self.optim_config["learning_rate"] * self.lr_decay**self.epoch
+        if self.lr_schedule is None:
+            return learning_rate
+        return learning_rate * self.lr_schedule.multiplier(*self.schedule_position(i), self.schedule_state)
+
+    def schedule_position(self, i=0):
+        """Return which update of the schedule the i-th of this epoch is, and how many the schedule has."""
+        epoch, update = self.schedule_began
+        num_epochs, num_iters = self.schedule_length or (
+            self.num_epochs - epoch,
+            None if self.num_iters is None else self.num_iters - update,
+        )
+        if num_iters is not None:
+            return self.num_updates - update, num_iters
+        updates = math.ceil(len(self._train) / self.batch_size)
+        return (self.epoch - epoch) * updates + i, num_epochs * updates
 
     def _minibatches(self):
         """Yield the rows of each minibatch of one epoch, and no more than are left to do."""
@@ -342,6 +405,8 @@ class Solver:
         """Update the parameters once; return the loss."""
         net = self.net
         X, y, weight = self._train.gather(rows)
+        for augment in self.augmentation:
+            augment(X.reshape(-1, *self._image_shape), self.random_state, self._augmentation_work)
         if hasattr(net, "backprop"):
             total = None if weight is None else len(rows) * self._train.mean_weight
             loss, grads = net.backprop(X, y, weight, total_weight=total)
@@ -375,6 +440,9 @@ class Solver:
         self.epoch += 1
         self._record_accuracies()
         self._watch(self.val_acc_history[-1] if self.early_stopping else -train_loss)
+        if self.lr_schedule is not None:
+            scores = (-train_loss, "training loss") if self._val is None else (self.val_acc_history[-1], "val accuracy")
+            self.lr_schedule.watch(self.schedule_state, *scores)
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._state())
 
@@ -453,6 +521,7 @@ class Solver:
     _STATE = (
         "epoch",
         "loss_history",
+        "learning_rate_history",
         "train_acc_history",
         "val_acc_history",
         "best_val_acc",
@@ -461,6 +530,7 @@ class Solver:
         "_best_statistics",
         "_stop_score",
         "_epochs_without_gain",
+        "schedule_state",
     )
 
     def _state(self):
@@ -468,6 +538,7 @@ class Solver:
             "params": dict(self.net.params),
             "statistics": dict(getattr(self.net, "statistics", {})),
             "update_rule": self.update_rule,
+            "lr_schedule": repr(self.lr_schedule),
             "random_state": self.random_state,
             "net_random_state": getattr(self.net, "random_state", None),
             **{name.lstrip("_"): getattr(self, name) for name in self._STATE},
@@ -484,8 +555,8 @@ class Solver:
         Raises
         ------
         ValueError
-            If the file is no checkpoint, or of another net or update rule. The solver and the net
-            are then unchanged.
+            If the file is no checkpoint, or of another net, update rule or schedule. The solver and the
+            net are then unchanged.
         """
         state = read_archive(path)
         expected = self._state()
@@ -496,6 +567,8 @@ class Solver:
             raise ValueError(f"{path} is of another net: its parameters are {theirs}, here {ours}.")
         if state["update_rule"] != self.update_rule:
             raise ValueError(f"{path} was trained with update_rule {state['update_rule']!r}, not {self.update_rule!r}.")
+        if state["lr_schedule"] != repr(self.lr_schedule):
+            raise ValueError(f"{path} was trained with lr_schedule {state['lr_schedule']}, not {self.lr_schedule!r}.")
         for name, value in state["params"].items():
             self.net.params[name][...] = value
         for name, value in state["statistics"].items():

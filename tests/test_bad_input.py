@@ -8,6 +8,8 @@ import pytest
 import scipy.sparse
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, load
+from sklearn_dl.augmentation import Cutout, HorizontalFlip, RandomCrop
+from sklearn_dl.schedules import Cosine
 
 from ._estimators import blobs, each_estimator, small
 
@@ -33,6 +35,11 @@ def table(*cases):
 SHARED = {
     "learning_rate": [(-1, ValueError, "learning_rate == -1"), ("big", ValueError, "learning_rate must .* got 'big'")],
     "lr_decay": [(0, ValueError, "lr_decay == 0"), (np.inf, ValueError, "lr_decay must .* got inf")],
+    "lr_schedule": [
+        ("cosin", ValueError, "lr_schedule must be None, 'cosine', .*'reduce_on_plateau' or .* got 'cosin'"),
+        (Cosine, TypeError, r"lr_schedule must be .* such as Cosine\(warmup=0\.1\), got <class"),
+        (0.5, TypeError, r"lr_schedule must be .* got 0\.5"),
+    ],
     "reg": [(-0.5, ValueError, r"reg == -0\.5"), (np.nan, ValueError, "reg .* nan")],
     "num_epochs": [(0, ValueError, "num_epochs == 0"), (2.5, TypeError, "num_epochs .* float")],
     "num_iters": [(0, ValueError, "num_iters == 0"), ("9", TypeError, "num_iters .* str")],
@@ -48,6 +55,12 @@ SHARED = {
         ({"learning_rate": 1}, ValueError, "optim_config=.* set the parameter learning_rate"),
         ({"t": 3}, ValueError, r"optim_config\['t'\] is no constant"),
     ],
+    # Those that adam ignores, too.
+    "momentum": [(1.5, ValueError, r"momentum == 1\.5"), ("much", TypeError, "momentum .* str")],
+    "decay_rate": [(-0.1, ValueError, r"decay_rate == -0\.1"), (np.nan, ValueError, "decay_rate .* nan")],
+    "beta1": [(1, ValueError, "beta1 == 1"), (True, TypeError, "beta1 .* True")],
+    "beta2": [(1.0, ValueError, r"beta2 == 1\.0"), ([0.9], TypeError, "beta2 .* list")],
+    "epsilon": [(0, ValueError, "epsilon == 0"), (np.inf, ValueError, "epsilon .* inf")],
     "weight_scale": [
         (-1, ValueError, "weight_scale == -1"),
         ("kaiming", ValueError, "weight_scale must be a number of at least 0, 'he' or 'xavier', got 'kaiming'"),
@@ -100,6 +113,15 @@ OWN = {
         ((4, 4), ValueError, r"input_shape must be 3 integers, got \(4, 4\)"),
         (16, TypeError, "input_shape must be 3 integers, got 16"),
         ((1, 4, 4.0), TypeError, r"input_shape\[2\] .* float"),
+    ],
+    "augmentation": [
+        ("mirror", ValueError, "augmentation must be 'flip', 'crop', 'cutout', .* got 'mirror'"),
+        (("flip", "mirror"), ValueError, r"augmentation\[1\] must be .* got 'mirror'"),
+        ([HorizontalFlip], TypeError, r"augmentation\[0\] must be .* got <class"),
+        (0.5, TypeError, r"augmentation must be .* got 0\.5"),
+        (RandomCrop(4), ValueError, r"RandomCrop\(padding=4\) .* images of 4 x 4 pixels .* less than 4"),
+        ("cutout", ValueError, r"Cutout\(size=8\) .* images of 4 x 4 pixels: size must be less than 4"),
+        (("flip", Cutout(4)), ValueError, r"Cutout\(size=4\) .* size must be less than 4"),
     ],
 }
 

@@ -4,6 +4,8 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+from sklearn_dl.augmentation import HorizontalFlip
+from sklearn_dl.schedules import Cosine
 
 # Fewer epochs than the defaults, so that the checks, which fit some 60 times each, stay quick.
 QUICK = {"num_epochs": 30}
@@ -18,6 +20,7 @@ ESTIMATORS = [
     Softmax(**QUICK, early_stopping=True),
     Softmax(**QUICK, dtype="float32", class_weight="balanced"),
     Softmax(num_iters=100, dtype="float64", shuffle=False),
+    Softmax(**QUICK, learning_rate=0.1, beta1=0.8, lr_schedule="one_cycle"),
     TwoLayerNet(),
     TwoLayerNet(**QUICK, update_rule="sgd", learning_rate=0.1, reg=1e-3),
     TwoLayerNet(**QUICK, update_rule="sgd_momentum", learning_rate=0.05),
@@ -26,6 +29,7 @@ ESTIMATORS = [
     TwoLayerNet(**QUICK, dropout_keep_ratio=0.7, learning_rate=0.01),
     TwoLayerNet(**QUICK, early_stopping=True, learning_rate=0.01),
     TwoLayerNet(**QUICK, dtype="float32", learning_rate=0.01),
+    TwoLayerNet(**QUICK, learning_rate=0.01, beta2=0.99, lr_schedule=Cosine(warmup=0.1)),
     FullyConnectedNet(),
     FullyConnectedNet(**QUICK, update_rule="adagrad", learning_rate=0.05),
     FullyConnectedNet(**QUICK, update_rule="rmsprop", lr_decay=0.98),
@@ -35,6 +39,7 @@ ESTIMATORS = [
     FullyConnectedNet(**QUICK, early_stopping=True, validation_fraction=0.2),
     FullyConnectedNet(**QUICK, dtype="float32", normalization="batchnorm"),
     FullyConnectedNet(**QUICK, hidden_dims=[20], class_weight="balanced", learning_rate=0.01),
+    FullyConnectedNet(**QUICK, learning_rate=0.01, epsilon=1e-6, lr_schedule="reduce_on_plateau"),
     ThreeLayerConvNet(),
     ThreeLayerConvNet(**CONV, update_rule="sgd_momentum", learning_rate=0.01),
     ThreeLayerConvNet(**CONV, update_rule="rmsprop", reg=1e-3),
@@ -43,6 +48,8 @@ ESTIMATORS = [
     ThreeLayerConvNet(**CONV, early_stopping=True, learning_rate=0.01),
     ThreeLayerConvNet(**CONV, dtype="float32", learning_rate=0.01),
     ThreeLayerConvNet(**CONV, num_iters=120, weight_scale="xavier", learning_rate=0.01),
+    ThreeLayerConvNet(**CONV, update_rule="rmsprop", learning_rate=0.005, decay_rate=0.9, lr_schedule="linear"),
+    ThreeLayerConvNet(**CONV, learning_rate=0.01, augmentation=HorizontalFlip(p=0.2)),
 ]
 
 

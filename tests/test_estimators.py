@@ -36,6 +36,7 @@ from ._estimators import (
 EFFECTS = {
     "learning_rate": ({}, 0.1),
     "lr_decay": ({}, 0.5),
+    "lr_schedule": ({}, "cosine"),
     "reg": ({}, 0.5),
     "num_epochs": ({}, 4),
     "num_iters": ({}, 5),
@@ -43,6 +44,11 @@ EFFECTS = {
     "shuffle": ({}, False),
     "update_rule": ({}, "sgd"),
     "optim_config": ({}, {"beta1": 0.5}),
+    "momentum": ({"update_rule": "sgd_momentum"}, 0.5),
+    "decay_rate": ({"update_rule": "rmsprop"}, 0.5),
+    "beta1": ({}, 0.5),
+    "beta2": ({}, 0.5),
+    "epsilon": ({}, 0.1),
     "weight_scale": ({}, 0.5),
     "dtype": ({}, "float64"),
     "tol": ({"num_epochs": 10, "n_iter_no_change": 2}, 100.0),
@@ -58,6 +64,7 @@ EFFECTS = {
     "input_shape": ({}, (1, 2, 8)),
     "num_filters": ({}, 5),
     "filter_size": ({}, 1),
+    "augmentation": ({}, "flip"),
 }
 ELSEWHERE = {"verbose", "warm_start"}  # test_verbose, test_warm_start_*
 
@@ -102,6 +109,48 @@ def test_parameters_are_kept_as_given(cls):
     assert repr(cls()) == f"{cls.__name__}()"
     with pytest.raises(ValueError, match="Invalid parameter 'depth'"):
         estimator.set_params(depth=3)
+
+
+CONSTANTS = {
+    "sgd": [],
+    "sgd_momentum": ["momentum"],
+    "adagrad": ["epsilon"],
+    "rmsprop": ["decay_rate", "epsilon"],
+    "adam": ["beta1", "beta2", "epsilon"],
+}
+
+
+@each_estimator
+@pytest.mark.parametrize("rule", RULES)
+def test_constants_of_the_update_rule(cls, rule):
+    """A rule takes its own from the parameters, and ignores those of others."""
+    X, y = blobs()
+    values = {"momentum": 0.7, "decay_rate": 0.6, "beta1": 0.8, "beta2": 0.9, "epsilon": 0.1}
+    estimator = small(cls, update_rule=rule, **values).fit(X, y)
+    own = {name: values[name] for name in CONSTANTS[rule]}
+    assert_same(estimator, small(cls, update_rule=rule, optim_config=own).fit(X, y))
+    if len(own) > 1:  # one each way
+        (name, value), *others = own.items()
+        both = small(cls, update_rule=rule, optim_config=dict(others)).set_params(**{name: value})
+        assert_same(estimator, both.fit(X, y))
+
+
+@each_estimator
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_constant_given_twice(cls, method):
+    X, y = blobs()
+    estimator = small(cls, optim_config={"beta1": 0.5}, beta1=0.5)
+    with pytest.raises(ValueError, match=r"beta1=0\.5 is also given as optim_config\['beta1'\]=0\.5"):
+        getattr(estimator, method)(X, y)
+
+
+@each_estimator
+def test_the_constants_may_change_between_fits(cls):
+    X, y = blobs()
+    twins = [small(cls, update_rule="sgd_momentum", warm_start=True).fit(X, y) for _ in range(2)]
+    twins[0].set_params(momentum=0.5).fit(X, y)
+    twins[1].set_params(optim_config={"momentum": 0.5}).fit(X, y)
+    assert_same(*twins)
 
 
 @each_estimator

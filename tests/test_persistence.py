@@ -536,6 +536,11 @@ def test_encrypted_member_is_refused(path, raw):
         ({"dtype": "O"}, "unknown dtype 'O'"),
         ({"dtype": "(100000,100000)<f8"}, "unknown dtype"),
         ({"type": "<i4,O"}, "unknown dtype"),
+        ({"setting": ["Schedule", {"dict": []}]}, "Schedule"),
+        ({"setting": ["Cosine", {"dict": [["warmup", 7]]}]}, "warmup of Cosine == 7"),
+        ({"setting": ["Cosine", {"dict": [["speed", 7]]}]}, "speed"),
+        ({"setting": ["Cosine", [7]]}, ""),
+        ({"setting": "Cosine"}, ""),
     ],
 )
 def test_hostile_trees(path, raw, tree, match):

@@ -240,6 +240,19 @@ def test_search_over_what_the_net_is(digits):
     assert len(search.cv_results_["params"]) == 10
 
 
+def test_search_over_update_rules_and_their_constants(digits):
+    """One grid crosses them: a rule ignores the constants of others, as MLPClassifier does."""
+    X, y = digits
+    grid = {"update_rule": ["sgd", "sgd_momentum"], "momentum": [None, 0.5, 0.9]}
+    search = GridSearchCV(small(TwoLayerNet), grid, cv=2, error_score="raise").fit(X, y)
+    by_rule = {rule: [] for rule in grid["update_rule"]}
+    for params, score in zip(search.cv_results_["params"], search.cv_results_["split0_test_score"], strict=True):
+        by_rule[params["update_rule"]].append(score)
+    none, half, default = by_rule["sgd_momentum"]
+    assert none == default != half
+    assert len(set(by_rule["sgd"])) == 1
+
+
 def test_a_failing_candidate_is_scored_nan(digits):
     X, y = digits
     search = GridSearchCV(small(Softmax), {"learning_rate": [0.01, 1e40]}, cv=2)
