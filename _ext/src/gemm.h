@@ -264,6 +264,7 @@ static int NAME(multiply)(const NAME(product) *p, int n_threads)
 {
     int failed = 0;
     idx row_tiles = CEIL_DIV(p->m, SDL_MR), panels = CEIL_DIV(p->n, NR);
+    if (!row_tiles || !panels) return 0;
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
     if ((p->a_step == 1 ? p->m / 4 : p->m) <= p->n)
         SDL_SPANS(n_threads, row_tiles * panels, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(multiply_columns)(p, lo, hi))));
