@@ -6,11 +6,12 @@ without allocating anything in a step.
 
 The loop, from the outside in: `Solver.train` -> `_run_epoch` -> `_step` (gather a minibatch,
 gradients, update). What happens between epochs (accuracies, best weights, early stopping,
-checkpoint) is in `_end_epoch`.
+checkpoint) is in `_end_epoch`. Whoever wants to look on or to end it early is a `Watcher`.
 """
 
 import math
 import os
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,7 +23,7 @@ from sklearn_dl._params import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import hold_threads, n_threads
 from sklearn_dl.persistence import read_archive, write_archive
 
-__all__ = ["Solver"]
+__all__ = ["Solver", "Watcher"]
 
 # The update rules and their constants; what else an optim config holds is state.
 UPDATE_RULES = {
@@ -42,6 +43,9 @@ TIE = 1e-6
 
 # Rows in one forward pass when nothing is learned from them.
 EVALUATION_BATCH = 256
+
+# The columns of Solver.history.
+HISTORY = ("epoch", "loss", "train_accuracy", "val_accuracy", "learning_rate", "seconds")
 
 
 class Samples:
@@ -99,6 +103,44 @@ class Samples:
         return held[: shape[0]]
 
 
+class Watcher:
+    """Looks on while a `Solver` trains. Subclasses override what they care for.
+
+    An error that a watcher raises ends the training, as any other error does.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_dl.nets import FullyConnected
+    >>> from sklearn_dl.solver import Solver, Watcher
+    >>> class UntilGoodEnough(Watcher):
+    ...     def on_epoch_end(self, solver):
+    ...         return solver.train_acc_history[-1] > 0.8
+    >>> X, y = load_digits(return_X_y=True)
+    >>> net = FullyConnected([50], 64, 10, weight_scale="he", random_state=0)
+    >>> options = {"update_rule": "adam", "num_epochs": 50, "verbose": False, "random_state": 0}
+    >>> solver = Solver(net, {"X_train": X, "y_train": y}, watchers=[UntilGoodEnough()], **options)
+    >>> solver.train()
+    >>> solver.epoch < 50, solver.train_acc_history[-1] > 0.8
+    (True, True)
+    """
+
+    def on_train_begin(self, solver):
+        """Run before the first epoch; the accuracies before training are recorded."""
+
+    def on_epoch_begin(self, solver):
+        """Run before the first update of an epoch."""
+
+    def on_update(self, solver):
+        """Run after each update, in the innermost loop: be quick."""
+
+    def on_epoch_end(self, solver):
+        """Run after each epoch, which is recorded; a true answer ends the training."""
+
+    def on_train_end(self, solver):
+        """Run after training that no error ended; the net holds its best validation weights."""
+
+
 class Solver:
     """Train a net by minibatch gradient descent.
 
@@ -141,6 +183,8 @@ class Solver:
         (with `early_stopping`: the validation accuracy) by more than `tol`. None: no such stop.
     early_stopping : bool, default=False
         Watch the validation accuracy. Where an epoch is a single update, at least 50 epochs are waited.
+    watchers : sequence of Watcher, default=()
+        Told of each epoch and update, in this order; any of them can end the training.
 
     Attributes
     ----------
@@ -148,6 +192,10 @@ class Solver:
         The loss, penalty included, of each update's minibatch.
     train_acc_history, val_acc_history : list of float
         Accuracies before training and after each epoch; the latter empty without a validation set.
+    history : dict of str to list
+        Columns with one row for each epoch: ``epoch`` (from 1), ``loss`` (mean over its updates, penalty included),
+        ``train_accuracy``, ``val_accuracy`` (nan without a validation set), ``learning_rate``, ``seconds`` (the
+        accuracies' share included).
     best_val_acc : float
         The best validation accuracy.
     best_params : dict of str to ndarray
@@ -195,6 +243,7 @@ class Solver:
         tol=None,
         n_iter_no_change=10,
         early_stopping=False,
+        watchers=(),
     ):
         self.net = net
         self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
@@ -212,6 +261,7 @@ class Solver:
         self.n_iter_no_change = check_int("n_iter_no_change", n_iter_no_change, low=1)
         self.early_stopping = check_bool("early_stopping", early_stopping)
         self.random_state = check_random_state(random_state)
+        self.watchers = tuple(watchers)
 
         if not isinstance(data, Mapping):
             raise TypeError(f"data must be a dict, got {type(data).__name__}.")
@@ -228,12 +278,14 @@ class Solver:
         self.loss_history = []
         self.train_acc_history = []
         self.val_acc_history = []
+        self.history = {name: [] for name in HISTORY}
         self.best_val_acc = 0.0
         self.best_params = {}
         self._best_statistics = {}
         self.optim_configs = {name: dict(self.optim_config) for name in net.params}
         self._stop_score = -math.inf  # the best that `tol` is measured from
         self._epochs_without_gain = 0
+        self._stopping = False
 
     # ------------------------------------------------------------------ data
 
@@ -287,10 +339,36 @@ class Solver:
                     self._record_accuracies()
                 elif self._val is not None and not self.best_params:
                     self._keep_best(self._accuracy(self._val, self._val_rows))
+                for watcher in self.watchers:
+                    watcher.on_train_begin(self)
                 while not self._finished():
                     self._run_epoch()
             finally:
-                self._restore_best()
+                self._stopping = False
+                self.write_best(self.net)
+            for watcher in self.watchers:
+                watcher.on_train_end(self)
+
+    def stop(self):
+        """Let `train` end after the update that is under way.
+
+        The epoch ends there, too: it is recorded as any other. A later call of `train` goes on.
+        """
+        self._stopping = True
+
+    def remaining(self):
+        """Count what is left to do, at most. Between epochs only.
+
+        Returns
+        -------
+        num_epochs, num_updates : int
+        """
+        per_epoch = math.ceil(len(self._train) / self.batch_size)
+        if self.num_iters is None:
+            epochs = max(self.num_epochs - self.epoch, 0)
+            return epochs, epochs * per_epoch
+        updates = max(self.num_iters - self.num_updates, 0)
+        return math.ceil(updates / per_epoch), updates
 
     @property
     def validates(self):
@@ -310,6 +388,8 @@ class Solver:
         return self.n_iter_no_change
 
     def _finished(self):
+        if self._stopping:
+            return True
         if self._epochs_without_gain > self._patience:
             return True
         if self.num_iters is None:
@@ -320,12 +400,22 @@ class Solver:
         learning_rate = self.optim_config["learning_rate"] * self.lr_decay**self.epoch
         for config in self.optim_configs.values():
             config["learning_rate"] = learning_rate
+        self._epoch_began = time.perf_counter()
+        for watcher in self.watchers:
+            watcher.on_epoch_begin(self)
         total = weight = 0.0
         for rows in self._minibatches():
             loss = self._step(rows)
             total += loss * len(rows)
             weight += len(rows)
+            for watcher in self.watchers:
+                watcher.on_update(self)
+            if self._stopping:
+                break
         self._end_epoch(total / weight)
+        for watcher in self.watchers:
+            if watcher.on_epoch_end(self):
+                self.stop()
 
     def _minibatches(self):
         """Yield the rows of each minibatch of one epoch, and no more than are left to do."""
@@ -374,9 +464,22 @@ class Solver:
     def _end_epoch(self, train_loss):
         self.epoch += 1
         self._record_accuracies()
+        self._record_epoch(train_loss)
         self._watch(self.val_acc_history[-1] if self.early_stopping else -train_loss)
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._state())
+
+    def _record_epoch(self, train_loss):
+        row = (
+            self.epoch,
+            float(train_loss),
+            self.train_acc_history[-1],
+            self.val_acc_history[-1] if self.validates else math.nan,
+            self.optim_config["learning_rate"] * self.lr_decay ** (self.epoch - 1),
+            time.perf_counter() - self._epoch_began,
+        )
+        for name, value in zip(HISTORY, row, strict=True):
+            self.history[name].append(value)
 
     def _watch(self, score):
         """Count the epochs in which the score did not get better by more than tol."""
@@ -442,11 +545,17 @@ class Solver:
             _copy_into(self.best_params, self.net.params)
             _copy_into(self._best_statistics, getattr(self.net, "statistics", {}))
 
-    def _restore_best(self):
+    def write_best(self, net):
+        """Write the best validation weights so far, if there are any, into a net like the solver's.
+
+        Parameters
+        ----------
+        net : Net
+        """
         for name, value in self.best_params.items():
-            self.net.params[name][...] = value
+            net.params[name][...] = value
         for name, value in self._best_statistics.items():
-            self.net.statistics[name][...] = value
+            net.statistics[name][...] = value
 
     # ----------------------------------------------------------- checkpoints
 
@@ -455,6 +564,7 @@ class Solver:
         "loss_history",
         "train_acc_history",
         "val_acc_history",
+        "history",
         "best_val_acc",
         "best_params",
         "optim_configs",
