@@ -261,6 +261,8 @@ class Solver:
         self.n_iter_no_change = check_int("n_iter_no_change", n_iter_no_change, low=1)
         self.early_stopping = check_bool("early_stopping", early_stopping)
         self.random_state = check_random_state(random_state)
+        if not (np.iterable(watchers) and all(isinstance(watcher, Watcher) for watcher in watchers)):
+            raise TypeError(f"watchers must be a sequence of Watcher instances, got {watchers!r}.")
         self.watchers = tuple(watchers)
 
         if not isinstance(data, Mapping):
