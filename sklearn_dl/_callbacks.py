@@ -4,6 +4,8 @@ The one module that knows `sklearn.callback`. With earlier versions the estimato
 everything else is as ever.
 """
 
+import functools
+
 from sklearn_dl.solver import Watcher
 
 try:
@@ -46,6 +48,23 @@ def is_one_of_many(estimator):
             return True
         context = context.parent
     return False
+
+
+def single_task(fit):
+    """Decorate the ``fit(X, y, sample_weight)`` of an estimator without iterations: to callbacks, it is one task."""
+
+    @with_callbacks
+    @functools.wraps(fit)
+    def with_task(self, X, y=None, *args, **kwargs):
+        if not get_callbacks(self):
+            return fit(self, X, y, *args, **kwargs)
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=kwargs)
+        fit(self, X, y, *args, **kwargs)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=kwargs, reconstruction_attributes={})
+        return self
+
+    return with_task
 
 
 class FitTask(Watcher):

@@ -49,9 +49,7 @@ def press(monkeypatch):
 
 
 def interrupted(net, *data, **options):
-    with pytest.warns(
-        UserWarning, match=r"^Training was interrupted in epoch \d: the estimator has the weights so far"
-    ):
+    with pytest.warns(UserWarning, match=r"^Training was interrupted in epoch \d: the estimator has the weights"):
         return net.fit(*data, **options)
 
 
