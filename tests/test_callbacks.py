@@ -40,7 +40,9 @@ class Recorder:
         self.record("teardown", estimator, context)
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
-        self.record("begin", estimator, context, X=X, y=y, metadata=metadata, max_subtasks=context.max_subtasks)
+        history = copy.deepcopy(getattr(estimator, "history_", None))
+        given = {"X": X, "y": y, "metadata": metadata}
+        self.record("begin", estimator, context, **given, max_subtasks=context.max_subtasks, history=history)
 
     def on_fit_task_end(self, estimator, context):
         self.record("end", estimator, context, history=copy.deepcopy(getattr(estimator, "history_", None)))
@@ -112,6 +114,14 @@ def test_number_of_epochs_with_warm_start(params, first, second):
         net.set_callbacks(recorder).fit(X, y)
         assert recorder.seen[1]["max_subtasks"] == expected
         assert recorder.hooks()[2:-2] == epochs(*range(expected))
+
+
+def test_a_second_fit_begins_anew():
+    X, y = blobs()
+    recorder = Recorder()
+    small(TwoLayerNet).fit(X, y).set_callbacks(recorder).fit(X, y)
+    at_begin = [event["history"]["epoch"] for event in recorder.seen if event["hook"] == "begin"]
+    assert at_begin == [[], [], [1], [1, 2]]
 
 
 @pytest.mark.parametrize("transformer", [MeanSubtractor(), ImageReshaper()])

@@ -72,10 +72,11 @@ def test_bar_of_num_iters_and_of_a_warm_start(open_terminal):
 def test_bar_is_closed_after_an_error(open_terminal):
     terminal = open_terminal()
     X, y = blobs()
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(ValueError, match="too large") as error:  # which keeps what training held alive
         small(TwoLayerNet, verbose=1, learning_rate=1e40).fit(X, y)
     assert terminal.getvalue().endswith("\n")
     assert not tqdm.tqdm._instances
+    assert error
 
 
 def without_tqdm(monkeypatch):
