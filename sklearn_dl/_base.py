@@ -15,7 +15,7 @@ import math
 import numbers
 import textwrap
 import warnings
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -43,7 +43,7 @@ from sklearn_dl._callbacks import (
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
-from sklearn_dl._progress import in_joblib_worker, make_display
+from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import hold_threads
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
 
@@ -89,9 +89,10 @@ SHARED_PARAMETERS = """\
     random_state : int, RandomState instance or None, default=None
         Draws first weights, order of the samples, dropout masks and the validation set.
     verbose : int, default=0
-        1 shows epoch, loss, accuracies and the time left: as a bar where tqdm is installed and the output is a terminal
-        or a notebook, as a line for each epoch elsewhere and in `partial_fit`; the workers of a parallel search show
-        nothing. 2 prints the lines, always, and the loss of every tenth update.
+        1 shows epoch, loss, accuracies and the time left: as a bar where tqdm is installed (the extra ``progress``) and
+        the output is a terminal or a notebook, as a line for each epoch elsewhere and in `partial_fit`. Fits in the
+        workers of a parallel search show nothing, from scikit-learn 1.9 on those of any search. 2 prints the lines,
+        always, and the loss of every tenth update.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, the update rule's state and the random state of the last one."""
 
@@ -324,7 +325,8 @@ class BaseNetClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"With warm_start, y must hold the classes of the first fit, {self.classes_}, got {classes}."
             )
         self.classes_ = classes
-        watchers = []
+        alone = not (in_joblib_worker() or is_one_of_many(self))
+        watchers = make_displays(params["verbose"], alone=alone, may_draw=not draws_bars(self))
         if get_callbacks(self):
             watchers.append(FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=self._snapshot))
         y = np.searchsorted(classes, y)
@@ -340,9 +342,8 @@ class BaseNetClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             going_on,
             num_epochs=params["num_epochs"],
             num_iters=params["num_iters"],
-            display=make_display(params["verbose"], may_draw=not draws_bars(self)),
             watchers=watchers,
-            can_interrupt=not (in_joblib_worker() or is_one_of_many(self)),
+            can_interrupt=alone,
         )
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -413,8 +414,8 @@ class BaseNetClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         sample_weight = self._combine_weights(X, y, sample_weight)
         params = {**params, "early_stopping": False, "tol": None}
         # A bar for every part of the data would be many.
-        display = make_display(params["verbose"], may_draw=False)
-        self._train(X, y, sample_weight, None, params, going_on, num_epochs=1, display=display)
+        watchers = make_displays(params["verbose"], alone=not in_joblib_worker(), may_draw=False)
+        self._train(X, y, sample_weight, None, params, going_on, num_epochs=1, watchers=watchers)
 
     def _check_classes(self, classes, y, going_on):
         """Learn classes_ from the first partial_fit, check the later ones, and y, against it."""
@@ -444,8 +445,7 @@ class BaseNetClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         *,
         num_epochs,
         num_iters=None,
-        display,
-        watchers=(),
+        watchers,
         can_interrupt=False,
     ):
         """Run a Solver and learn its results; return whether Ctrl-C ended it."""
@@ -483,14 +483,14 @@ class BaseNetClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             early_stopping=params["early_stopping"],
             verbose=False,
             random_state=self._random_state,
-            watchers=[display, *watchers],
+            watchers=watchers,
         )
         if going_on:
             self._continue(solver)
         else:
             self.best_val_score_ = None
         updates_before = solver.num_updates
-        with closing(display), stopping_at_interrupt(solver) if can_interrupt else nullcontext() as interrupts:
+        with stopping_at_interrupt(solver) if can_interrupt else nullcontext() as interrupts:
             solver.train()
         if interrupts and solver.num_updates == updates_before:
             raise KeyboardInterrupt

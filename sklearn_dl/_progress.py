@@ -1,7 +1,7 @@
 """What `verbose` shows of a fit: a bar where one can be drawn, lines elsewhere.
 
-A bar needs tqdm, which is optional, and a terminal or notebook that is this process's own: the workers of a parallel
-search would draw over each other, so that they show nothing.
+A bar needs tqdm, which is optional, and a terminal or notebook that is this process's own. Fits of a search show
+nothing: in parallel, they would draw over each other.
 """
 
 import multiprocessing
@@ -17,31 +17,33 @@ from sklearn_dl.solver import Watcher
 UPDATES_PER_LINE = 10
 
 
-def make_display(verbose, *, may_draw):
+def make_displays(verbose, *, alone, may_draw):
     """Return what shows a fit's progress.
 
     Parameters
     ----------
     verbose : int
         The estimator's parameter.
+    alone : bool
+        False if other fits stand beside this one.
     may_draw : bool
         False if the bar must not be drawn, whatever the terminal can do.
 
     Returns
     -------
-    display : Silence
-        Watcher of a Solver, to be closed after training.
+    displays : list of Watcher
+        At most one.
     """
-    if verbose == 0 or (verbose == 1 and in_joblib_worker()):
-        return Silence()
+    if verbose == 0 or (verbose == 1 and not alone):
+        return []
     if verbose == 1 and may_draw and _can_draw():
         try:
             from tqdm.auto import tqdm
         except ImportError:
             pass
         else:
-            return Bar(tqdm)
-    return Lines(every=UPDATES_PER_LINE if verbose > 1 else 0)
+            return [Bar(tqdm)]
+    return [Lines(every=UPDATES_PER_LINE if verbose > 1 else 0)]
 
 
 def in_joblib_worker():
@@ -69,14 +71,7 @@ def _accuracies(solver):
     return found
 
 
-class Silence(Watcher):
-    """Shows nothing."""
-
-    def close(self):
-        """End the display, whether or not training came to its end."""
-
-
-class Lines(Silence):
+class Lines(Watcher):
     """A line for each epoch, and for every so many updates.
 
     Parameters
@@ -114,7 +109,7 @@ class Lines(Silence):
         print(f"(Epoch {solver.epoch}/{solver.epoch + epochs}) {line}", flush=True)
 
 
-class Bar(Silence):
+class Bar(Watcher):
     """A bar that moves with each update.
 
     Parameters

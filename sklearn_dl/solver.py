@@ -137,8 +137,11 @@ class Watcher:
     def on_epoch_end(self, solver):
         """Run after each epoch, which is recorded; a true answer ends the training."""
 
+    def close(self):
+        """Run when no epoch is left, and after an error."""
+
     def on_train_end(self, solver):
-        """Run after training that no error ended; the net holds its best validation weights."""
+        """Run last, unless there was an error; the net holds its best validation weights."""
 
 
 class Solver:
@@ -348,6 +351,8 @@ class Solver:
             finally:
                 self._stopping = False
                 self.write_best(self.net)
+                for watcher in self.watchers:
+                    watcher.close()
             for watcher in self.watchers:
                 watcher.on_train_end(self)
 
@@ -402,9 +407,9 @@ class Solver:
         learning_rate = self.optim_config["learning_rate"] * self.lr_decay**self.epoch
         for config in self.optim_configs.values():
             config["learning_rate"] = learning_rate
-        self._epoch_began = time.perf_counter()
         for watcher in self.watchers:
             watcher.on_epoch_begin(self)
+        self._epoch_began = time.perf_counter()
         total = weight = 0.0
         for rows in self._minibatches():
             loss = self._step(rows)

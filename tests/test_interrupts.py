@@ -13,14 +13,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_dl import TwoLayerNet, _base
-from sklearn_dl._progress import Silence
+from sklearn_dl.solver import Watcher
 
 from ._estimators import assert_same, blobs, each_estimator, small
 
 has_callbacks = hasattr(TwoLayerNet, "set_callbacks")
 
 
-class Presser(Silence):
+class Presser(Watcher):
     """Presses Ctrl-C at given updates; 0 is before the first."""
 
     def __init__(self, at):
@@ -43,7 +43,7 @@ class Presser(Silence):
 def press(monkeypatch):
     """Return a function that has Ctrl-C pressed at these updates of each fit."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda *at: monkeypatch.setattr(_base, "make_display", lambda *_, **__: Presser(at))
+    yield lambda *at: monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Presser(at)])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, before)
 

@@ -22,6 +22,8 @@ from ._estimators import assert_same, blobs, each_estimator, small
 
 tqdm = pytest.importorskip("tqdm.auto", reason="tqdm is an extra")
 
+has_callbacks = hasattr(TwoLayerNet, "set_callbacks")
+
 NUMBER = r"\d\.\d{6}"
 
 
@@ -170,6 +172,15 @@ def test_workers_that_are_threads_are_silent(open_terminal, capsys):
         GridSearchCV(small(TwoLayerNet, verbose=1), {}, cv=2, n_jobs=2, refit=False).fit(X, y)
     assert terminal.getvalue() == ""
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not has_callbacks, reason="scikit-learn 1.9 is the first with callbacks")
+def test_fits_of_any_search_are_silent(open_terminal):
+    """From scikit-learn 1.9 on, with one worker, too. The refit is not one of them."""
+    terminal = open_terminal()
+    X, y = blobs()
+    GridSearchCV(small(TwoLayerNet, verbose=1), {"reg": [0, 1]}, cv=2).fit(X, y)
+    assert terminal.getvalue().count("\n") == 1
 
 
 PREAMBLE = """

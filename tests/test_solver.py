@@ -947,6 +947,9 @@ class Log(Watcher):
         assert len(solver.history["epoch"]) == solver.epoch
         self.note("epoch end", solver)
 
+    def close(self):
+        self.seen.append("closed")
+
     def on_train_end(self, solver):
         self.note("train end", solver)
 
@@ -960,7 +963,7 @@ def test_watchers_see_everything_and_change_nothing():
     logs = Log(), Log()
     solver = make(num_epochs=2, watchers=logs)
     solver.train()
-    expected = [("train begin", 0), *epoch_events(1, 2, 3, 4), *epoch_events(5, 6, 7, 8), ("train end", 8)]
+    expected = [("train begin", 0), *epoch_events(1, 2, 3, 4), *epoch_events(5, 6, 7, 8), "closed", ("train end", 8)]
     assert [log.seen for log in logs] == [expected, expected]
     silent = make(num_epochs=2)
     silent.train()
@@ -992,7 +995,7 @@ def test_true_answer_stops():
     solver = make(watchers=[Once(), log])
     solver.train()
     assert solver.epoch == 2
-    assert log.seen[-2:] == [("epoch end", 8), ("train end", 8)]
+    assert log.seen[-3:] == [("epoch end", 8), "closed", ("train end", 8)]
 
 
 def test_an_error_of_a_watcher_is_an_error_of_training():
@@ -1004,7 +1007,7 @@ def test_an_error_of_a_watcher_is_an_error_of_training():
     solver = make(watchers=[log, Failing()])
     with pytest.raises(OSError, match="disk full"):
         solver.train()
-    assert log.seen[-1] == ("epoch end", 4)
+    assert log.seen[-2:] == [("epoch end", 4), "closed"]
     assert_same(solver.net.params, solver.best_params)
 
 
