@@ -347,11 +347,10 @@ def test_progress_bar(progress_bar, capsys):
     assert "100%" in out
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_progress_bar_in_a_search(n_jobs, progress_bar, capsys):
+def test_progress_bar_in_a_search(progress_bar, capsys):
     X, y = blobs()
     model = Pipeline([("mean", MeanSubtractor()), ("shape", ImageReshaper()), ("net", small(TwoLayerNet))])
-    search = GridSearchCV(model, {"net__reg": [0, 0.1]}, cv=2, n_jobs=n_jobs, error_score="raise")
+    search = GridSearchCV(model, {"net__reg": [0, 0.1]}, cv=2, error_score="raise")
     search.set_callbacks(progress_bar).fit(X, y)
     out = capsys.readouterr().out
     for name in ("MeanSubtractor", "ImageReshaper", "TwoLayerNet"):
