@@ -10,10 +10,13 @@ rows does not matter. Where images are augmented, those that were merged share t
 their rows; a weight multiplies a sample's loss.
 """
 
+import copy
 import inspect
 import math
+import numbers
 import textwrap
-from contextlib import contextmanager
+import warnings
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -29,7 +32,19 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_dl import _ext, persistence
+from sklearn_dl._callbacks import (
+    CALLBACKS,
+    DURING_FIT,
+    CallbackSupportMixin,
+    FitTask,
+    draws_bars,
+    get_callbacks,
+    is_one_of_many,
+    with_callbacks,
+)
+from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
+from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.schedules import check_schedule
@@ -95,7 +110,10 @@ SHARED_PARAMETERS = """\
     random_state : int, RandomState instance or None, default=None
         Draws first weights, order of the samples, dropout masks and the validation set.
     verbose : int, default=0
-        1 prints accuracies after each epoch, 2 the loss of every tenth update as well.
+        1 shows epoch, loss, accuracies and the time left: as a bar where tqdm is installed (the extra ``progress``) and
+        the output is a terminal or a notebook, as a line for each epoch elsewhere and in `partial_fit`. Fits in the
+        workers of a parallel search show nothing, from scikit-learn 1.9 on those of any search. 2 prints the lines,
+        always, and the loss of every tenth update.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, the update rule's state and the random state of the last one."""
 
@@ -118,6 +136,9 @@ SHARED_ATTRIBUTES = """\
         Accuracy before training and after each epoch, on up to 1,000 training samples.
     val_acc_history_ : list of float
         The same on the validation set; empty without one.
+    history_ : dict of str to list
+        A row for each epoch, ready for ``pandas.DataFrame(net.history_)``: ``epoch`` (from 1), ``loss`` (mean over its
+        updates), ``train_accuracy``, ``val_accuracy`` (nan without a validation set), ``learning_rate``, ``seconds``.
     n_iter_ : int
         Epochs done, those of earlier fits and partial fits that this one continued included.
     best_val_score_ : float or None
@@ -246,7 +267,7 @@ def _drop_uniform(sample_weight):
     return None if (sample_weight == sample_weight[0]).all() else np.asarray(sample_weight, float)
 
 
-class BaseNetClassifier(ClassifierMixin, BaseEstimator):
+class BaseNetClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base of the estimators; see the module."""
 
     def _keep(self, params):
@@ -288,7 +309,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         X_val, y_val : array-like, default=None
             Validation set. Its accuracy is recorded after each epoch, the best weights are kept, and `early_stopping`
             watches it. In a Pipeline it is transformed as X is only if routed there: ``Pipeline(…,
-            transform_input=["X_val"])``.
+            transform_input=["X_val"])``. A search cuts whatever has as many rows as X into folds, X_val too.
         sample_weight_val : array-like, default=None
             Weights of the validation samples.
 
@@ -300,14 +321,37 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         ------
         TypeError, ValueError
             If a parameter or an array is not as described, or the loss becomes infinite or nan. A fitted estimator is
-            then as it was.
-        """
-        with self._unchanged_on_error():
-            return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+            then as it was, as after an error in a callback.
 
+        Warns
+        -----
+        UserWarning
+            If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
+            far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
+            update, one in a search's fits (where scikit-learn, from 1.9 on, tells of the search) and one in a worker
+            raise KeyboardInterrupt instead, and the estimator is as it was.
+
+        Notes
+        -----
+        From scikit-learn 1.9 on, callbacks (`sklearn.callback`) can be set with ``set_callbacks``. Each epoch is a task
+        to them, and ``estimator.history_`` is up to date when it ends. If `on_fit_task_end` returns True, training ends
+        after that epoch.
+        """
+        with self._unchanged_on_error(in_place=self.warm_start):
+            interrupted = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        if interrupted:
+            warnings.warn(
+                f"Training was interrupted in epoch {self.n_iter_}: the estimator has the"
+                f" {'weights so far' if self.best_val_score_ is None else 'best weights so far'}.",
+                stacklevel=2,
+            )
+        return self
+
+    @with_callbacks
     def _fit(self, X, y, sample_weight, validation):
         params = self._check_parameters()
         going_on = params["warm_start"] and hasattr(self, "params_")
+        X_given, weight_given = X, sample_weight
         X, y = self._check_training_data(X, y, reset=not going_on)
         classes = np.unique(y)
         if going_on and not np.array_equal(classes, self.classes_):
@@ -315,6 +359,10 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
                 f"With warm_start, y must hold the classes of the first fit, {self.classes_}, got {classes}."
             )
         self.classes_ = classes
+        alone = not (in_joblib_worker() or is_one_of_many(self))
+        watchers = make_displays(params["verbose"], alone=alone, may_draw=not draws_bars(self))
+        if get_callbacks(self):
+            watchers.append(FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=self._snapshot))
         y = np.searchsorted(classes, y)
         self._class_totals = 0.0
         sample_weight = self._combine_weights(X, y, sample_weight)
@@ -328,6 +376,8 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             going_on,
             num_epochs=params["num_epochs"],
             num_iters=params["num_iters"],
+            watchers=watchers,
+            can_interrupt=alone,
         )
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -353,35 +403,41 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If the first call has no `classes`, a later one other ones, or y has a label that is not among them; if
-            `lr_schedule` has come to its end. After any error, a fitted estimator is as it was.
+            `lr_schedule` has come to its end. After any error, and after Ctrl-C, a fitted estimator is as it was.
         """
-        with self._unchanged_on_error():
-            return self._partial_fit(X, y, classes, sample_weight)
+        with self._unchanged_on_error(in_place=True):
+            self._partial_fit(X, y, classes, sample_weight)
+        return self
 
     @contextmanager
-    def _unchanged_on_error(self):
-        """Put back the attributes after an error."""
+    def _unchanged_on_error(self, *, in_place):
+        """Put back the attributes after an error; `in_place`, also what changes when training goes on from a fit."""
         before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        with self._arrays_unchanged_on_error() if in_place and hasattr(self, "params_") else nullcontext():
+            try:
+                yield
+            except BaseException:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+                raise
 
     @contextmanager
     def _arrays_unchanged_on_error(self):
-        """Put back what training changes in place when it goes on from an earlier fit."""
+        """Put back weights, the update rule's state and the random state after an error."""
         arrays = [*self.params_.values(), *self.running_stats_.values()]
         arrays += [
             value for state in self._optim_state.values() for value in state.values() if isinstance(value, np.ndarray)
         ]
         copies = [array.copy() for array in arrays]
+        drawn_so_far = self._random_state.get_state()
         try:
             yield
         except BaseException:
             for array, value in zip(arrays, copies, strict=True):
                 array[...] = value
+            # A generator of the caller's own is not ours to turn back.
+            if isinstance(self.random_state, numbers.Integral):
+                self._random_state.set_state(drawn_so_far)
             raise
 
     def _partial_fit(self, X, y, classes, sample_weight):
@@ -392,8 +448,19 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         y = np.searchsorted(self.classes_, y)
         sample_weight = self._combine_weights(X, y, sample_weight)
         params = {**params, "early_stopping": False, "tol": None}
-        length = params["num_epochs"], params["num_iters"]
-        return self._train(X, y, sample_weight, None, params, going_on, num_epochs=1, schedule_length=length)
+        # A bar for every part of the data would be many.
+        watchers = make_displays(params["verbose"], alone=not in_joblib_worker(), may_draw=False)
+        self._train(
+            X,
+            y,
+            sample_weight,
+            None,
+            params,
+            going_on,
+            num_epochs=1,
+            schedule_length=(params["num_epochs"], params["num_iters"]),
+            watchers=watchers,
+        )
 
     def _check_classes(self, classes, y, going_on):
         """Learn classes_ from the first partial_fit, check the later ones, and y, against it."""
@@ -413,9 +480,21 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y has labels {unseen}, which are not among classes {self.classes_}.")
 
     def _train(
-        self, X, y, sample_weight, validation, params, going_on, *, num_epochs, num_iters=None, schedule_length=None
+        self,
+        X,
+        y,
+        sample_weight,
+        validation,
+        params,
+        going_on,
+        *,
+        num_epochs,
+        num_iters=None,
+        schedule_length=None,
+        watchers,
+        can_interrupt=False,
     ):
-        """Run a Solver and learn its results."""
+        """Run a Solver and learn its results; return whether Ctrl-C ended it."""
         if not going_on:
             self._random_state = check_random_state(self.random_state)
             self._net = self._make_net(X.dtype, params)
@@ -448,23 +527,24 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             tol=params["tol"],
             n_iter_no_change=params["n_iter_no_change"],
             early_stopping=params["early_stopping"],
-            print_every=10 if params["verbose"] > 1 else 0,
-            verbose=params["verbose"] > 0,
+            verbose=False,
             random_state=self._random_state,
             lr_schedule=params["lr_schedule"],
             augmentation=params["augmentation"],
+            watchers=watchers,
         )
         solver.schedule_length = schedule_length
         if going_on:
             self._continue(solver)
-            with self._arrays_unchanged_on_error():
-                solver.train()
         else:
-            solver.train()
             self.best_val_score_ = None
-        if data.get("X_val") is not None:
-            self.best_val_score_ = solver.best_val_acc
-        return self._learn(solver)
+        updates_before = solver.num_updates
+        with stopping_at_interrupt(solver) if can_interrupt else nullcontext() as interrupts:
+            solver.train()
+        if interrupts and solver.num_updates == updates_before:
+            raise KeyboardInterrupt
+        self._learn(solver)
+        return bool(interrupts)
 
     def _training_rows(self, sample_weight):
         """Return the rows with a weight above zero (None: all of them), and the weights (None: all the same)."""
@@ -532,6 +612,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         solver.loss_history = list(self.loss_history_)
         solver.learning_rate_history = list(self.learning_rate_history_)
         solver.train_acc_history = list(self.train_acc_history_)
+        solver.history = copy.deepcopy(self.history_)
         # Epochs that had no validation set: the two histories stay in step.
         missing = len(self.train_acc_history_) - len(self.val_acc_history_) if solver.validates else 0
         solver.val_acc_history = [math.nan] * missing + list(self.val_acc_history_)
@@ -566,7 +647,10 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         if self.val_acc_history_:
             missing = len(solver.train_acc_history) - len(solver.val_acc_history)
             self.val_acc_history_ += [math.nan] * missing
+        self.history_ = solver.history
         self.n_iter_ = solver.epoch
+        if solver.validates:
+            self.best_val_score_ = solver.best_val_acc
         self._update_rule = solver.update_rule
         constants = UPDATE_RULES[solver.update_rule]
         self._optim_state = {
@@ -579,7 +663,15 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
             "state": solver.schedule_state,
             "in_parts": solver.schedule_length is not None,
         }
-        return self
+
+    def _snapshot(self, solver):
+        """Return the attributes of a copy that shares nothing, with the weights that training would end with now."""
+        state = self.__getstate__()
+        state.pop(CALLBACKS, None)
+        twin = type(self).__new__(type(self))
+        twin.__setstate__(copy.deepcopy(state))
+        solver.write_best(twin._net)
+        return vars(twin)
 
     # ---------------------------------------------------------------- checks
 
@@ -833,8 +925,10 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         return persistence.load(path, expected_class=cls)
 
     def __getstate__(self):
-        """Leave out the net, whose arrays are in params_ and running_stats_."""
+        """Leave out the net, whose arrays are in params_ and running_stats_, and a fit under way."""
         state = dict(super().__getstate__())
+        for name in DURING_FIT:
+            state.pop(name, None)
         if state.pop("_net", None) is not None:
             state["params_"] = dict(state["params_"])
         return state

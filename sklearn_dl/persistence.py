@@ -530,7 +530,7 @@ def save(estimator, path):
     ----------
     estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
         Estimator to save. Subclasses, pipelines and searches are refused, because a file cannot
-        bring code along: use pickle or joblib for them.
+        bring code along: use pickle or joblib for them. Callbacks are left out for the same reason.
     path : str or os.PathLike
         Name of the file, any extension. An existing file is replaced in one step, and keeps its
         permission bits.
@@ -560,6 +560,8 @@ def save(estimator, path):
     ...     load(path)
     TwoLayerNet(hidden_dim=50)
     """
+    from sklearn_dl._callbacks import CALLBACKS  # late, as the estimators
+
     name = type(estimator).__name__
     classes = _estimator_classes()
     if classes.get(name) is not type(estimator):
@@ -568,6 +570,7 @@ def save(estimator, path):
             "use pickle or joblib for anything else."
         )
     state = estimator.__getstate__()
+    state.pop(CALLBACKS, None)
     tree = {"estimator": name, "state": state, "requests": {}}
     if "_metadata_request" in state:
         tree["state"] = {k: value for k, value in state.items() if k != "_metadata_request"}

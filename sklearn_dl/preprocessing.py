@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._callbacks import CallbackSupportMixin, single_task
 from ._params import check_bool, check_choice, check_dims, check_int
 
 __all__ = ["ImageReshaper", "MeanSubtractor", "guess_image_shape"]
@@ -75,7 +76,7 @@ def _leave_images_alone(method):
     return wrapped
 
 
-class _ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class _ImageTransformer(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """What both transformers share: rows or images in, as many features out.
 
     A subclass has `input_shape` and says whether it makes images of X: ``_makes_images(X)``.
@@ -212,6 +213,7 @@ class MeanSubtractor(_ImageTransformer):
         self.input_shape = input_shape
         self.copy = copy
 
+    @single_task
     def fit(self, X, y=None, sample_weight=None):
         """Learn the mean of X.
 
@@ -422,6 +424,7 @@ class ImageReshaper(_ImageTransformer):
         self.input_layout = input_layout
         self.output_layout = output_layout
 
+    @single_task
     def fit(self, X, y=None):
         """Learn the shape of an image.
 

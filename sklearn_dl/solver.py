@@ -6,11 +6,12 @@ without allocating anything in a step.
 
 The loop, from the outside in: `Solver.train` -> `_run_epoch` -> `_step` (gather a minibatch,
 gradients, update). What happens between epochs (accuracies, best weights, early stopping,
-checkpoint) is in `_end_epoch`.
+checkpoint) is in `_end_epoch`. Whoever wants to look on or to end it early is a `Watcher`.
 """
 
 import math
 import os
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -24,7 +25,7 @@ from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
 
-__all__ = ["Solver"]
+__all__ = ["Solver", "Watcher"]
 
 # The update rules and their constants; what else an optim config holds is state.
 UPDATE_RULES = {
@@ -44,6 +45,9 @@ TIE = 1e-6
 
 # Rows in one forward pass when nothing is learned from them.
 EVALUATION_BATCH = 256
+
+# The columns of Solver.history.
+HISTORY = ("epoch", "loss", "train_accuracy", "val_accuracy", "learning_rate", "seconds")
 
 
 class Samples:
@@ -101,6 +105,47 @@ class Samples:
         return held[: shape[0]]
 
 
+class Watcher:
+    """Looks on while a `Solver` trains. Subclasses override what they care for.
+
+    An error that a watcher raises ends the training, as any other error does.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_dl.nets import FullyConnected
+    >>> from sklearn_dl.solver import Solver, Watcher
+    >>> class UntilGoodEnough(Watcher):
+    ...     def on_epoch_end(self, solver):
+    ...         return solver.train_acc_history[-1] > 0.8
+    >>> X, y = load_digits(return_X_y=True)
+    >>> net = FullyConnected([50], 64, 10, weight_scale="he", random_state=0)
+    >>> options = {"update_rule": "adam", "num_epochs": 50, "verbose": False, "random_state": 0}
+    >>> solver = Solver(net, {"X_train": X, "y_train": y}, watchers=[UntilGoodEnough()], **options)
+    >>> solver.train()
+    >>> solver.epoch < 50, solver.train_acc_history[-1] > 0.8
+    (True, True)
+    """
+
+    def on_train_begin(self, solver):
+        """Run before the first epoch; the accuracies before training are recorded."""
+
+    def on_epoch_begin(self, solver):
+        """Run before the first update of an epoch."""
+
+    def on_update(self, solver):
+        """Run after each update, in the innermost loop: be quick."""
+
+    def on_epoch_end(self, solver):
+        """Run after each epoch, which is recorded; a true answer ends the training."""
+
+    def close(self):
+        """Run when no epoch is left, and after an error."""
+
+    def on_train_end(self, solver):
+        """Run last, unless there was an error; the net holds its best validation weights."""
+
+
 class Solver:
     """Train a net by minibatch gradient descent.
 
@@ -149,6 +194,8 @@ class Solver:
     augmentation : None, 'flip', 'crop', 'cutout', Augmentation or sequence of these, default=None
         Random changes to the images of each minibatch, in this order; see `sklearn_dl.augmentation`. Accuracies are
         taken on the images as they are.
+    watchers : sequence of Watcher, default=()
+        Told of each epoch and update, in this order; any of them can end the training.
 
     Attributes
     ----------
@@ -160,6 +207,10 @@ class Solver:
         That of the last update; before the first, the one of `optim_config`.
     train_acc_history, val_acc_history : list of float
         Accuracies before training and after each epoch; the latter empty without a validation set.
+    history : dict of str to list
+        Columns with one row for each epoch: ``epoch`` (from 1), ``loss`` (mean over its updates, penalty included),
+        ``train_accuracy``, ``val_accuracy`` (nan without a validation set), ``learning_rate``, ``seconds`` (the
+        accuracies' share included).
     best_val_acc : float
         The best validation accuracy.
     best_params : dict of str to ndarray
@@ -209,6 +260,7 @@ class Solver:
         early_stopping=False,
         lr_schedule=None,
         augmentation=None,
+        watchers=(),
     ):
         self.net = net
         self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
@@ -228,6 +280,9 @@ class Solver:
         self.random_state = check_random_state(random_state)
         self.lr_schedule = check_schedule("lr_schedule", lr_schedule)
         self.augmentation = check_augmentation("augmentation", augmentation)
+        if not (np.iterable(watchers) and all(isinstance(watcher, Watcher) for watcher in watchers)):
+            raise TypeError(f"watchers must be a sequence of Watcher instances, got {watchers!r}.")
+        self.watchers = tuple(watchers)
 
         if not isinstance(data, Mapping):
             raise TypeError(f"data must be a dict, got {type(data).__name__}.")
@@ -247,6 +302,7 @@ class Solver:
         self.learning_rate_history = []
         self.train_acc_history = []
         self.val_acc_history = []
+        self.history = {name: [] for name in HISTORY}
         self.best_val_acc = 0.0
         self.best_params = {}
         self._best_statistics = {}
@@ -258,6 +314,7 @@ class Solver:
         self.schedule_began = (0, 0)
         self.schedule_length = None
         self.schedule_state = {} if self.lr_schedule is None else self.lr_schedule.begin()
+        self._stopping = False
 
     # ------------------------------------------------------------------ data
 
@@ -324,10 +381,38 @@ class Solver:
                     self._record_accuracies()
                 elif self._val is not None and not self.best_params:
                     self._keep_best(self._accuracy(self._val, self._val_rows))
+                for watcher in self.watchers:
+                    watcher.on_train_begin(self)
                 while not self._finished():
                     self._run_epoch()
             finally:
-                self._restore_best()
+                self._stopping = False
+                self.write_best(self.net)
+                for watcher in self.watchers:
+                    watcher.close()
+            for watcher in self.watchers:
+                watcher.on_train_end(self)
+
+    def stop(self):
+        """Let `train` end after the update that is under way.
+
+        The epoch ends there, too: it is recorded as any other. A later call of `train` goes on.
+        """
+        self._stopping = True
+
+    def remaining(self):
+        """Count what is left to do, at most. Between epochs only.
+
+        Returns
+        -------
+        num_epochs, num_updates : int
+        """
+        per_epoch = math.ceil(len(self._train) / self.batch_size)
+        if self.num_iters is None:
+            epochs = max(self.num_epochs - self.epoch, 0)
+            return epochs, epochs * per_epoch
+        updates = max(self.num_iters - self.num_updates, 0)
+        return math.ceil(updates / per_epoch), updates
 
     @property
     def validates(self):
@@ -352,6 +437,8 @@ class Solver:
         return self.n_iter_no_change
 
     def _finished(self):
+        if self._stopping:
+            return True
         if self._epochs_without_gain > self._patience:
             return True
         if self.num_iters is None:
@@ -359,6 +446,9 @@ class Solver:
         return self.num_updates >= self.num_iters
 
     def _run_epoch(self):
+        for watcher in self.watchers:
+            watcher.on_epoch_begin(self)
+        self._epoch_began = time.perf_counter()
         total = weight = 0.0
         for i, rows in enumerate(self._minibatches()):
             if i == 0 or self.lr_schedule is not None:
@@ -369,7 +459,14 @@ class Solver:
             loss = self._step(rows)
             total += loss * len(rows)
             weight += len(rows)
+            for watcher in self.watchers:
+                watcher.on_update(self)
+            if self._stopping:
+                break
         self._end_epoch(total / weight)
+        for watcher in self.watchers:
+            if watcher.on_epoch_end(self):
+                self.stop()
 
     def _next_learning_rate(self, i):
         """Return the learning rate of the i-th update of this epoch."""
@@ -439,12 +536,25 @@ class Solver:
     def _end_epoch(self, train_loss):
         self.epoch += 1
         self._record_accuracies()
+        self._record_epoch(train_loss)
         self._watch(self.val_acc_history[-1] if self.early_stopping else -train_loss)
         if self.lr_schedule is not None:
             scores = (-train_loss, "training loss") if self._val is None else (self.val_acc_history[-1], "val accuracy")
             self.lr_schedule.watch(self.schedule_state, *scores)
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._state())
+
+    def _record_epoch(self, train_loss):
+        row = (
+            self.epoch,
+            float(train_loss),
+            self.train_acc_history[-1],
+            self.val_acc_history[-1] if self.validates else math.nan,
+            self.learning_rate,
+            time.perf_counter() - self._epoch_began,
+        )
+        for name, value in zip(HISTORY, row, strict=True):
+            self.history[name].append(value)
 
     def _watch(self, score):
         """Count the epochs in which the score did not get better by more than tol."""
@@ -510,11 +620,17 @@ class Solver:
             _copy_into(self.best_params, self.net.params)
             _copy_into(self._best_statistics, getattr(self.net, "statistics", {}))
 
-    def _restore_best(self):
+    def write_best(self, net):
+        """Write the best validation weights so far, if there are any, into a net like the solver's.
+
+        Parameters
+        ----------
+        net : Net
+        """
         for name, value in self.best_params.items():
-            self.net.params[name][...] = value
+            net.params[name][...] = value
         for name, value in self._best_statistics.items():
-            self.net.statistics[name][...] = value
+            net.statistics[name][...] = value
 
     # ----------------------------------------------------------- checkpoints
 
@@ -524,6 +640,7 @@ class Solver:
         "learning_rate_history",
         "train_acc_history",
         "val_acc_history",
+        "history",
         "best_val_acc",
         "best_params",
         "optim_configs",

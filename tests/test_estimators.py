@@ -367,7 +367,7 @@ def test_verbose(cls, verbose, capsys):
     X, y = blobs()
     loud = small(cls, verbose=verbose, num_iters=11).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
-    epochs = [line for line in lines if re.fullmatch(r"\(Epoch \d\) train acc: [01]\.\d{6}", line)]
+    epochs = [line for line in lines if re.fullmatch(r"\(Epoch \d/3\) (loss: \S+; )?train acc: [01]\.\d{6}", line)]
     updates = [line for line in lines if re.fullmatch(r"\(Iteration \d+\) loss: \d\.\d{6}", line)]
     assert len(epochs) == (4 if verbose else 0)
     assert len(updates) == (2 if verbose == 2 else 0)

@@ -10,7 +10,7 @@ import pytest
 from sklearn_dl import optim
 from sklearn_dl.nets import FullyConnected, ThreeLayerConv
 from sklearn_dl.persistence import write_archive
-from sklearn_dl.solver import Solver
+from sklearn_dl.solver import Solver, Watcher
 
 RULES = ("sgd", "sgd_momentum", "adagrad", "rmsprop", "adam")
 
@@ -57,6 +57,7 @@ HISTORIES = ("loss_history", "train_acc_history", "val_acc_history")
 def assert_same_training(solver, other):
     for name in (*HISTORIES, "best_val_acc", "epoch"):
         assert getattr(solver, name) == getattr(other, name), name
+    assert_same(*({**s.history, "seconds": len(s.history["seconds"])} for s in (solver, other)))
     assert_same(solver.net.params, other.net.params)
     assert_same(getattr(solver.net, "statistics", {}), getattr(other.net, "statistics", {}))
     assert_same(solver.best_params, other.best_params)
@@ -915,3 +916,133 @@ def test_bad_calls():
         solver.check_accuracy(np.zeros((2, 8)), [0, 1], batch_size=0)
     with pytest.raises(ValueError, match="num_samples == 0"):
         solver.check_accuracy(np.zeros((2, 8)), [0, 1], num_samples=0)
+
+
+# ------------------------------------------------------------------------------------- watchers
+
+
+class Log(Watcher):
+    """Keeps what it is told, with the updates so far; asks to stop where told to."""
+
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
+        self.seen = []
+
+    def note(self, event, solver):
+        self.seen.append((event, solver.num_updates))
+        if self.seen[-1] == self.stop_at:
+            solver.stop()
+
+    def on_train_begin(self, solver):
+        assert len(solver.train_acc_history) == solver.epoch + 1
+        self.note("train begin", solver)
+
+    def on_epoch_begin(self, solver):
+        self.note("epoch begin", solver)
+
+    def on_update(self, solver):
+        self.note("update", solver)
+
+    def on_epoch_end(self, solver):
+        assert len(solver.history["epoch"]) == solver.epoch
+        self.note("epoch end", solver)
+
+    def close(self):
+        self.seen.append("closed")
+
+    def on_train_end(self, solver):
+        self.note("train end", solver)
+
+
+def epoch_events(*updates):
+    first, last = updates[0] - 1, updates[-1]
+    return [("epoch begin", first), *(("update", k) for k in updates), ("epoch end", last)]
+
+
+def test_watchers_see_everything_and_change_nothing():
+    logs = Log(), Log()
+    solver = make(num_epochs=2, watchers=logs)
+    solver.train()
+    expected = [("train begin", 0), *epoch_events(1, 2, 3, 4), *epoch_events(5, 6, 7, 8), "closed", ("train end", 8)]
+    assert [log.seen for log in logs] == [expected, expected]
+    silent = make(num_epochs=2)
+    silent.train()
+    assert_same_training(solver, silent)
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "updates"), [(("train begin", 0), 0), (("update", 3), 3), (("epoch end", 4), 4), (("update", 12), 12)]
+)
+def test_stop_and_go_on(stop_at, updates):
+    log = Log(stop_at)
+    solver = make(watchers=[log])
+    solver.train()
+    assert log.seen[-1] == ("train end", updates)
+    other = make(num_iters=updates)
+    other.train()
+    assert_same_training(solver, other)
+    log.stop_at = None
+    solver.train()
+    assert solver.epoch == 3
+
+
+def test_true_answer_stops():
+    class Once(Watcher):
+        def on_epoch_end(self, solver):
+            return solver.epoch == 2
+
+    log = Log()  # told although an earlier watcher has asked to stop
+    solver = make(watchers=[Once(), log])
+    solver.train()
+    assert solver.epoch == 2
+    assert log.seen[-3:] == [("epoch end", 8), "closed", ("train end", 8)]
+
+
+def test_an_error_of_a_watcher_is_an_error_of_training():
+    class Failing(Watcher):
+        def on_epoch_end(self, solver):
+            raise OSError("disk full")
+
+    log = Log()
+    solver = make(watchers=[log, Failing()])
+    with pytest.raises(OSError, match="disk full"):
+        solver.train()
+    assert log.seen[-2:] == [("epoch end", 4), "closed"]
+    assert_same(solver.net.params, solver.best_params)
+
+
+@pytest.mark.parametrize("watchers", [5, Watcher(), Watcher, [None], [Watcher]])
+def test_watchers_must_be_watchers(watchers):
+    with pytest.raises(TypeError, match="watchers must be a sequence of Watcher instances, got"):
+        make(watchers=watchers)
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "after"),
+    [
+        ({}, (3, 12), (2, 8)),
+        ({"num_iters": 5}, (2, 5), (1, 1)),
+        ({"num_iters": 4}, (1, 4), (0, 0)),
+        ({"num_epochs": 1}, (1, 4), (0, 0)),
+    ],
+)
+def test_remaining(options, before, after):
+    solver = make(**options, watchers=[Log(("epoch end", 4))])
+    assert solver.remaining() == before
+    solver.train()
+    assert solver.remaining() == after
+
+
+def test_history():
+    solver = make(optim_config={"learning_rate": 0.2}, lr_decay=0.5)
+    solver.train()
+    assert solver.history["epoch"] == [1, 2, 3]
+    batches = np.reshape(solver.loss_history, (3, 4))
+    np.testing.assert_allclose(solver.history["loss"], np.average(batches, axis=1, weights=[16, 16, 16, 12]))
+    assert solver.history["train_accuracy"] == solver.train_acc_history[1:]
+    assert solver.history["val_accuracy"] == solver.val_acc_history[1:]
+    assert solver.history["learning_rate"] == [0.2, 0.1, 0.05]
+    assert all(seconds > 0 for seconds in solver.history["seconds"])
+    without = make(data=dataset(n_val=0))
+    without.train()
+    assert np.isnan(without.history["val_accuracy"]).tolist() == [True] * 3

@@ -1,0 +1,152 @@
+"""What `verbose` shows of a fit: a bar where one can be drawn, lines elsewhere.
+
+A bar needs tqdm, which is optional, and a terminal or notebook that is this process's own. Fits of a search show
+nothing: in parallel, they would draw over each other.
+"""
+
+import multiprocessing
+import sys
+import time
+from datetime import timedelta
+
+from joblib.parallel import get_active_backend
+
+from sklearn_dl.solver import Watcher
+
+# Updates from one line of verbose=2 to the next.
+UPDATES_PER_LINE = 10
+
+
+def make_displays(verbose, *, alone, may_draw):
+    """Return what shows a fit's progress.
+
+    Parameters
+    ----------
+    verbose : int
+        The estimator's parameter.
+    alone : bool
+        False if other fits stand beside this one.
+    may_draw : bool
+        False if the bar must not be drawn, whatever the terminal can do.
+
+    Returns
+    -------
+    displays : list of Watcher
+        At most one.
+    """
+    if verbose == 0 or (verbose == 1 and not alone):
+        return []
+    if verbose == 1 and may_draw and _can_draw():
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            pass
+        else:
+            return [Bar(tqdm)]
+    return [Lines(every=UPDATES_PER_LINE if verbose > 1 else 0)]
+
+
+def in_joblib_worker():
+    """Return whether this is a worker, thread or process, of joblib."""
+    return bool(get_active_backend()[0].nesting_level)
+
+
+def _can_draw():
+    if multiprocessing.parent_process() is not None:
+        return False  # the terminal is shared with the parent and its other children
+    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def _in_notebook():
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def _accuracies(solver):
+    """Return the latest accuracies by name."""
+    found = {"train acc": solver.train_acc_history[-1]}
+    if solver.validates:
+        found["val_acc"] = solver.val_acc_history[-1]
+    return found
+
+
+class Lines(Watcher):
+    """A line for each epoch, and for every so many updates.
+
+    Parameters
+    ----------
+    every : int
+        Updates from one line to the next; 0 for epochs only.
+    """
+
+    def __init__(self, every):
+        self.every = every
+
+    def on_train_begin(self, solver):
+        """Print the accuracies before training."""
+        self._began = time.perf_counter()
+        self._updates_before = solver.num_updates
+        if solver.epoch == 0:
+            self._print_epoch(solver, {})
+
+    def on_update(self, solver):
+        """Print the loss of every so many-th update."""
+        if self.every and (solver.num_updates - 1) % self.every == 0:
+            print(f"(Iteration {solver.num_updates}) loss: {solver.loss_history[-1]:f}", flush=True)
+
+    def on_epoch_end(self, solver):
+        """Print loss, accuracies and the time left."""
+        self._print_epoch(solver, {"loss": solver.history["loss"][-1]})
+
+    def _print_epoch(self, solver, numbers):
+        epochs, updates = solver.remaining()
+        line = "; ".join(f"{name}: {value:f}" for name, value in {**numbers, **_accuracies(solver)}.items())
+        done = solver.num_updates - self._updates_before
+        seconds = round((time.perf_counter() - self._began) / done * updates) if done else 0
+        if seconds:
+            line += f"; at most {timedelta(seconds=seconds)} left"
+        print(f"(Epoch {solver.epoch}/{solver.epoch + epochs}) {line}", flush=True)
+
+
+class Bar(Watcher):
+    """A bar that moves with each update.
+
+    Parameters
+    ----------
+    tqdm : type
+        Draws it.
+    """
+
+    def __init__(self, tqdm):
+        self._tqdm = tqdm
+        self._bar = None
+
+    def on_train_begin(self, solver):
+        """Draw the bar, empty."""
+        epochs, updates = solver.remaining()
+        self._last_epoch = solver.epoch + epochs
+        self._bar = self._tqdm(total=updates, unit=" updates", dynamic_ncols=True)
+        self._show_numbers(solver, {})
+
+    def on_epoch_begin(self, solver):
+        """Show which epoch it is."""
+        self._bar.set_description_str(f"Epoch {solver.epoch + 1}/{self._last_epoch}", refresh=False)
+
+    def on_update(self, solver):
+        """Move on."""
+        self._bar.update()
+
+    def on_epoch_end(self, solver):
+        """Show loss and accuracies."""
+        self._show_numbers(solver, {"loss": solver.history["loss"][-1]})
+
+    def _show_numbers(self, solver, numbers):
+        numbers = {**numbers, **_accuracies(solver)}
+        text = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def close(self):
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
