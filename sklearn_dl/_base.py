@@ -28,6 +28,7 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_dl import _ext, persistence
+from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import hold_threads
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
@@ -212,7 +213,7 @@ def _drop_uniform(sample_weight):
     return None if (sample_weight == sample_weight[0]).all() else np.asarray(sample_weight, float)
 
 
-class BaseNetClassifier(ClassifierMixin, BaseEstimator):
+class BaseNetClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of the estimators; see the module."""
 
     def _keep(self, params):

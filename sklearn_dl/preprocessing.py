@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._doc_link import DocLinkMixin
 from ._params import check_bool, check_choice, check_dims, check_int
 
 __all__ = ["ImageReshaper", "MeanSubtractor", "guess_image_shape"]
@@ -75,7 +76,7 @@ def _leave_images_alone(method):
     return wrapped
 
 
-class _ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class _ImageTransformer(DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """What both transformers share: rows or images in, as many features out.
 
     A subclass has `input_shape` and says whether it makes images of X: ``_makes_images(X)``.
@@ -173,7 +174,7 @@ class MeanSubtractor(_ImageTransformer):
         Shape of an image; None if X was rows and `input_shape` was not given.
     n_features_in_ : int
         Number of features: of images, ``channels * height * width``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen by `fit`. Defined only when all of them are strings.
 
     See Also
@@ -381,7 +382,7 @@ class ImageReshaper(_ImageTransformer):
         Shape of an image.
     n_features_in_ : int
         Number of features: of images, ``channels * height * width``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen by `fit`. Defined only when all of them are strings.
 
     See Also

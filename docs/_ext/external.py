@@ -1,0 +1,46 @@
+"""Links to other projects' sites, by the rule that their addresses follow: nothing is fetched for a build."""
+
+import importlib
+import inspect
+
+from docutils import nodes
+
+SCIKIT_LEARN = "https://scikit-learn.org/stable"
+# What the docstrings that come with scikit-learn's classes refer to.
+OTHERS = {
+    "accuracy_score": f"{SCIKIT_LEARN}/modules/generated/sklearn.metrics.accuracy_score.html",
+    "metadata_routing": f"{SCIKIT_LEARN}/metadata_routing.html",
+    "np.random.RandomState": "https://numpy.org/doc/stable/reference/random/legacy.html#numpy.random.RandomState",
+}
+
+
+def address(target):
+    """Return where the documentation of a name is, or None."""
+    if target in OTHERS:
+        return OTHERS[target]
+    module, _, name = target.rpartition(".")
+    if module.split(".")[0] != "sklearn":
+        return None
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+    documented = inspect.isclass(found) or callable(found)
+    return f"{SCIKIT_LEARN}/modules/generated/{target}.html" if documented else None
+
+
+def resolve(app, env, node, contnode):
+    """Make a link of a reference that this site has no target for."""
+    target = node["reftarget"]
+    url = address(target)
+    if url is None:
+        return None
+    if isinstance(contnode, nodes.Text):
+        contnode = nodes.literal("", contnode.astext())
+    return nodes.reference("", "", contnode, internal=False, refuri=url)
+
+
+def setup(app):
+    """Register the resolver."""
+    app.connect("missing-reference", resolve)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
