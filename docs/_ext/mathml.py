@@ -15,9 +15,12 @@ converter = LatexToMathML(macros=MACROS, annotation=True, fancy_error=False)
 
 
 def convert(node, *, displaystyle):
-    """Return the MathML of a math node."""
+    """Return the MathML of a math node; lines of a formula are aligned at their ``&``."""
+    text = node.astext()
+    if r"\\" in text and r"\begin" not in text:
+        text = rf"\begin{{aligned}}{text}\end{{aligned}}"
     try:
-        return converter.convert_with_local_state(node.astext(), displaystyle=displaystyle)
+        return converter.convert_with_local_state(text, displaystyle=displaystyle)
     except LatexError as error:
         raise ExtensionError(f"{node.source}:{node.line}: {node.astext()!r}: {error}") from error
 
