@@ -31,8 +31,6 @@ exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 default_role = "autolink"
 nitpicky = True
-# The user guide takes up whatever else is in its folder.
-suppress_warnings = ["toc.empty_glob"]
 
 # ----------------------------------------------------------------- reference
 
@@ -87,6 +85,7 @@ html_math_renderer = "mathml"
 html_title = f"sklearn_dl {version}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+toc_object_entries_show_parents = "hide"
 html_show_sourcelink = False
 html_show_sphinx = False
 html_theme_options = {
@@ -94,7 +93,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_prev_next": True,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "features": []},
     "footer_start": ["copyright"],
     "footer_end": [],
 }

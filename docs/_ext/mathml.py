@@ -33,7 +33,7 @@ def visit_inline(translator, node):
 
 def visit_block(translator, node):
     """Write a formula of its own."""
-    translator.body.append(f'<div class="math">{convert(node, displaystyle=True)}</div>')
+    translator.body.append(f'<div class="formula">{convert(node, displaystyle=True)}</div>')
     raise SkipNode
 
 
