@@ -53,9 +53,16 @@ def skip_scikit_learns(app, what, name, obj, skip, options):
     return None
 
 
+def link_or_fail(app, docname, source):
+    """Let single backticks be a reference that must resolve; in docstrings they may also be an argument's name."""
+    if not docname.startswith(("generated/", "auto_examples/")):
+        source[0] = ".. default-role:: py:obj\n\n" + source[0]
+
+
 def setup(app):
     """Register the above."""
     app.connect("autodoc-skip-member", skip_scikit_learns)
+    app.connect("source-read", link_or_fail)
 
 
 # ------------------------------------------------------------------- gallery

@@ -50,8 +50,9 @@ window.addEventListener("load", () => setTimeout(() => {
       stacked: fractions.filter(f => f.children[0].getBoundingClientRect().bottom
                                      <= f.children[1].getBoundingClientRect().top + 1).length,
       fractions: fractions.length,
-      styled: getComputedStyle(document.querySelector("h1")).fontFamily !== getComputedStyle(document.documentElement).font,
-      menu: document.querySelectorAll("nav.navbar-nav a, .navbar-nav a").length,
+      // In a row at the top only if the theme's style sheets were found.
+      menu: new Set([...document.querySelectorAll(".bd-header .navbar-nav a.nav-link")].filter(seen)
+                    .map(link => Math.round(link.getBoundingClientRect().top))).size,
     }) + "END";
   });
 }, 500));
@@ -108,7 +109,7 @@ def test_page(name, look):
     seen = look(name)
     assert seen["title"].rstrip("#") == PAGES[name]
     assert len(seen["text"]) > 300
-    assert seen["menu"] >= 5
+    assert seen["menu"] == 1
     assert seen["errors"] == []
     assert [picture for picture, width in seen["pictures"] if width == 0] == []
     assert seen["drawn"] == seen["formulas"]
@@ -117,7 +118,7 @@ def test_page(name, look):
 
 def test_formulas_are_there(look):
     seen = look("user_guide/normalization.html")
-    assert seen["formulas"] > 30
+    assert seen["formulas"] > 20
     assert seen["fractions"] > 20
 
 
