@@ -3,7 +3,6 @@
 import inspect
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import sklearn_dl
@@ -59,12 +58,6 @@ def link_or_fail(app, docname, source):
         source[0] = ".. default-role:: py:obj\n\n" + source[0]
 
 
-def setup(app):
-    """Register the above."""
-    app.connect("autodoc-skip-member", skip_scikit_learns)
-    app.connect("source-read", link_or_fail)
-
-
 # ------------------------------------------------------------------- gallery
 
 sphinx_gallery_conf = {
@@ -73,7 +66,6 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"(^|/)(_common|demo)\.py$",
     "within_subsection_order": "gallery.reading_order",
-    # Their pictures are taken from the figures; the files they write besides are of no use here.
     "reset_argv": "gallery.arguments",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_dl",),
@@ -83,7 +75,6 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
 }
-os.environ.setdefault("SKLEARN_DL_GALLERY_OUTPUT", tempfile.mkdtemp(prefix="sklearn_dl-gallery-"))
 
 # ---------------------------------------------------------------------- HTML
 
@@ -105,3 +96,9 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {"index": [], "install": [], "features": []}
+
+
+def setup(app):
+    """Register the above."""
+    app.connect("autodoc-skip-member", skip_scikit_learns)
+    app.connect("source-read", link_or_fail)

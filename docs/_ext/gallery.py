@@ -1,7 +1,5 @@
 """In what order and with what arguments the gallery's examples run."""
 
-import os
-
 # From simple to composed; examples that are not named here follow by name.
 ORDER = [
     "plot_softmax.py",
@@ -23,5 +21,5 @@ def reading_order(filename):
 
 
 def arguments(gallery_conf, script_vars):
-    """Command line of an example: its picture files go where nobody looks."""
-    return ["--output", os.environ["SKLEARN_DL_GALLERY_OUTPUT"]]
+    """Command line of an example, which runs in its own folder: its picture files are not to stay there."""
+    return ["--output", "../docs/_build/pictures"]
