@@ -98,7 +98,18 @@ html_theme_options = {
 html_sidebars = {"index": [], "install": [], "features": []}
 
 
+def name_without_page(app, env, node, contnode):
+    """Leave a name without a link that is neither function nor class: a constant, a parameter with a default."""
+    module = sys.modules.get(node.get("py:module"))
+    for holder in (module, getattr(module, node.get("py:class") or "", None)):
+        found = inspect.getattr_static(holder, node["reftarget"], None)
+        if found is not None and not callable(found):
+            return contnode
+    return None
+
+
 def setup(app):
     """Register the above."""
     app.connect("autodoc-skip-member", skip_scikit_learns)
     app.connect("source-read", link_or_fail)
+    app.connect("missing-reference", name_without_page)
