@@ -1,7 +1,7 @@
 """Links to other projects' sites, by the rule that their addresses follow: nothing is fetched for a build."""
 
-import importlib
 import inspect
+import pkgutil
 
 from docutils import nodes
 
@@ -18,14 +18,15 @@ def address(target):
     """Return where the documentation of a name is, or None."""
     if target in OTHERS:
         return OTHERS[target]
-    module, _, name = target.rpartition(".")
-    if module.split(".")[0] != "sklearn":
+    if target.split(".")[0] != "sklearn":
         return None
     try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError:
+        found = pkgutil.resolve_name(target)
+    except (ImportError, AttributeError):
         return None
-    documented = inspect.isclass(found) or callable(found)
+    if inspect.ismodule(found):
+        return f"{SCIKIT_LEARN}/api/{target}.html"
+    documented = inspect.isclass(found) or inspect.isfunction(found)
     return f"{SCIKIT_LEARN}/modules/generated/{target}.html" if documented else None
 
 
