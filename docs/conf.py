@@ -58,6 +58,16 @@ def link_or_fail(app, docname, source):
         source[0] = ".. default-role:: py:obj\n\n" + source[0]
 
 
+def name_without_page(app, env, node, contnode):
+    """Leave a name without a link that is neither function nor class: a constant, a parameter with a default."""
+    module = sys.modules.get(node.get("py:module"))
+    for holder in (module, getattr(module, node.get("py:class") or "", None)):
+        found = inspect.getattr_static(holder, node["reftarget"], None)
+        if found is not None and not callable(found):
+            return contnode
+    return None
+
+
 # ------------------------------------------------------------------- gallery
 
 sphinx_gallery_conf = {
@@ -96,16 +106,6 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {"index": [], "install": [], "features": []}
-
-
-def name_without_page(app, env, node, contnode):
-    """Leave a name without a link that is neither function nor class: a constant, a parameter with a default."""
-    module = sys.modules.get(node.get("py:module"))
-    for holder in (module, getattr(module, node.get("py:class") or "", None)):
-        found = inspect.getattr_static(holder, node["reftarget"], None)
-        if found is not None and not callable(found):
-            return contnode
-    return None
 
 
 def setup(app):

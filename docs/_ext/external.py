@@ -32,13 +32,8 @@ def address(target):
 
 def resolve(app, env, node, contnode):
     """Make a link of a reference that this site has no target for."""
-    target = node["reftarget"]
-    url = address(target)
-    if url is None:
-        return None
-    if isinstance(contnode, nodes.Text):
-        contnode = nodes.literal("", contnode.astext())
-    return nodes.reference("", "", contnode, internal=False, refuri=url)
+    url = address(node["reftarget"])
+    return None if url is None else nodes.reference("", "", contnode, internal=False, refuri=url)
 
 
 def setup(app):
