@@ -1,6 +1,7 @@
 # make demo   train and tune on the digits that ship with scikit-learn, into demo-output/
 # make test   the tests, in a fresh environment
 # make lint   ruff
+# make docs   the documentation's site, into docs/_build/html; DOCS_FLAGS="-D plot_gallery=0" does not run the examples
 # make bench  speed, beside PyTorch, JAX, MLPClassifier and skorch, into bench-output/
 # make clean  remove what the above made
 #
@@ -10,11 +11,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_FLAGS ?=
+DOCS_FLAGS ?=
 RUFF = ruff==0.17.6
 
 SOURCES = pyproject.toml setup.py $(wildcard _ext/*.py _ext/*.pyx _ext/*.pxd _ext/src/*)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: $(VENV)/with-plot
 	$(BIN)/python examples/demo.py --output demo-output
@@ -26,6 +28,10 @@ lint: $(VENV)/made
 	$(BIN)/python -m pip install --quiet $(RUFF)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(VENV)/with-docs
+	$(BIN)/python -m sphinx -W --keep-going -j 2 $(DOCS_FLAGS) docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
 
 bench: $(VENV)/with-plot
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
@@ -41,4 +47,4 @@ $(VENV)/made:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo-output bench-output *.egg-info .pytest_cache .ruff_cache .coverage _ext/*.so
+	rm -rf $(VENV) build dist demo-output bench-output docs/_build docs/auto_examples docs/generated *.egg-info .pytest_cache .ruff_cache .coverage _ext/*.so

@@ -17,7 +17,7 @@ def parse_arguments(docstring, argv=None):
     Parameters
     ----------
     docstring : str
-        The example's own; its title describes the program.
+        The example's own; its title describes the program. Empty where the gallery runs it.
     argv : list of str, default=None
         The arguments; by default those of the process.
 
@@ -26,7 +26,7 @@ def parse_arguments(docstring, argv=None):
     args : argparse.Namespace
         cifar10 (folder or None), output (folder), quick (bool).
     """
-    parser = argparse.ArgumentParser(description=docstring.strip().splitlines()[0])
+    parser = argparse.ArgumentParser(description=docstring.strip().partition("\n")[0])
     parser.add_argument("--cifar10", metavar="FOLDER", help="use CIFAR-10 from this folder, not the digits")
     parser.add_argument(
         "--output",

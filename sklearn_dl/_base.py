@@ -42,6 +42,7 @@ from sklearn_dl._callbacks import (
     is_one_of_many,
     with_callbacks,
 )
+from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
 from sklearn_dl._progress import in_joblib_worker, make_displays
@@ -267,7 +268,7 @@ def _drop_uniform(sample_weight):
     return None if (sample_weight == sample_weight[0]).all() else np.asarray(sample_weight, float)
 
 
-class BaseNetClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of the estimators; see the module."""
 
     def _keep(self, params):

@@ -586,7 +586,7 @@ def save(estimator, path):
 
 
 def load(path, expected_class=None):
-    """Load an estimator that :func:`save` wrote; no code from the file is run.
+    """Load an estimator that :func:`~sklearn_dl.persistence.save` wrote; no code from the file is run.
 
     Parameters
     ----------
@@ -605,13 +605,13 @@ def load(path, expected_class=None):
     ------
     ValueError
         If the file is damaged, cut short, written by a newer version of the format, not written
-        by :func:`save`, or holds an estimator that is no `expected_class`.
+        by `save`, or holds an estimator that is no `expected_class`.
     OSError
         If there is no such file, or it is a directory.
 
     See Also
     --------
-    save : Writes the file.
+    sklearn_dl.persistence.save : Writes the file.
 
     Examples
     --------

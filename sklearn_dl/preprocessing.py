@@ -15,6 +15,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, single_task
+from ._doc_link import DocLinkMixin
 from ._params import check_bool, check_choice, check_dims, check_int
 
 __all__ = ["ImageReshaper", "MeanSubtractor", "guess_image_shape"]
@@ -76,7 +77,7 @@ def _leave_images_alone(method):
     return wrapped
 
 
-class _ImageTransformer(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """What both transformers share: rows or images in, as many features out.
 
     A subclass has `input_shape` and says whether it makes images of X: ``_makes_images(X)``.
@@ -174,7 +175,7 @@ class MeanSubtractor(_ImageTransformer):
         Shape of an image; None if X was rows and `input_shape` was not given.
     n_features_in_ : int
         Number of features: of images, ``channels * height * width``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen by `fit`. Defined only when all of them are strings.
 
     See Also
@@ -383,7 +384,7 @@ class ImageReshaper(_ImageTransformer):
         Shape of an image.
     n_features_in_ : int
         Number of features: of images, ``channels * height * width``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen by `fit`. Defined only when all of them are strings.
 
     See Also

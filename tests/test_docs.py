@@ -4,13 +4,21 @@ import doctest
 import importlib
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import sklearn_dl
+from sklearn_dl import preprocessing
+from sklearn_dl._doc_link import DOCUMENTATION
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+GENERATED = {"_build", "_templates", "auto_examples", "generated"}
+# Written by hand, that is.
+PAGES = sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.rst") if not GENERATED & set(p.parts))
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = ["sklearn_dl", *(m.name for m in pkgutil.walk_packages(sklearn_dl.__path__, "sklearn_dl."))]
 
@@ -41,6 +49,78 @@ def test_readme_links_exist():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text(encoding="utf-8"))
     assert len(links) > 2
     assert [link for link in links if not (README.parent / link).exists()] == []
+
+
+needs_docs = pytest.mark.skipif(not PAGES, reason="the documentation's files are not part of an installation")
+
+
+@needs_docs
+@pytest.mark.parametrize("page", PAGES)
+def test_page_examples(page):
+    result = doctest.testfile(str(DOCS / page), module_relative=False, optionflags=OPTIONS)
+    assert result.failed == 0
+
+
+@needs_docs
+def test_page_examples_are_found():
+    parser = doctest.DocTestParser()
+    counts = {page: len(parser.get_examples((DOCS / page).read_text(encoding="utf-8"))) for page in PAGES}
+    silent = [page for page, count in counts.items() if page.startswith(("user_guide/", "coming_from/")) and not count]
+    assert silent == ["coming_from/index.rst", "user_guide/index.rst"]
+
+
+def listed_modules():
+    """Modules that the API reference lists."""
+    return set(re.findall(r"^   (sklearn_dl[\w.]*)$", (DOCS / "api.rst").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@needs_docs
+def test_reference_lists_all_modules():
+    public = {f"sklearn_dl.{m.name}" for m in pkgutil.iter_modules(sklearn_dl.__path__) if m.name[0] != "_"}
+    estimators = {"sklearn_dl.convnet", "sklearn_dl.fully_connected", "sklearn_dl.linear"}  # listed as sklearn_dl's
+    assert public - estimators - listed_modules() == set()
+
+
+@needs_docs
+def test_features_name_tests_that_exist():
+    proofs = re.findall(r"``(test_\w+\.py)(?:::(test_\w+))?``", (DOCS / "features.rst").read_text(encoding="utf-8"))
+    assert len(proofs) > 20
+    tests = {path.name: path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")}
+    assert [
+        f"{file}::{test}" for file, test in proofs if file not in tests or (test and f"def {test}(" not in tests[file])
+    ] == []
+
+
+ESTIMATORS = {
+    cls: module.__name__
+    for module in (sklearn_dl, preprocessing)
+    for cls in (getattr(module, name) for name in module.__all__)
+    if isinstance(cls, type)
+}
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_html_view_links_to_the_reference(cls):
+    link = cls()._get_doc_link()
+    assert link == f"{DOCUMENTATION}generated/{ESTIMATORS[cls]}.{cls.__name__}.html"
+    assert link in cls()._repr_html_()
+    if PAGES:
+        assert ESTIMATORS[cls] in listed_modules()
+    if (DOCS / "_build/html").exists():
+        assert (DOCS / "_build/html" / link.removeprefix(DOCUMENTATION)).exists()
+
+
+def test_subclass_of_a_user_links_nowhere():
+    class Mine(sklearn_dl.Softmax):
+        pass
+
+    assert Mine()._get_doc_link() == ""
+
+
+def test_address_of_the_documentation():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert urls["Documentation"] == DOCUMENTATION
+    assert DOCUMENTATION.endswith("/")
 
 
 def test_show_versions_tells_kernels_and_threads(capsys):

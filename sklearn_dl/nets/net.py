@@ -206,7 +206,7 @@ class Net:
 
         Parameters
         ----------
-        X : ndarray of shape (N, *input_shape), or flattened, of the net's dtype, C-contiguous
+        X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
 
         Returns
         -------
@@ -219,7 +219,7 @@ class Net:
 
         Parameters
         ----------
-        X : ndarray of shape (N, *input_shape), or flattened, of the net's dtype, C-contiguous
+        X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
         y : ndarray of int of shape (N,)
         sample_weight : ndarray of shape (N,), default=None
         total_weight : float, default=None
