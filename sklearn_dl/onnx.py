@@ -1,4 +1,4 @@
-"""Export to ONNX: nets, transformers and the pipelines they stand in, as models that run without Python or this package.
+"""Export to ONNX: nets, transformers and the pipelines they stand in, to run without Python or this package.
 
 `to_onnx` converts any fitted estimator or pipeline; each classifier has it as a method, too. skl2onnx does the
 conversion, with the converters that `register_converters` teaches it. A net is translated layer by layer: one function
@@ -24,6 +24,8 @@ __all__ = ["DEFAULT_OPSET", "LOWEST_OPSET", "register_converters", "to_onnx"]
 
 DEFAULT_OPSET = 18
 LOWEST_OPSET = 13
+
+_INPUT_DTYPES = [np.dtype(kind) for kind in ("f4", "f8", "i1", "i4", "i8", "u1", "?")]
 
 _CLASSIFIER_OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -65,8 +67,8 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     Returns
     -------
     onnx_model : onnx.ModelProto
-        Of a classifier, with the outputs ``label`` (n,) and ``probabilities`` (n, n_classes), the columns in the order of
-        `classes_`. ``onnx.save(onnx_model, path)`` writes it to a file.
+        Of a classifier, with the outputs ``label`` (n,) and ``probabilities`` (n, n_classes), whose columns are in the
+        order of `classes_`. ``onnx.save(onnx_model, path)`` writes it to a file.
 
     Raises
     ------
@@ -84,13 +86,15 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
 
     Notes
     -----
-    A net computes in its own dtype in ONNX, too; dropout is off and batch normalization uses the running statistics.
-    Probabilities are double for double X and float for everything else. Labels are int64 (of bool and float classes, too)
-    or strings. What `predict` refuses, such as nan in X, an ONNX model takes without a word.
+    A net computes in its own dtype in ONNX, too; dropout is off, and batch normalization uses the running statistics.
+    Probabilities are double for double X and float for everything else. Labels are int64, also those of bool and float
+    classes, or strings. X that `predict` refuses, such as nan, an ONNX model takes without a word.
 
-    Unlike skl2onnx, this function takes the option `zipmap` to be False unless told otherwise. With True, probabilities are
-    a list of dicts, which ONNX allows for float X only. With `raw_scores`, the scores before the softmax take the
-    place of the probabilities, (n, n_classes) for two classes, too.
+    Unlike skl2onnx, this function takes the option `zipmap` to be False unless told otherwise. With True, probabilities
+    are a list of dicts, which ONNX does not have for double X. With `raw_scores`, the scores before the softmax take
+    the place of the probabilities; for two classes, minus `decision_function` and `decision_function`.
+
+    What stands around a net is converted by skl2onnx's own converters: compare predictions.
 
     onnxruntime has no convolution in double: that of a float64 net is written as gathering and a matrix product,
     which needs ``filter_size ** 2`` times the memory of the images.
@@ -127,6 +131,9 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         X = np.zeros((1, model.n_features_in_), model._net.dtype)
     elif not hasattr(X, "columns"):
         X = np.asarray(X)
+        if X.dtype.kind in "biuf" and X.dtype not in _INPUT_DTYPES:
+            accepted = ", ".join(dtype.name for dtype in _INPUT_DTYPES)
+            raise TypeError(f"X must have a dtype that skl2onnx takes for an input, {accepted}, got {X.dtype}.")
     options = options or {}
     if is_classifier(model) and all(isinstance(key, str) for key in options):
         options = {"zipmap": False, **options}
@@ -136,8 +143,8 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
 def register_converters():
     """Teach skl2onnx to convert the estimators and transformers of this package.
 
-    After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines, with the options
-    'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. `to_onnx` calls it by itself; calling it again does no harm.
+    After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines, with the
+    options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. `to_onnx` calls it by itself.
 
     Raises
     ------
@@ -230,16 +237,12 @@ def _numpy_dtype(variable):
 
 
 def _sample_shape(operator):
-    """Return the shape of one sample that an operator gets, checked against what its model was fitted on."""
-    model = operator.raw_operator
+    """Return the shape of one sample that an operator gets."""
     shapes = [tuple(variable.type.shape[1:]) for variable in operator.inputs]
     # Several inputs are the columns of a data frame.
     shape = shapes[0] if len(shapes) == 1 else (sum(shape[0] for shape in shapes),)
-    if None in shape or math.prod(shape) != model.n_features_in_:
-        raise ValueError(
-            f"X has samples of shape {shape}, but {type(model).__name__} is expecting {model.n_features_in_} features"
-            " as input."
-        )
+    if None in shape:
+        raise ValueError(f"X must have samples of known shape, got {shape}.")
     return shape
 
 
@@ -351,9 +354,7 @@ def _translate(graph, net, x, shape):
         translate = _TRANSLATORS.get(type(layer))
         if translate is None:
             known = ", ".join(cls.__name__ for cls in _TRANSLATORS)
-            raise ValueError(
-                f"The net has a layer {type(layer).__name__}, which has no ONNX translation; known: {known}."
-            )
+            raise ValueError(f"A layer {type(layer).__name__} cannot be converted to ONNX; known are {known}.")
         x, shape = translate(graph, layer, arrays, x, shape)
     return x
 
@@ -366,12 +367,25 @@ def _set_net_types(operator):
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
     estimator = operator.raw_operator
-    _sample_shape(operator)
+    shape = _sample_shape(operator)
+    if len(shape) not in (1, 3) or math.prod(shape) != estimator.n_features_in_:
+        raise ValueError(
+            f"X must be rows of {estimator.n_features_in_} features or images of as many pixels, as"
+            f" {type(estimator).__name__} was fitted on, got samples of shape {shape}."
+        )
+    estimator._check_image_shape(shape if len(shape) == 3 else None)
     n_rows = operator.inputs[0].get_first_dimension()
     labels = _labels(operator.scope_inst, estimator)
     kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
     operator.outputs[0].set_type(kind([n_rows]))
-    operator.outputs[1].type.shape = [n_rows, len(labels)]
+    probabilities = operator.outputs[1]
+    probabilities.type.shape = [n_rows, len(labels)]
+    if _numpy_dtype(probabilities) == np.float64 and any(
+        reader.type == "SklearnZipMap" for reader in probabilities.operators_inputs_
+    ):
+        raise ValueError(
+            'The option zipmap=True needs float X, not double: ONNX has no dicts of doubles. Set {"zipmap": False}.'
+        )
 
 
 def _labels(scope, estimator):
@@ -391,18 +405,20 @@ def _convert_net(scope, operator, container):
     estimator = operator.raw_operator
     net = estimator._net
     graph = _Graph(scope, container)
-    shape = _sample_shape(operator)
-    estimator._check_image_shape(shape if len(shape) == 3 else None)
-    scores = _translate(graph, net, _read_input(graph, operator, net.dtype), shape)
+    scores = _translate(graph, net, _read_input(graph, operator, net.dtype), _sample_shape(operator))
 
     best = graph.add("ArgMax", scores, axis=1, keepdims=0)
     label, probabilities = operator.outputs
     graph.add("Gather", graph.constant(_labels(scope, estimator)), best, output=label.full_name)
     dtype = _numpy_dtype(probabilities)
     if not scope.get_options(estimator, {"raw_scores": False})["raw_scores"]:
-        # In the wider of the two precisions, as predict_proba has it.
-        scores = graph.add("Softmax", graph.cast(scores, np.result_type(dtype, net.dtype)), axis=1)
-    graph.cast(scores, dtype, output=probabilities.full_name)
+        result = graph.add("Softmax", graph.cast(scores, np.result_type(dtype, net.dtype)), axis=1)
+    elif net.num_classes == 2:
+        # skl2onnx's convention, on which its CalibratedClassifierCV relies.
+        result = graph.add("MatMul", scores, graph.constant(np.array([[1, -1], [-1, 1]], net.dtype)))
+    else:
+        result = scores
+    graph.cast(result, dtype, output=probabilities.full_name)
 
 
 def _tensor_type(operator, dtype, sample_shape):
@@ -419,8 +435,10 @@ def _input_dtype(operator):
 
 
 def _set_difference_type(operator):
+    shape = _sample_shape(operator)
+    operator.raw_operator._check_features(np.empty((0, *shape)), ("rows", "NCHW"))
     dtype = np.float64 if _input_dtype(operator) == np.float64 else np.float32
-    operator.outputs[0].set_type(_tensor_type(operator, dtype, _sample_shape(operator)))
+    operator.outputs[0].set_type(_tensor_type(operator, dtype, shape))
 
 
 def _convert_mean_subtractor(scope, operator, container):
@@ -437,6 +455,7 @@ def _convert_mean_subtractor(scope, operator, container):
 
 def _set_layout_type(operator):
     model = operator.raw_operator
+    model._check_features(np.empty((0, *_sample_shape(operator))), (model.input_layout,))
     channels, height, width = model.input_shape_
     shape = {
         "rows": (model.n_features_in_,),
@@ -449,7 +468,6 @@ def _set_layout_type(operator):
 def _convert_image_reshaper(scope, operator, container):
     model = operator.raw_operator
     graph = _Graph(scope, container)
-    _sample_shape(operator)
     x = _read_input(graph, operator, _input_dtype(operator))
     if model.input_layout == "NHWC":
         x = graph.add("Transpose", x, perm=[0, 3, 1, 2])
