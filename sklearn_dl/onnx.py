@@ -374,6 +374,7 @@ def _set_net_types(operator):
             f" {type(estimator).__name__} was fitted on, got samples of shape {shape}."
         )
     estimator._check_image_shape(shape if len(shape) == 3 else None)
+    _input_dtype(operator)
     n_rows = operator.inputs[0].get_first_dimension()
     labels = _labels(operator.scope_inst, estimator)
     kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
