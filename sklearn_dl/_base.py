@@ -762,7 +762,7 @@ class BaseNetClassifier(ClassifierMixin, BaseEstimator):
         options : dict, default=None
             Options of skl2onnx's converters, such as ``{"zipmap": True}``.
         target_opset : int or dict, default=None
-            Version of the ONNX operator set; None is 18, which runs in onnxruntime 1.14 and later.
+            Version of the ONNX operator set; None is 18, which runs in onnxruntime 1.18 and later.
 
         Returns
         -------

@@ -61,7 +61,7 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         ``{id(net): {"nocl": True}}``. See Notes.
     target_opset : int or dict, default=None
         Version of the ONNX operator set, from `LOWEST_OPSET`, 13, to what the installed skl2onnx knows. None is
-        `DEFAULT_OPSET`, 18, which runs in onnxruntime 1.14 and later. A dict gives the version of each operator domain,
+        `DEFAULT_OPSET`, 18, which runs in onnxruntime 1.18 and later. A dict gives the version of each operator domain,
         such as ``{"": 18, "ai.onnx.ml": 3}``.
 
     Returns
@@ -91,8 +91,8 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     classes, or strings. X that `predict` refuses, such as nan, an ONNX model takes without a word.
 
     Unlike skl2onnx, this function takes the option `zipmap` to be False unless told otherwise. With True, probabilities
-    are a list of dicts, which ONNX does not have for double X. With `raw_scores`, the scores before the softmax take
-    the place of the probabilities; for two classes, minus `decision_function` and `decision_function`.
+    are a list of dicts, which ONNX does not have for double X. With `raw_scores`, `decision_function` takes the place
+    of the probabilities, in two columns ``-s, s`` for two classes.
 
     What stands around a net is converted by skl2onnx's own converters: compare predictions.
 
@@ -206,9 +206,9 @@ class _Graph:
         """Add a cast to a NumPy dtype."""
         return self.add("Cast", x, output=output, to=_element_type(dtype))
 
-    def reshape(self, x, shape, *, output=None):
+    def reshape(self, x, shape):
         """Give each sample this shape."""
-        return self.add("Reshape", x, self.constant(np.array([0, *shape], np.int64)), output=output)
+        return self.add("Reshape", x, self.constant(np.array([0, *shape], np.int64)))
 
     def mean(self, x, axis):
         """Add the mean over one axis, which stays, of length 1."""
@@ -374,7 +374,7 @@ def _set_net_types(operator):
             f" {type(estimator).__name__} was fitted on, got samples of shape {shape}."
         )
     estimator._check_image_shape(shape if len(shape) == 3 else None)
-    _input_dtype(operator)
+    _input_dtype(operator)  # raises for strings
     n_rows = operator.inputs[0].get_first_dimension()
     labels = _labels(operator.scope_inst, estimator)
     kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
