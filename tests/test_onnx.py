@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.nets import Net
@@ -234,7 +234,7 @@ def test_options_of_skl2onnx():
 
 def test_other_models_convert_as_they_do_without():
     X, y = blobs()
-    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    model = make_pipeline(StandardScaler(), DecisionTreeClassifier(random_state=0)).fit(X, y)
     assert_equal_predictions(model, to_onnx(model, X), X)
 
 
