@@ -925,6 +925,41 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         """
         return persistence.load(path, expected_class=cls)
 
+    def to_onnx(self, X=None, *, options=None, target_opset=None):
+        """Convert to an ONNX model, which gives labels and probabilities without Python or this package.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame, default=None
+            Samples as the model will be given them: the dtype and the shape of the first one count. None is rows
+            ``(n, n_features_in_)`` in the dtype that the net computes in.
+        options : dict, default=None
+            Options of skl2onnx's converters, such as ``{"zipmap": True}``.
+        target_opset : int or dict, default=None
+            Version of the ONNX operator set; None is 18, which runs in onnxruntime 1.18 and later.
+
+        Returns
+        -------
+        onnx_model : onnx.ModelProto
+            With the outputs ``label`` (n,) and ``probabilities`` (n, n_classes).
+
+        See Also
+        --------
+        sklearn_dl.onnx.to_onnx : The same for pipelines; says more about options and errors.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_dl import Softmax
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32), [0, 0, 1, 1]
+        >>> onnx_model = Softmax(random_state=0).fit(X, y).to_onnx()
+        >>> [output.name for output in onnx_model.graph.output]
+        ['label', 'probabilities']
+        """
+        from sklearn_dl.onnx import to_onnx  # imports this module
+
+        return to_onnx(self, X, options=options, target_opset=target_opset)
+
     def __getstate__(self):
         """Leave out the net, whose arrays are in params_ and running_stats_, and a fit under way."""
         state = dict(super().__getstate__())

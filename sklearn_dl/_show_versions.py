@@ -10,7 +10,7 @@ from sklearn_dl import _ext
 from sklearn_dl._threads import n_threads
 from sklearn_dl._version import __version__
 
-DEPENDENCIES = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "matplotlib")
+DEPENDENCIES = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "matplotlib", "onnx", "skl2onnx", "skops")
 
 
 def _installed(package):

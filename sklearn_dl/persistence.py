@@ -8,6 +8,16 @@ everything that is no array, and a checksum.
 Why not pickle: loading a pickle runs whatever code its author chose. Here the file can only
 choose among the types listed under :func:`write_archive`, and an array is allocated only after
 its size has been compared with the bytes that are really there.
+
+Files of every release load in all later ones; tests/test_saved_models.py holds this package to it.
+
+Pipelines and searches can be stored without pickle by skops (``pip install "sklearn_dl[skops]"``), which loads what
+its caller trusts. Of this package it needs nothing but the classes themselves, listed in `SKOPS_TRUSTED`::
+
+    skops.io.dump(pipeline, "model.skops")
+    pipeline = skops.io.load("model.skops", trusted=SKOPS_TRUSTED)
+
+Other types that ``skops.io.get_untrusted_types`` finds come from the rest of the pipeline.
 """
 
 import contextlib
@@ -26,7 +36,16 @@ import sklearn
 
 from sklearn_dl._version import __version__
 
-__all__ = ["load", "read_archive", "save", "write_archive"]
+__all__ = ["SKOPS_TRUSTED", "load", "read_archive", "save", "write_archive"]
+
+SKOPS_TRUSTED = (
+    "sklearn_dl.convnet.ThreeLayerConvNet",
+    "sklearn_dl.fully_connected.FullyConnectedNet",
+    "sklearn_dl.fully_connected.TwoLayerNet",
+    "sklearn_dl.linear.Softmax",
+    "sklearn_dl.preprocessing.ImageReshaper",
+    "sklearn_dl.preprocessing.MeanSubtractor",
+)
 
 _FORMAT = "sklearn_dl"
 _FORMAT_VERSION = 1
@@ -530,7 +549,8 @@ def save(estimator, path):
     ----------
     estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
         Estimator to save. Subclasses, pipelines and searches are refused, because a file cannot
-        bring code along: use pickle or joblib for them. Callbacks are left out for the same reason.
+        bring code along: use pickle, joblib or skops for them (see `SKOPS_TRUSTED`). Callbacks are left out for the
+        same reason.
     path : str or os.PathLike
         Name of the file, any extension. An existing file is replaced in one step, and keeps its
         permission bits.
@@ -591,7 +611,7 @@ def load(path, expected_class=None):
     Parameters
     ----------
     path : str or os.PathLike
-        Name of the file.
+        Name of the file, written by this release or an earlier one.
     expected_class : type, default=None
         If given, an estimator of another class is refused.
 

@@ -160,6 +160,11 @@ class Net:
         self._reg = check_real("reg", value, low=0)
 
     @property
+    def layers(self):
+        """The layers as stated, from the input to the class scores."""
+        return tuple(self._layers)
+
+    @property
     def weight_names(self):
         """Names of the parameters that the penalty applies to."""
         return [name for layer in self._layers for name in layer.weight_names]

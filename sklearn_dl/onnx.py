@@ -1,0 +1,481 @@
+"""Export to ONNX: nets, transformers and the pipelines they stand in, to run without Python or this package.
+
+`to_onnx` converts any fitted estimator or pipeline; each classifier has it as a method, too. skl2onnx does the
+conversion, with the converters that `register_converters` teaches it. A net is translated layer by layer: one function
+for each class of `sklearn_dl.nets.layers`, entered in ``_TRANSLATORS``.
+
+onnx and skl2onnx are imported when something is converted: ``pip install "sklearn_dl[onnx]"``.
+"""
+
+import math
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_dl._arrays import positive_eps
+from sklearn_dl._base import BaseNetClassifier
+from sklearn_dl._params import check_int
+from sklearn_dl.nets import layers
+from sklearn_dl.persistence import _estimator_classes
+from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
+
+__all__ = ["DEFAULT_OPSET", "LOWEST_OPSET", "register_converters", "to_onnx"]
+
+DEFAULT_OPSET = 18
+LOWEST_OPSET = 13
+
+_INPUT_DTYPES = [np.dtype(kind) for kind in ("f4", "f8", "i1", "i4", "i8", "u1", "?")]
+
+_CLASSIFIER_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "nocl": [True, False],
+    "output_class_labels": [True, False],
+    "raw_scores": [True, False],
+}
+
+
+def _import_skl2onnx():
+    try:
+        import onnx  # noqa: F401
+        import skl2onnx
+    except ImportError as error:
+        raise ImportError('ONNX export requires onnx and skl2onnx: pip install "sklearn_dl[onnx]"') from error
+    return skl2onnx
+
+
+def to_onnx(model, X=None, *, options=None, target_opset=None):
+    """Convert a fitted estimator or pipeline to an ONNX model.
+
+    Parameters
+    ----------
+    model : estimator
+        A classifier or transformer of this package, or a pipeline, search or other meta-estimator that skl2onnx
+        knows, with such in it.
+    X : ndarray or DataFrame, default=None
+        Samples as the model will be given them: of the first one, the dtype and the shape count. An array makes one
+        input ``X`` of any number of rows, a pandas DataFrame one input for each column. None, for a classifier of this
+        package only, is rows ``(n, n_features_in_)`` in the dtype that the net computes in.
+    options : dict, default=None
+        Options of skl2onnx's converters, such as ``{"zipmap": False}``, ``{"net__raw_scores": True}`` or
+        ``{id(net): {"nocl": True}}``. See Notes.
+    target_opset : int or dict, default=None
+        Version of the ONNX operator set, from `LOWEST_OPSET`, 13, to what the installed skl2onnx knows. None is
+        `DEFAULT_OPSET`, 18, which runs in onnxruntime 1.18 and later. A dict gives the version of each operator domain,
+        such as ``{"": 18, "ai.onnx.ml": 3}``.
+
+    Returns
+    -------
+    onnx_model : onnx.ModelProto
+        Of a classifier, with the outputs ``label`` (n,) and ``probabilities`` (n, n_classes), whose columns are in the
+        order of `classes_`. ``onnx.save(onnx_model, path)`` writes it to a file.
+
+    Raises
+    ------
+    ImportError
+        If onnx or skl2onnx is not installed.
+    sklearn.exceptions.NotFittedError
+        If `model` is not fitted.
+    TypeError, ValueError
+        If an argument is not as described, X does not have the features that the model was fitted on, or a net has a
+        layer that cannot be converted.
+
+    See Also
+    --------
+    register_converters : For skl2onnx's own ``to_onnx`` and ``convert_sklearn``.
+
+    Notes
+    -----
+    A net computes in its own dtype in ONNX, too; dropout is off, and batch normalization uses the running statistics.
+    Probabilities are double for double X and float for everything else. Labels are int64, also those of bool and float
+    classes, or strings. X that `predict` refuses, such as nan, an ONNX model takes without a word.
+
+    Unlike skl2onnx, this function takes the option `zipmap` to be False unless told otherwise. With True, probabilities
+    are a list of dicts, which ONNX does not have for double X. With `raw_scores`, `decision_function` takes the place
+    of the probabilities, in two columns ``-s, s`` for two classes.
+
+    What stands around a net is converted by skl2onnx's own converters: compare predictions.
+
+    onnxruntime has no convolution in double: that of a float64 net is written as gathering and a matrix product,
+    which needs ``filter_size ** 2`` times the memory of the images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from onnxruntime import InferenceSession
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_dl import TwoLayerNet
+    >>> from sklearn_dl.onnx import to_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X = X.astype(np.float32)
+    >>> model = make_pipeline(StandardScaler(), TwoLayerNet(random_state=0)).fit(X, y)
+    >>> session = InferenceSession(to_onnx(model, X).SerializeToString())
+    >>> labels, probabilities = session.run(None, {"X": X})
+    >>> bool((labels == model.predict(X)).all()), probabilities.shape
+    (True, (150, 3))
+    """
+    skl2onnx = _import_skl2onnx()
+    register_converters()
+    if target_opset is None:
+        target_opset = DEFAULT_OPSET
+    if not isinstance(target_opset, dict):
+        _check_opset(target_opset)
+    if not (options is None or isinstance(options, dict)):
+        raise TypeError(f"options must be a dict or None, got {options!r}.")
+    check_is_fitted(model)
+    if X is None:
+        if not isinstance(model, BaseNetClassifier):
+            raise ValueError(f"X is None: a sample must be given to convert a {type(model).__name__}.")
+        X = np.zeros((1, model.n_features_in_), model._net.dtype)
+    elif not hasattr(X, "columns"):
+        X = np.asarray(X)
+        if X.dtype.kind in "biuf" and X.dtype not in _INPUT_DTYPES:
+            accepted = ", ".join(dtype.name for dtype in _INPUT_DTYPES)
+            raise TypeError(f"X must have a dtype that skl2onnx takes for an input, {accepted}, got {X.dtype}.")
+    options = options or {}
+    if is_classifier(model) and all(isinstance(key, str) for key in options):
+        options = {"zipmap": False, **options}
+    return skl2onnx.to_onnx(model, X[:1], options=options, target_opset=target_opset)
+
+
+def register_converters():
+    """Teach skl2onnx to convert the estimators and transformers of this package.
+
+    After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines, with the
+    options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. `to_onnx` calls it by itself.
+
+    Raises
+    ------
+    ImportError
+        If onnx or skl2onnx is not installed.
+
+    See Also
+    --------
+    to_onnx : Registers and converts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skl2onnx
+    >>> from sklearn_dl import Softmax
+    >>> from sklearn_dl.onnx import register_converters
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32), [0, 0, 1, 1]
+    >>> register_converters()
+    >>> onnx_model = skl2onnx.to_onnx(Softmax(random_state=0).fit(X, y), X[:1], options={"zipmap": False})
+    >>> [output.name for output in onnx_model.graph.output]
+    ['label', 'probabilities']
+    """
+    register = _import_skl2onnx().update_registered_converter
+    for name, cls in _estimator_classes().items():
+        register(cls, f"SklearnDl{name}", _set_net_types, _convert_net, options=_CLASSIFIER_OPTIONS)
+    register(MeanSubtractor, "SklearnDlMeanSubtractor", _set_difference_type, _convert_mean_subtractor)
+    register(ImageReshaper, "SklearnDlImageReshaper", _set_layout_type, _convert_image_reshaper)
+
+
+def _check_opset(version):
+    """Return the version of the operator set, if it is one that the converters write."""
+    return check_int("target_opset", version, low=LOWEST_OPSET)
+
+
+class _Graph:
+    """Adds nodes and constants to a skl2onnx container, under names of their own."""
+
+    def __init__(self, scope, container):
+        self.opset = _check_opset(container.target_opset_onnx)
+        self._scope = scope
+        self._container = container
+
+    def add(self, op, *inputs, output=None, **attributes):
+        """Add an operator; return the name of its output, a new one unless given."""
+        output = output or self._scope.get_unique_variable_name(op.lower())
+        name = self._scope.get_unique_operator_name(op)
+        self._container.add_node(op, list(inputs), [output], name=name, **attributes)
+        return output
+
+    def constant(self, values):
+        """Add an array of numbers or of str; return its name."""
+        values = np.asarray(values)
+        name = self._scope.get_unique_variable_name("constant")
+        content = values.ravel() if values.dtype.kind in "biuf" else [str(value).encode() for value in values.flat]
+        self._container.add_initializer(name, _element_type(values.dtype), values.shape, content)
+        return name
+
+    def cast(self, x, dtype, *, output=None):
+        """Add a cast to a NumPy dtype."""
+        return self.add("Cast", x, output=output, to=_element_type(dtype))
+
+    def reshape(self, x, shape):
+        """Give each sample this shape."""
+        return self.add("Reshape", x, self.constant(np.array([0, *shape], np.int64)))
+
+    def mean(self, x, axis):
+        """Add the mean over one axis, which stays, of length 1."""
+        if self.opset < 18:
+            return self.add("ReduceMean", x, axes=[axis], keepdims=1)
+        return self.add("ReduceMean", x, self.constant(np.array([axis], np.int64)), keepdims=1)
+
+
+def _element_type(dtype):
+    """Return ONNX's number of a NumPy dtype."""
+    from onnx import TensorProto
+    from onnx.helper import np_dtype_to_tensor_dtype
+
+    dtype = np.dtype(dtype)
+    return np_dtype_to_tensor_dtype(dtype) if dtype.kind in "biuf" else TensorProto.STRING
+
+
+def _numpy_dtype(variable):
+    """Return the NumPy dtype of a variable of skl2onnx that holds numbers."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    dtype = tensor_dtype_to_np_dtype(variable.type.to_onnx_type().tensor_type.elem_type)
+    if dtype.kind not in "biuf":
+        raise TypeError(f"X must hold numbers, got {variable.type}.")
+    return dtype
+
+
+def _sample_shape(operator):
+    """Return the shape of one sample that an operator gets."""
+    shapes = [tuple(variable.type.shape[1:]) for variable in operator.inputs]
+    # Several inputs are the columns of a data frame.
+    shape = shapes[0] if len(shapes) == 1 else (sum(shape[0] for shape in shapes),)
+    if None in shape:
+        raise ValueError(f"X must have samples of known shape, got {shape}.")
+    return shape
+
+
+def _read_input(graph, operator, dtype):
+    """Return the name of all that an operator gets in one array of this dtype."""
+    columns = [graph.cast(variable.full_name, dtype) for variable in operator.inputs]
+    return columns[0] if len(columns) == 1 else graph.add("Concat", *columns, axis=1)
+
+
+# ------------------------------------------------------------------------------------------------------ layers
+# Each takes the graph, the layer, the arrays it learned, the name of its input and the shape of a sample in it, and
+# returns the name of its output and the shape of a sample in that.
+
+
+def _affine(graph, layer, arrays, x, shape):
+    w = arrays[layer.w]
+    if len(shape) > 1:
+        x = graph.add("Flatten", x, axis=1)
+    return graph.add("Gemm", x, graph.constant(w), graph.constant(arrays[layer.b])), w.shape[1:]
+
+
+def _relu(graph, layer, arrays, x, shape):
+    return graph.add("Relu", x), shape
+
+
+def _dropout(graph, layer, arrays, x, shape):
+    return x, shape
+
+
+def _batchnorm(graph, layer, arrays, x, shape):
+    constants = [graph.constant(arrays[name]) for name in (layer.gamma, layer.beta, *layer.statistics_names)]
+    return graph.add("BatchNormalization", x, *constants, epsilon=_eps(layer)), shape
+
+
+def _layernorm(graph, layer, arrays, x, shape):
+    x = _standardize(graph, x, 1, _eps(layer), arrays[layer.gamma].dtype)
+    return _scale_and_shift(graph, layer, arrays, x), shape
+
+
+def _groupnorm(graph, layer, arrays, x, shape):
+    groups = graph.reshape(x, (layer.groups, -1))
+    x = _standardize(graph, groups, 2, _eps(layer), arrays[layer.gamma].dtype)
+    return _scale_and_shift(graph, layer, arrays, graph.reshape(x, shape)), shape
+
+
+def _eps(layer):
+    return positive_eps(layer._param(train=False, sample_weight=None), "param")
+
+
+def _standardize(graph, x, axis, eps, dtype):
+    # Not LayerNormalization, which onnxruntime computes from the mean of the squares: far from zero, digits are lost.
+    centred = graph.add("Sub", x, graph.mean(x, axis))
+    variance = graph.mean(graph.add("Mul", centred, centred), axis)
+    return graph.add("Div", centred, graph.add("Sqrt", graph.add("Add", variance, graph.constant(dtype.type(eps)))))
+
+
+def _scale_and_shift(graph, layer, arrays, x):
+    scaled = graph.add("Mul", x, graph.constant(arrays[layer.gamma]))
+    return graph.add("Add", scaled, graph.constant(arrays[layer.beta]))
+
+
+def _conv(graph, layer, arrays, x, shape):
+    w, b = arrays[layer.w], arrays[layer.b]
+    stride, pad = layer.param["stride"], layer.param["pad"]
+    height, width = ((size + 2 * pad - layer.size) // stride + 1 for size in shape[1:])
+    out_shape = (layer.filters, height, width)
+    if w.dtype == np.float32:
+        x = graph.add("Conv", x, graph.constant(w), graph.constant(b), pads=[pad] * 4, strides=[stride] * 2)
+        return x, out_shape
+    # onnxruntime has no Conv in double. Two gathers make (N, C, size, height, size, width): what each filter sees.
+    x = graph.add("Pad", x, graph.constant(np.array([0, 0, pad, pad] * 2, np.int64)))
+    for axis, length in ((2, height), (4, width)):
+        seen = np.arange(layer.size)[:, None] + stride * np.arange(length)
+        x = graph.add("Gather", x, graph.constant(seen), axis=axis)
+    x = graph.add("Transpose", x, perm=[0, 1, 2, 4, 3, 5])
+    x = graph.reshape(x, (w[0].size, height * width))
+    x = graph.add("MatMul", graph.constant(w.reshape(layer.filters, -1)), x)
+    x = graph.add("Add", x, graph.constant(b[:, None]))
+    return graph.reshape(x, out_shape), out_shape
+
+
+def _max_pool(graph, layer, arrays, x, shape):
+    window = [layer.param["pool_height"], layer.param["pool_width"]]
+    stride = layer.param["stride"]
+    x = graph.add("MaxPool", x, kernel_shape=window, strides=[stride] * 2)
+    height, width = ((size - extent) // stride + 1 for size, extent in zip(shape[1:], window, strict=True))
+    return x, (shape[0], height, width)
+
+
+_TRANSLATORS = {
+    layers.Affine: _affine,
+    layers.BatchNorm: _batchnorm,
+    layers.Conv: _conv,
+    layers.Dropout: _dropout,
+    layers.GroupNorm: _groupnorm,
+    layers.LayerNorm: _layernorm,
+    layers.MaxPool: _max_pool,
+    layers.ReLU: _relu,
+}
+
+
+def _translate(graph, net, x, shape):
+    """Add the layers of a net; return the name of the scores."""
+    arrays = {**net.params, **net.statistics}
+    if shape != net.input_shape:
+        x, shape = graph.reshape(x, net.input_shape), net.input_shape
+    for layer in net.layers:
+        # By the very class: a subclass may compute something else.
+        translate = _TRANSLATORS.get(type(layer))
+        if translate is None:
+            known = ", ".join(cls.__name__ for cls in _TRANSLATORS)
+            raise ValueError(f"A layer {type(layer).__name__} cannot be converted to ONNX; known are {known}.")
+        x, shape = translate(graph, layer, arrays, x, shape)
+    return x
+
+
+# -------------------------------------------------------------------------------------------------- converters
+# What skl2onnx calls: the types of an operator's outputs first, then the nodes that compute them.
+
+
+def _set_net_types(operator):
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    estimator = operator.raw_operator
+    shape = _sample_shape(operator)
+    if len(shape) not in (1, 3) or math.prod(shape) != estimator.n_features_in_:
+        raise ValueError(
+            f"X must be rows of {estimator.n_features_in_} features or images of as many pixels, as"
+            f" {type(estimator).__name__} was fitted on, got samples of shape {shape}."
+        )
+    estimator._check_image_shape(shape if len(shape) == 3 else None)
+    _input_dtype(operator)  # raises for strings
+    n_rows = operator.inputs[0].get_first_dimension()
+    labels = _labels(operator.scope_inst, estimator)
+    kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
+    operator.outputs[0].set_type(kind([n_rows]))
+    probabilities = operator.outputs[1]
+    probabilities.type.shape = [n_rows, len(labels)]
+    if _numpy_dtype(probabilities) == np.float64 and any(
+        reader.type == "SklearnZipMap" for reader in probabilities.operators_inputs_
+    ):
+        raise ValueError(
+            'The option zipmap=True needs float X, not double: ONNX has no dicts of doubles. Set {"zipmap": False}.'
+        )
+
+
+def _labels(scope, estimator):
+    """Return the labels as ONNX can give them: int64 or str."""
+    from skl2onnx.common.utils_classifier import get_label_classes
+
+    classes = get_label_classes(scope, estimator)
+    if classes.dtype.kind not in "biuf":
+        return classes.astype(str)
+    labels = classes.astype(np.int64)
+    if not np.array_equal(labels, classes):
+        raise ValueError(f"Labels in ONNX are int64 or strings, got the classes {classes}.")
+    return labels
+
+
+def _convert_net(scope, operator, container):
+    estimator = operator.raw_operator
+    net = estimator._net
+    graph = _Graph(scope, container)
+    scores = _translate(graph, net, _read_input(graph, operator, net.dtype), _sample_shape(operator))
+
+    best = graph.add("ArgMax", scores, axis=1, keepdims=0)
+    label, probabilities = operator.outputs
+    graph.add("Gather", graph.constant(_labels(scope, estimator)), best, output=label.full_name)
+    dtype = _numpy_dtype(probabilities)
+    if not scope.get_options(estimator, {"raw_scores": False})["raw_scores"]:
+        result = graph.add("Softmax", graph.cast(scores, np.result_type(dtype, net.dtype)), axis=1)
+    elif net.num_classes == 2:
+        # skl2onnx's convention, on which its CalibratedClassifierCV relies.
+        result = graph.add("MatMul", scores, graph.constant(np.array([[1, -1], [-1, 1]], net.dtype)))
+    else:
+        result = scores
+    graph.cast(result, dtype, output=probabilities.full_name)
+
+
+def _tensor_type(operator, dtype, sample_shape):
+    from skl2onnx.common.data_types import guess_data_type
+
+    n_rows = operator.inputs[0].get_first_dimension()
+    ((_, kind),) = guess_data_type(np.empty((0, *sample_shape), dtype))
+    kind.shape = [n_rows, *sample_shape]
+    return kind
+
+
+def _input_dtype(operator):
+    return np.result_type(*(_numpy_dtype(variable) for variable in operator.inputs))
+
+
+def _set_difference_type(operator):
+    shape = _sample_shape(operator)
+    operator.raw_operator._check_features(np.empty((0, *shape)), ("rows", "NCHW"))
+    dtype = np.float64 if _input_dtype(operator) == np.float64 else np.float32
+    operator.outputs[0].set_type(_tensor_type(operator, dtype, shape))
+
+
+def _convert_mean_subtractor(scope, operator, container):
+    model = operator.raw_operator
+    graph = _Graph(scope, container)
+    # The precisions of MeanSubtractor.transform.
+    dtype = np.result_type(_input_dtype(operator), np.float32)
+    mean = np.repeat(model.mean_, model.n_features_in_ // len(model.mean_)).astype(dtype)
+    x = _read_input(graph, operator, dtype)
+    difference = graph.add("Sub", x, graph.constant(mean.reshape(_sample_shape(operator))))
+    (output,) = operator.outputs
+    graph.cast(difference, _numpy_dtype(output), output=output.full_name)
+
+
+def _set_layout_type(operator):
+    model = operator.raw_operator
+    model._check_features(np.empty((0, *_sample_shape(operator))), (model.input_layout,))
+    channels, height, width = model.input_shape_
+    shape = {
+        "rows": (model.n_features_in_,),
+        "NCHW": (channels, height, width),
+        "NHWC": (height, width, channels),
+    }[model.output_layout]
+    operator.outputs[0].set_type(_tensor_type(operator, _input_dtype(operator), shape))
+
+
+def _convert_image_reshaper(scope, operator, container):
+    model = operator.raw_operator
+    graph = _Graph(scope, container)
+    x = _read_input(graph, operator, _input_dtype(operator))
+    if model.input_layout == "NHWC":
+        x = graph.add("Transpose", x, perm=[0, 3, 1, 2])
+    elif model.input_layout == "rows":
+        x = graph.reshape(x, model.input_shape_)
+    if model.output_layout == "NHWC":
+        x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
+    elif model.output_layout == "rows":
+        x = graph.add("Flatten", x, axis=1)
+    graph.add("Identity", x, output=operator.outputs[0].full_name)
