@@ -117,9 +117,10 @@ def test_hopeless_trials_are_pruned_between_folds(digits):
     assert study.best_value == by_scikit_learn.mean()
 
 
-# Its own use of a part of Optuna that is going away, and its being experimental.
+# What it uses of Optuna and of scikit-learn is going away, and it is experimental.
 @pytest.mark.filterwarnings("ignore:`optuna.terminator`:FutureWarning")
 @pytest.mark.filterwarnings("ignore:OptunaSearchCV is experimental")
+@pytest.mark.filterwarnings("ignore:The OptunaSearchCV or classes:DeprecationWarning")
 @pytest.mark.parametrize("enable_pruning", [False, True])
 def test_optuna_search_cv(enable_pruning, digits):
     integration = pytest.importorskip("optuna_integration", reason="Optuna is an extra, and not installed")
