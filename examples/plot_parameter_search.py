@@ -163,7 +163,7 @@ def with_optuna(data, args, settings):
 # -------------------------
 
 
-def test(data, settings, params):
+def test_accuracy(data, settings, params):
     """Train the best candidate on all but the test set."""
     print_heading("The best, on the test set")
     net = make_net(data, num_epochs=settings["max_epochs"], **params).fit(data.X, data.y)
@@ -182,7 +182,7 @@ def main(argv=None):
     if args.quick:
         settings = {**settings, "candidates": 9, "max_epochs": 3, "trials": 8}
     halving(data, args, settings)
-    test(data, settings, with_optuna(data, args, settings))
+    test_accuracy(data, settings, with_optuna(data, args, settings))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def test_calibration_betters_the_probabilities(net, method):
 @each_estimator
 def test_calibration_with_weights(cls):
     """A weight of zero is absence, all the way through."""
-    # scikit-learn 1.6 calibrates no single-precision scores with weights, LogisticRegression's neither.
+    # scikit-learn 1.6 cannot calibrate single-precision scores with weights, those of MLPClassifier neither.
     X, y = blobs(90, spread=3, dtype=np.float64)
     weight = np.tile([1.0, 1.0, 0.0], 30)[np.random.RandomState(0).permutation(90)]
     folds = [(np.arange(0, 45), np.arange(45, 90)), (np.arange(45, 90), np.arange(0, 45))]
