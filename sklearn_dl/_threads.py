@@ -6,6 +6,7 @@ The kernels take ``n_threads`` as an argument and know nothing global; every cal
 - OpenMP's own limit, which honours ``OMP_NUM_THREADS``, joblib's ``inner_max_num_threads`` (loky
   workers are started with it) and ``threadpoolctl.threadpool_limits``;
 - the CPUs this process may use (affinity masks and container quotas);
+- in a task of a Dask worker, its share of these, as the worker runs a task on each of its threads;
 - 1 inside a worker thread of joblib's threading backend, where the outer loop already has the CPUs,
   and 1 in a forked child, where libgomp hangs if the parent has used it.
 
@@ -14,6 +15,7 @@ its steps.
 """
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -42,6 +44,17 @@ def _in_joblib_thread():
     return get_active_backend()[0].nesting_level > 0
 
 
+def _tasks_side_by_side():
+    """Return how many tasks the Dask worker that runs this one runs at once; 1 outside of Dask."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None or threading.current_thread() is threading.main_thread():
+        return 1
+    try:
+        return distributed.get_worker().state.nthreads
+    except ValueError:  # none here
+        return 1
+
+
 def _decide():
     global _cpus
     limit = max_threads()
@@ -49,7 +62,7 @@ def _decide():
         return 1
     if _cpus is None:
         _cpus = cpu_count()
-    return 1 if _in_joblib_thread() else min(limit, _cpus)
+    return 1 if _in_joblib_thread() else max(1, min(limit, _cpus) // _tasks_side_by_side())
 
 
 def n_threads():

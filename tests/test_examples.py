@@ -35,6 +35,8 @@ def run_example(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_digits(name, run_example):
+    if name == "plot_parameter_search":
+        pytest.importorskip("optuna", reason="Optuna is an extra, and not installed")
     pictures, printed = run_example(name)
     announced = [line.split(maxsplit=1)[1] for line in printed.splitlines() if "picture: " in line]
     assert sorted(announced) == sorted(map(str, pictures))
