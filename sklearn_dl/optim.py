@@ -11,6 +11,8 @@ from sklearn_dl import _ext
 from sklearn_dl._arrays import FLOAT32, FLOAT64, as_floats, as_gradient, finite, output, real
 from sklearn_dl._threads import n_threads
 
+__all__ = ["adagrad", "adam", "rmsprop", "sgd", "sgd_momentum"]
+
 # Below these, epsilon vanishes among the denormal numbers: adam multiplies it by sqrt(1 - beta2**t), which
 # is at least 1e-8. Where a gradient is zero, too, zero is then divided by zero.
 _SMALLEST_EPSILON = {FLOAT32: 1e-29, FLOAT64: 1e-299}
@@ -48,8 +50,12 @@ def sgd(w, dw, config=None, *, out=None, reg=0.0):
     array([0.9, 2. ])
     """
     w, dw, config = _prepare(w, dw, config, out, reg)
-    _ext.sgd(w, dw, config["learning_rate"], reg, n_threads())
+    _step_sgd(w, dw, config, reg)
     return w, config
+
+
+def _step_sgd(w, dw, config, reg):
+    return _ext.sgd(w, dw, config["learning_rate"], reg, n_threads())
 
 
 def sgd_momentum(w, dw, config=None, *, out=None, reg=0.0):
@@ -93,10 +99,14 @@ def sgd_momentum(w, dw, config=None, *, out=None, reg=0.0):
     (array([0.71]), array([-0.19]))
     """
     w, dw, config = _prepare(w, dw, config, out, reg)
+    _step_sgd_momentum(w, dw, config, reg)
+    return w, config
+
+
+def _step_sgd_momentum(w, dw, config, reg):
     momentum = _constant(config, "momentum", 0.9)
     velocity = _state(config, "velocity", w)
-    _ext.sgd_momentum(w, dw, velocity, config["learning_rate"], momentum, reg, n_threads())
-    return w, config
+    return _ext.sgd_momentum(w, dw, velocity, config["learning_rate"], momentum, reg, n_threads())
 
 
 def adagrad(w, dw, config=None, *, out=None, reg=0.0):
@@ -138,10 +148,14 @@ def adagrad(w, dw, config=None, *, out=None, reg=0.0):
     array([0.99, 1.01])
     """
     w, dw, config = _prepare(w, dw, config, out, reg)
+    _step_adagrad(w, dw, config, reg)
+    return w, config
+
+
+def _step_adagrad(w, dw, config, reg):
     epsilon = _epsilon(config, w.dtype)
     cache = _state(config, "cache", w)
-    _ext.adagrad(w, dw, cache, config["learning_rate"], epsilon, reg, n_threads())
-    return w, config
+    return _ext.adagrad(w, dw, cache, config["learning_rate"], epsilon, reg, n_threads())
 
 
 def rmsprop(w, dw, config=None, *, out=None, reg=0.0):
@@ -184,11 +198,15 @@ def rmsprop(w, dw, config=None, *, out=None, reg=0.0):
     array([0.9, 1.1])
     """
     w, dw, config = _prepare(w, dw, config, out, reg)
+    _step_rmsprop(w, dw, config, reg)
+    return w, config
+
+
+def _step_rmsprop(w, dw, config, reg):
     decay = _constant(config, "decay_rate", 0.99)
     epsilon = _epsilon(config, w.dtype)
     cache = _state(config, "cache", w)
-    _ext.rmsprop(w, dw, cache, config["learning_rate"], decay, epsilon, reg, n_threads())
-    return w, config
+    return _ext.rmsprop(w, dw, cache, config["learning_rate"], decay, epsilon, reg, n_threads())
 
 
 def adam(w, dw, config=None, *, out=None, reg=0.0):
@@ -235,13 +253,28 @@ def adam(w, dw, config=None, *, out=None, reg=0.0):
     (array([0.99, 1.01]), 1)
     """
     w, dw, config = _prepare(w, dw, config, out, reg)
+    _step_adam(w, dw, config, reg)
+    return w, config
+
+
+def _step_adam(w, dw, config, reg):
     beta1 = _constant(config, "beta1", 0.9, below_one=True)
     beta2 = _constant(config, "beta2", 0.999, below_one=True)
     epsilon = _epsilon(config, w.dtype)
     m, v = _state(config, "m", w), _state(config, "v", w)
     config["t"] = t = _updates(config) + 1
-    _ext.adam(w, dw, m, v, t, config["learning_rate"], beta1, beta2, epsilon, reg, n_threads())
-    return w, config
+    return _ext.adam(w, dw, m, v, t, config["learning_rate"], beta1, beta2, epsilon, reg, n_threads())
+
+
+# The rules in place, for who has arrays and a config with a learning rate that are known to be good: each updates w and
+# config and returns the sum of the squares of the new w, which the penalty of the next loss is made of.
+in_place = {
+    "sgd": _step_sgd,
+    "sgd_momentum": _step_sgd_momentum,
+    "adagrad": _step_adagrad,
+    "rmsprop": _step_rmsprop,
+    "adam": _step_adam,
+}
 
 
 def _prepare(w, dw, config, out, reg):

@@ -307,6 +307,7 @@ class Solver:
         self.best_params = {}
         self._best_statistics = {}
         self.optim_configs = {name: dict(self.optim_config) for name in net.params}
+        self._squares = None  # of the weights that the last update left, for the penalty of the next loss
         self._stop_score = -math.inf  # the best that `tol` is measured from
         self._epochs_without_gain = 0
         # What a part of a longer training says of the schedule that spans all of it: the epochs and updates done when
@@ -376,6 +377,7 @@ class Solver:
         """
         # Numbers that overflow raise an error, which says what to do: no warnings before it.
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
+            self._squares = None
             try:
                 if not self.train_acc_history:
                     self._record_accuracies()
@@ -507,16 +509,20 @@ class Solver:
         if hasattr(net, "backprop"):
             total = None if weight is None else len(rows) * self._train.mean_weight
             loss, grads = net.backprop(X, y, weight, total_weight=total)
-            loss += net.penalty()
-            reg, penalized = net.reg, net.weight_names
+            loss += net.penalty(self._squares)
+            self._record_loss(loss)
+            update = optim.in_place[self.update_rule]
+            squares = {
+                name: update(w, grads[name], self.optim_configs[name], net.reg if name in net.weight_names else 0.0)
+                for name, w in net.params.items()
+            }
+            self._squares = None if self.watchers else squares  # a watcher may change the weights
         else:
             loss, grads = net.loss(X, y)
-            reg, penalized = 0.0, ()
-        self._record_loss(loss)
-        rule = getattr(optim, self.update_rule)
-        for name, param in net.params.items():
-            config = self.optim_configs[name]
-            rule(param, grads[name], config, out=param, reg=reg if name in penalized else 0.0)
+            self._record_loss(loss)
+            rule = getattr(optim, self.update_rule)
+            for name, w in net.params.items():
+                rule(w, grads[name], self.optim_configs[name], out=w)
         return loss
 
     def _record_loss(self, loss):

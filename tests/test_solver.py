@@ -231,14 +231,14 @@ def test_num_iters_is_exact(num_iters, epochs, spy):
 
 def test_learning_rate_decays_after_each_epoch(monkeypatch):
     rates = []
-    sgd = optim.sgd
+    sgd = optim.in_place["sgd"]
 
-    def watched(w, dw, config, **kwargs):
+    def watched(w, dw, config, reg):
         rates.append(config["learning_rate"])
-        return sgd(w, dw, config, **kwargs)
+        return sgd(w, dw, config, reg)
 
     solver = make(lr_decay=0.5, num_epochs=3)
-    monkeypatch.setattr(optim, "sgd", watched)
+    monkeypatch.setitem(optim.in_place, "sgd", watched)
     solver.train()
     per_epoch = 4 * len(solver.net.params)
     expected = np.repeat([0.1, 0.05, 0.025], per_epoch)

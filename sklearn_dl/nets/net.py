@@ -13,7 +13,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl._arrays import normalized_weights
+from sklearn_dl._ext import sum_of_squares
 from sklearn_dl._params import check_dims, check_dtype, check_real, check_weight_scale
+from sklearn_dl._threads import n_threads
 from sklearn_dl.losses import softmax_loss
 from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, Initializer, MaxPool, ReLU
 
@@ -84,6 +86,8 @@ class Net:
     ----------
     params : dict of str to ndarray
         The parameters. Every entry may be assigned.
+    weight_names : list of str
+        Names of the parameters that the penalty applies to.
     statistics : dict of str to ndarray
         Running statistics of batch normalization; empty without it.
     random_state : RandomState
@@ -138,6 +142,7 @@ class Net:
 
     def _allocate(self):
         """Set up what the layers imply: the steps that run, their work space, the gradients."""
+        self.weight_names = [name for layer in self._layers for name in layer.weight_names]
         self._steps = _fuse(self._layers)
         self._work = [{} for _ in self._steps]
         self._grads = {name: np.empty_like(value) for name, value in self.params.items()}
@@ -163,11 +168,6 @@ class Net:
     def layers(self):
         """The layers as stated, from the input to the class scores."""
         return tuple(self._layers)
-
-    @property
-    def weight_names(self):
-        """Names of the parameters that the penalty applies to."""
-        return [name for layer in self._layers for name in layer.weight_names]
 
     @property
     def statistics(self):
@@ -250,12 +250,23 @@ class Net:
             dout = self._steps[i].backward(dout, self._grads, self._work[i], need_dx=i > 0)
         return loss, self._grads
 
-    def penalty(self):
-        """Return ``0.5 * reg * sum(W ** 2)`` over the weights."""
+    def penalty(self, squares=None):
+        """Return ``0.5 * reg * sum(W ** 2)`` over the weights.
+
+        Parameters
+        ----------
+        squares : dict of str to float, default=None
+            The sum of squares of each weight, for who knows them already.
+
+        Returns
+        -------
+        penalty : float
+        """
         if self.reg == 0:
             return 0.0
-        weights = (self.params[name] for name in self.weight_names)
-        return 0.5 * self.reg * sum(float(np.vdot(w, w)) for w in weights)
+        if squares is None:
+            squares = {name: sum_of_squares(self.params[name], n_threads()) for name in self.weight_names}
+        return 0.5 * self.reg * sum(squares[name] for name in self.weight_names)
 
     def loss(self, X, y=None, sample_weight=None):
         """Scores in test mode, or the training loss and its gradients.
