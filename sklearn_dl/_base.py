@@ -20,7 +20,6 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -557,6 +556,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _set_aside(self, data, fraction):
         """Move a share of the training rows to the validation set."""
+        from sklearn.model_selection import train_test_split  # three quarters of what importing sklearn_dl would take
+
         rows = data["rows_train"]
         rows = np.arange(len(data["X_train"])) if rows is None else rows
         counts = np.bincount(data["y_train"][rows])
@@ -752,10 +753,29 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_X(self, X):
         """Return X to predict as rows, checked against what was learned."""
+        if self._is_plain(X):
+            return X
         X, image_shape = _flatten_images(X)
         X = _as_native(validate_data(self, X, reset=False, dtype="numeric"))
         self._check_image_shape(image_shape)
         return X
+
+    def _is_plain(self, X):
+        """Return whether X is so plain an array of rows that scikit-learn's checks have nothing to find.
+
+        They take longer than a small net takes to predict one row. Whatever may be wrong is left to them.
+        """
+        return (
+            type(X) is np.ndarray
+            and X.dtype in (np.uint8, np.float32, np.float64)
+            and X.flags.aligned
+            and X.ndim == 2
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and not hasattr(self, "feature_names_in_")
+            # A sum that is finite has no nan or infinity in it.
+            and (X.dtype == np.uint8 or math.isfinite(X.sum()))
+        )
 
     def _check_image_shape(self, image_shape):
         learned = getattr(self, "input_shape_", None)
@@ -817,13 +837,16 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     # ------------------------------------------------------------ prediction
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "params_")
+
     def _scores(self, X):
         """Return the net's scores (n_samples, n_classes), a bounded batch at a time."""
         check_is_fitted(self)
-        X = self._check_X(X)
-        net = self._net
-        scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
+            X = self._check_X(X)
+            net = self._net
+            scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
             for start in range(0, len(X), EVALUATION_BATCH):
                 batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
                 scores[start : start + EVALUATION_BATCH] = net.scores(batch)
