@@ -259,12 +259,98 @@ static int NAME(run_forward)(const void *w, NAME(pass) p, const sdl_conv *s, int
     return NAME(run_pass)(&p, n_threads);
 }
 
+/* --- forward where output rows fill whole vectors and the taps are few: lanes along the pixels of a row ---------------------
+ *
+ * The sums are those of the pass above, tap after tap, so the bits are the same; nothing is transposed, and no lane is left empty
+ * by a number of filters that is no multiple of the vector. */
+
+INLINE int NAME(is_few_taps)(const sdl_conv *s) { return s->wo % VL == 0 && s->c * s->hh * s->ww <= KC; }
+
+/* Filters that a tile takes: as even as can be, a thin tile is slow. */
+INLINE idx NAME(filters_of_tile)(idx filters) { return CEIL_DIV(filters, CEIL_DIV(filters, SDL_MR)); }
+
+/* out (rows filters, out_channel apart) = nv vectors of pixels from a on; weights (depth, rows). */
+INLINE void NAME(row_tile)(int rows, int nv, const real *a, const idx *restrict taps, const real *w, idx depth,
+                              const real *bias, real *out, idx out_channel)
+{
+    vec c[SDL_MR][SDL_NV];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < nv; v++) c[r][v] = (vec){ 0 };
+    for (idx k = 0; k < depth; k++, w += rows) {
+        const real *at = a + taps[k];
+        vec x[SDL_NV];
+        UNROLL for (int v = 0; v < nv; v++) x[v] = NAME(load)(at + v * VL);
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int v = 0; v < nv; v++) c[r][v] += w[r] * x[v];
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < nv; v++) NAME(store)(out + r * out_channel + v * VL, bias ? c[r][v] + bias[r] : c[r][v]);
+}
+
+NOINLINE void NAME(row_tile_of)(idx rows, idx nv, const real *a, const idx *taps, const real *w, idx depth,
+                                   const real *bias, real *out, idx out_channel)
+{
+    if (nv == SDL_NV) {
+#define X(r) case r: NAME(row_tile)(r, SDL_NV, a, taps, w, depth, bias, out, out_channel); break;
+        switch (rows) { EACH_ROWS(X) }
+#undef X
+    } else {
+#define X(r) case r: NAME(row_tile)(r, 1, a, taps, w, depth, bias, out, out_channel); break;
+        switch (rows) { EACH_ROWS(X) }
+#undef X
+    }
+}
+
+/* Output rows [lo, hi), counted through all images; p->weights in groups of filters, each (k, filters of the group). */
+SPAN int NAME(run_rows)(const NAME(pass) *p, idx lo, idx hi)
+{
+    const NAME(frame) *f = &p->frame;
+    real *copy = sdl_scratch(SDL_SLOT_A, NAME(frame_size)(f) * sizeof(real));
+    if (!copy) return -1;
+    idx group = NAME(filters_of_tile)(p->columns), strip = MAX(1, STRIP_PIXELS / p->cols);
+    const real *image = NULL;
+    for (idx at = lo; at < hi;) {
+        idx n = at / p->rows, y0 = at % p->rows, y1 = MIN(p->rows, MIN(y0 + strip, y0 + hi - at));
+        if (at == lo || y0 == 0) image = NAME(fill_frame)(f, p->images + n * f->channels * f->height * f->width, copy);
+        for (idx c = 0; c < p->columns; c += group)
+            for (idx y = y0; y < y1; y++)
+                for (idx x = 0; x < p->cols; x += NR) {
+                    idx rows = MIN(group, p->columns - c), nv = MIN(SDL_NV, (p->cols - x) / VL);
+                    const real *a = image + y * NAME(frame_row_step)(f) + x;
+                    NAME(check_taps)(f, image, a, p->taps, p->k, nv * VL);
+                    NAME(row_tile_of)(rows, nv, a, p->taps, p->weights + c * p->k, p->k, p->bias ? p->bias + c : NULL,
+                                         p->out + n * p->out_image + c * p->out_channel + y * p->out_row + x, p->out_channel);
+                }
+        at += y1 - y0;
+    }
+    return 0;
+}
+
+static int NAME(conv_forward_few_taps)(const real *w, NAME(pass) p, const sdl_conv *s, int n_threads)
+{
+    int failed = 0;
+    idx k = s->c * s->hh * s->ww, group = NAME(filters_of_tile)(s->f);
+    idx *taps = sdl_scratch(SDL_SLOT_SHARED_2, k * sizeof(idx));
+    real *weights = sdl_scratch(SDL_SLOT_SHARED, k * s->f * sizeof(real));
+    if (!taps || !weights) return -1;
+    p.frame = NAME(input_frame)(s);
+    p.taps = taps, p.weights = weights, p.n = s->n, p.k = k, p.columns = s->f;
+    NAME(input_taps)(s, &p.frame, taps);
+    for (idx c = 0; c < s->f; c += group) {
+        idx filters = MIN(group, s->f - c);
+        NAME(transpose)(w + c * k, k, weights + c * k, filters, filters, k);
+    }
+    n_threads = sdl_threads(n_threads, (double)s->n * s->ho * s->wo * s->f * k / 32);
+    SDL_SPANS(n_threads, s->n * s->ho, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(run_rows)(&p, lo, hi))));
+    return failed;
+}
+
 /* IN x (N, C, H, W), w (F, C, HH, WW), b (F,) or NULL; OUT out (N, F, HO, WO). */
 static int NAME(conv_forward)(const void *x, const void *w, const void *b, void *out, const sdl_conv *s, int n_threads)
 {
     NAME(pass) p = { .images = x, .bias = b, .rows = s->ho, .cols = s->wo, .out = out, .out_image = s->f * s->ho * s->wo,
                      .out_channel = s->ho * s->wo, .out_row = s->wo, .out_col = 1 };
-    return NAME(run_forward)(w, p, s, n_threads);
+    return NAME(is_few_taps)(s) ? NAME(conv_forward_few_taps)(w, p, s, n_threads) : NAME(run_forward)(w, p, s, n_threads);
 }
 
 /* IN dout (N, F, HO, WO), w (F, C, HH, WW); OUT dx (N, C, H, W).
