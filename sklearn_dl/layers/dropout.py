@@ -15,6 +15,9 @@ from sklearn_dl._arrays import (
 )
 from sklearn_dl._threads import n_threads
 
+# Numbers drawn at a time: few enough that NumPy's allocator has the memory at hand.
+PIECE = 4096
+
 
 def dropout_forward(x, dropout_param, *, out=None, work=None):
     """Zero elements at random, and scale up the others so that the expectation stays.
@@ -72,25 +75,32 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
         np.copyto(out, x)
         return out, (None, keep, x.shape, x.dtype)
     mask = buffer(work, "mask", x.shape, np.bool_)
-    np.less(_draw(dropout_param, x.shape), keep, out=mask)
+    _draw(_source(dropout_param), keep, mask.reshape(-1))
     _ext.scale_by_mask(x, mask, 1 / keep, out, n_threads())
     return out, (mask, keep, x.shape, x.dtype)
 
 
-def _draw(dropout_param, shape):
+def _source(dropout_param):
+    """Return the function that draws."""
     seed = dropout_param.get("seed")
     if seed is not None:
         try:
-            rng = np.random.RandomState(seed)
+            return np.random.RandomState(seed).random_sample
         except (TypeError, ValueError) as error:
             raise type(error)(f"dropout_param['seed'] must be an integer from 0 to 2**32 - 1, got {seed!r}") from error
-        return rng.random_sample(shape)
     rng = dropout_param.get("rng")
     if rng is None:
-        return np.random.random_sample(shape)
+        return np.random.random_sample
     if not isinstance(rng, np.random.RandomState):
         raise TypeError(f"dropout_param['rng'] must be a numpy.random.RandomState, got {rng!r}")
-    return rng.random_sample(shape)
+    return rng.random_sample
+
+
+def _draw(random_sample, keep, mask):
+    """Fill the mask by ``rand(*mask.shape) < keep``, in pieces: a whole draw would be a fresh array in every step."""
+    for start in range(0, len(mask), PIECE):
+        piece = mask[start : start + PIECE]
+        np.less(random_sample(len(piece)), keep, out=piece)
 
 
 def dropout_backward(dout, cache, *, out=None):
