@@ -22,7 +22,7 @@ demo: $(VENV)/with-plot
 	$(BIN)/python examples/demo.py --output demo-output
 
 test: $(VENV)/with-test
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_FLAGS)
 
 lint: $(VENV)/made
 	$(BIN)/python -m pip install --quiet $(RUFF)
@@ -38,8 +38,12 @@ bench: $(VENV)/with-plot
 	$(BIN)/python benchmarks/compare.py --output bench-output
 
 # An environment with the package, editable, and one of its extras. Made anew when the build's sources change.
-$(VENV)/with-%: $(SOURCES) | $(VENV)/made
-	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+$(VENV)/with-%: $(VENV)/built
+	$(BIN)/python -m pip install --quiet "sklearn_dl[$*]"
+	@touch $@
+
+$(VENV)/built: $(SOURCES) | $(VENV)/made
+	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/made:

@@ -18,7 +18,6 @@ from sklearn_dl import ThreeLayerConvNet, TwoLayerNet, _threads
 from sklearn_dl._threads import n_threads
 from sklearn_dl.preprocessing import MeanSubtractor
 
-from ._docs import run_page
 from ._estimators import assert_same, each_estimator, small
 
 distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
@@ -120,10 +119,6 @@ def fatal_scorer(folder, at):
         return model.score(X, y)
 
     return score
-
-
-def test_the_guide_to_distributed_computing():
-    run_page("distributed.rst")
 
 
 # Last in this module: the worker that takes the dead one's place may be long in coming.

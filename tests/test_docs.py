@@ -20,6 +20,13 @@ GENERATED = {"_build", "_templates", "auto_examples", "generated"}
 # Written by hand, that is.
 PAGES = sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.rst") if not GENERATED & set(p.parts))
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+# What pages need beside the run-time dependencies.
+NEEDED = {
+    "user_guide/deployment.rst": ["onnxruntime", "skl2onnx", "skops"],
+    "user_guide/distributed.rst": ["distributed"],
+    "user_guide/tuning.rst": ["optuna"],
+    "user_guide/watching.rst": ["sklearn.callback"],
+}
 MODULES = ["sklearn_dl", *(m.name for m in pkgutil.walk_packages(sklearn_dl.__path__, "sklearn_dl."))]
 
 
@@ -57,6 +64,8 @@ needs_docs = pytest.mark.skipif(not PAGES, reason="the documentation's files are
 @needs_docs
 @pytest.mark.parametrize("page", PAGES)
 def test_page_examples(page):
+    for module in NEEDED.get(page, ()):
+        pytest.importorskip(module)
     result = doctest.testfile(str(DOCS / page), module_relative=False, optionflags=OPTIONS)
     assert result.failed == 0
 

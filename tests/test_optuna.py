@@ -11,8 +11,6 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn_dl import ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
-from ._docs import run_page
-
 optuna = pytest.importorskip("optuna", reason="Optuna is an extra, and not installed")
 
 
@@ -140,7 +138,3 @@ def test_optuna_search_cv(enable_pruning, digits):
     assert search.best_score_ > 0.8
     assert search.score(X, y) > 0.8
     assert any(trial.intermediate_values for trial in search.trials_) == enable_pruning
-
-
-def test_the_guide_to_tuning():
-    run_page("tuning.rst")
