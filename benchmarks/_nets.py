@@ -101,12 +101,16 @@ def compare_losses(peers, row, dtype):
     return differences
 
 
-def rate_measures(peers, row, seconds):
-    """Return a measure for each library: samples per second of a run that takes about so long."""
+def rate_measures(peers, row, seconds, samples=0):
+    """Return a measure for each library: samples per second of a run that takes about so long.
+
+    A fit is at least an epoch of so many samples: it checks its input and takes accuracies before and after.
+    """
     measures = {}
     for cls, peer in peers.items():
         peer.time("steps", 2)
-        step = per_call(peer, "steps", seconds=seconds)
+        at_least = samples // row.batch if cls is OURS[0] else 1
+        step = per_call(peer, "steps", seconds=seconds, at_least=at_least)
         measures[cls.label] = lambda step=step: row.batch / step()
     return measures
 
@@ -125,7 +129,7 @@ def time_row(workers, peers, row, options):
     if not peers:
         return None
     differences = compare_losses(peers, row, options.dtype)
-    measures = rate_measures(peers, row, options.seconds)
+    measures = rate_measures(peers, row, options.seconds, options.samples)
     gemm = gemm_measure(workers, options.dtype, options.gemm_size, options.seconds)
     rates = interleave({**measures, "GEMM": gemm}, options.rounds)
     gemm_rates = rates.pop("GEMM")

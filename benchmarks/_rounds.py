@@ -34,21 +34,26 @@ def interleave(measures, rounds):
 def repetitions(measure, seconds):
     """Return how often to repeat something so that it takes about so many seconds.
 
+    What one repetition takes longer than the next ones, a fit's checks of its input say, does not count.
+
     Parameters
     ----------
     measure : callable
         Takes a number of repetitions, returns the seconds they took.
     seconds : float
     """
-    count = 1
+    first = measure(1)
+    if first >= seconds and measure(2) - first >= seconds / 2:
+        return 1
+    count = 2
     while True:
-        taken = measure(count)
+        taken = max(measure(count) - first, 1e-9)
         if taken >= seconds / 4:
-            return max(1, round(count * seconds / taken))
-        count = max(2 * count, min(10 * count, int(count * seconds / 2 / max(taken, 1e-9))))
+            return max(1, round((count - 1) * seconds / taken))
+        count = max(2 * count, min(10 * count, int(count * seconds / 2 / taken)))
 
 
-def per_call(remote, *call, seconds):
+def per_call(remote, *call, seconds, at_least=1):
     """Return a measure of the seconds a call takes, the mean of a turn of about `seconds`.
 
     Parameters
@@ -57,8 +62,10 @@ def per_call(remote, *call, seconds):
     *call : str and objects
         A method and its arguments but for the last, which is the number of repetitions.
     seconds : float
+    at_least : int, default=1
+        Repetitions in a turn.
     """
-    count = repetitions(lambda count: remote.time(*call, count), seconds)
+    count = max(at_least, repetitions(lambda count: remote.time(*call, count), seconds))
     return lambda: remote.time(*call, count) / count
 
 
