@@ -7,6 +7,8 @@ import pytest
 
 from sklearn_dl import layers as f
 
+pytestmark = pytest.mark.slow
+
 # (N, C, H, W), (F, HH, WW)
 IMAGES = [
     ((1, 1, 7, 6), (3, 3, 2)),
@@ -19,7 +21,7 @@ POOLS = [(2, 2, 2), (3, 3, 2), (2, 2, 3), (2, 3, 1)]
 
 each_image = pytest.mark.parametrize(("shape", "filters"), IMAGES)
 each_conv = pytest.mark.parametrize(
-    "conv_param", [{"stride": s, "pad": p} for s in (1, 2) for p in (0, 1, 2, 3)], ids=str
+    "conv_param", [{"stride": s, "pad": p} for s, p in [(1, 0), (1, 1), (1, 3), (2, 0), (2, 2)]], ids=str
 )
 each_pool = pytest.mark.parametrize("pool", POOLS, ids=str)
 each_dense = pytest.mark.parametrize(
