@@ -13,7 +13,7 @@
 #define KC 256 /* inner block: a panel of B (KC x NR) fits half of L1 */
 #define NC (16 * NR) /* columns packed at a time: KC x NC is 256 KB or less, half of L2 */
 #define PACK_AHEAD 8 /* rows between a prefetch and the copy */
-#define MC (16 * SDL_MR) /* rows packed at a time where A is read by columns: whole cache lines of its rows */
+#define MC (16 * SDL_MR) /* rows done at a time; where A is read by columns they are packed: whole cache lines of its rows */
 
 typedef struct {
     const real *a; /* IN  element (i, k) at a[i * a_row + k * a_step] */
