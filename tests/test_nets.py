@@ -6,6 +6,7 @@ import itertools
 import math
 import pickle
 import tracemalloc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -506,15 +507,18 @@ def test_backprop_allocates_nothing(make_net, weighted):
 
 @every_net
 def test_a_net_leaves_nothing_to_the_garbage_collector(cls, args, options):
-    def use():
+    gc.disable()
+    try:
         net = make(cls, args, options)
         net.loss(*batch(net))
         net.loss(batch(net)[0])
-
-    use()
-    gc.collect()
-    use()
-    assert gc.collect() == 0
+        buffers = [value for space in net._work for value in space.values() if isinstance(value, np.ndarray)]
+        held = [weakref.ref(array) for array in (*buffers, *net.params.values())]
+        assert len(held) > len(net.params)
+        del net, buffers
+        assert not any(ref() is not None for ref in held)
+    finally:
+        gc.enable()
 
 
 @every_net
