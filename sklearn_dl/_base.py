@@ -551,8 +551,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if sample_weight is None:
             return None, None
         rows = np.flatnonzero(sample_weight)
-        same = (sample_weight[rows] == sample_weight[rows[0]]).all()
-        return None if len(rows) == len(sample_weight) else rows, None if same else sample_weight
+        uniform = _drop_uniform(sample_weight[rows]) is None
+        return None if len(rows) == len(sample_weight) else rows, None if uniform else sample_weight
 
     def _set_aside(self, data, fraction):
         """Move a share of the training rows to the validation set."""
