@@ -28,34 +28,31 @@ FLAGS = [
     "--disable-sync",
     "--enable-logging=stderr",
     "--window-size=1280,2000",
-    "--virtual-time-budget=20000",
 ]
 
-# Added to a copy of the page: what the browser made of it, as JSON, in the place of the body.
+# Added to a copy of the page: what the browser made of it, as JSON, at the end of the body. Written within the load
+# event, when style sheets, scripts and pictures are there: a timer or a promise might come after the browser printed.
 PROBE = """
 <script>
-window.addEventListener("load", () => setTimeout(() => {
+window.addEventListener("load", () => {
   const seen = element => { const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; };
-  const pictures = [...document.querySelectorAll("article img")];
-  pictures.forEach(picture => picture.loading = "eager");
-  Promise.allSettled(pictures.map(picture => picture.decode())).then(() => {
-    const fractions = [...document.querySelectorAll("math[display=block] mfrac")];
-    document.body.textContent = "PROBE" + JSON.stringify({
-      title: document.querySelector("h1").textContent,
-      text: document.querySelector("article").innerText,
-      pictures: pictures.map(picture => [picture.src.split("/").pop(), picture.naturalWidth]),
-      formulas: document.querySelectorAll("math").length,
-      drawn: [...document.querySelectorAll("math")].filter(seen).length,
-      // A browser that knows MathML puts the parts of a fraction above each other.
-      stacked: fractions.filter(f => f.children[0].getBoundingClientRect().bottom
-                                     <= f.children[1].getBoundingClientRect().top + 1).length,
-      fractions: fractions.length,
-      // In a row at the top only if the theme's style sheets were found.
-      menu: new Set([...document.querySelectorAll(".bd-header .navbar-nav a.nav-link")].filter(seen)
-                    .map(link => Math.round(link.getBoundingClientRect().top))).size,
-    }) + "END";
-  });
-}, 500));
+  const fractions = [...document.querySelectorAll("math[display=block] mfrac")];
+  document.body.append("PROBE" + JSON.stringify({
+    title: document.querySelector("h1").textContent,
+    text: document.querySelector("article").innerText,
+    pictures: [...document.querySelectorAll("article img")].map(
+      picture => [picture.src.split("/").pop(), picture.naturalWidth]),
+    formulas: document.querySelectorAll("math").length,
+    drawn: [...document.querySelectorAll("math")].filter(seen).length,
+    // A browser that knows MathML puts the parts of a fraction above each other.
+    stacked: fractions.filter(f => f.children[0].getBoundingClientRect().bottom
+                                   <= f.children[1].getBoundingClientRect().top + 1).length,
+    fractions: fractions.length,
+    // In a row at the top only if the theme's style sheets were found.
+    menu: new Set([...document.querySelectorAll(".bd-header .navbar-nav a.nav-link")].filter(seen)
+                  .map(link => Math.round(link.getBoundingClientRect().top))).size,
+  }) + "END");
+});
 </script>
 """
 
@@ -70,19 +67,16 @@ def look(tmp_path):
     """Return a function that opens a page and returns what the browser made of it."""
 
     def open_page(name):
-        path = SITE / name
-        # Beside the page, so that its links lead to the same places.
-        copy = path.with_name(f"probe-{os.getpid()}-{path.name}")
-        copy.write_text(path.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
-        try:
-            done = subprocess.run(
-                [BROWSER, *FLAGS, f"--user-data-dir={tmp_path}", "--dump-dom", copy.as_uri()],
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-        finally:
-            copy.unlink()
+        page = (SITE / name).read_text(encoding="utf-8")
+        page = page.replace("<head>", f'<head><base href="{(SITE / name).as_uri()}">', 1)
+        copy = tmp_path / "page.html"
+        copy.write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
+        done = subprocess.run(
+            [BROWSER, *FLAGS, f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom", copy.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         found = re.search(r"PROBE(\{.*\})END", done.stdout, re.DOTALL)
         assert found, done.stderr
         seen = json.loads(html.unescape(found.group(1)))
