@@ -115,6 +115,61 @@ def test_affine_backward(n, d, m, dtype):
     assert without_bias.tobytes() == dw.tobytes()
 
 
+# Rows and columns of the sparse left factor, columns of the product: one block of inner indices and several, parts that
+# do not fill, columns that are no whole panels or vectors, more rows than are listed at a time.
+SPARSE_PRODUCTS = [(13, 5, 700), (33, 70, 700), (40, 300, 701), (20, 600, 1003), (1100, 9, 1500)]
+
+
+@dtypes
+@pytest.mark.parametrize(("rows", "inner", "columns"), SPARSE_PRODUCTS)
+def test_affine_with_zeros(rows, inner, columns, dtype):
+    """Leaving zeros out changes no bit: one row alone is computed with them."""
+    a, b = draw(dtype, rows, inner).copy(), draw(dtype, inner, columns, seed=1)
+    a[np.random.RandomState(2).rand(rows, inner) < 0.6] = 0
+    a[rows // 2] = 0
+    a[0, 0] = -0.0
+    bias = draw(dtype, columns, seed=3)
+    exact = a.astype(np.float64) @ b
+    turned_a, turned_b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    products = [
+        (lambda a, out, t: _ext.affine_forward(a, b, bias, out, True, t), np.maximum(exact + bias, 0)),
+        (lambda a, out, t: _ext.affine_backward_dx(a, turned_b, out, t), exact),
+    ]
+    for multiply, expected in products:
+        (out,) = run(lambda out, t, multiply=multiply: multiply(a, out[0], t), out=[(exact.shape, dtype)])
+        assert_close(out, expected, dtype, 10 * np.sqrt(inner))
+        for i in (0, rows // 2, rows - 1):
+            alone = np.empty((1, columns), dtype)
+            multiply(a[i : i + 1], alone, 1)
+            assert alone.tobytes() == out[i].tobytes()
+    (dw,) = run(lambda out, t: _ext.affine_backward_dw(b, turned_a, out[0], None, t), out=[((columns, rows), dtype)])
+    assert_close(dw, exact.T, dtype, 10 * np.sqrt(inner))
+    for i in (0, rows // 2, rows - 1):
+        alone = np.empty((columns, 1), dtype)
+        _ext.affine_backward_dw(b, turned_a[:, [i]], alone, None, 1)
+        assert alone.tobytes() == dw[:, i].tobytes()
+
+
+@dtypes
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("at", [(0, 0), (3, 650), (299, 699)])
+def test_affine_with_zeros_keeps_what_is_not_finite(value, at, dtype):
+    """Zero times infinity is nan."""
+    a, b = draw(dtype, 20, 300).copy(), draw(dtype, 300, 700, seed=1).copy()
+    a[np.random.RandomState(2).rand(20, 300) < 0.6] = 0
+    b[at] = value
+    with np.errstate(invalid="ignore"):
+        expected = a @ b
+    for n_threads in (1, 2):
+        out, dx, dw = np.empty((20, 700), dtype), np.empty((20, 700), dtype), np.empty((700, 20), dtype)
+        _ext.affine_forward(a, b, None, out, False, n_threads)
+        _ext.affine_backward_dx(a, np.ascontiguousarray(b.T), dx, n_threads)
+        _ext.affine_backward_dw(b, np.ascontiguousarray(a.T), dw, None, n_threads)
+        for got in (out, dx, dw.T):
+            np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
+            np.testing.assert_array_equal(np.isinf(got), np.isinf(expected))
+
+
 def test_affine_of_nothing():
     """No rows: dw is a sum of nothing."""
     empty, dw, db = np.empty((0, 5)), np.ones((5, 3)), np.ones(3)

@@ -3,6 +3,8 @@
 #include "sums.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "sparse.h"
+#include "affine.h"
 #include "pool.h"
 #include "conv.h"
 #include "conv_pool.h"

@@ -90,6 +90,16 @@ NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real 
 /* Columns that `n` columns take in packed form. */
 INLINE idx NAME(padded_columns)(idx n) { return ROUND_UP(n, VL); }
 
+/* packed (depth, pitch) = the transpose of b's n rows, b_step apart. Rows are short and far apart: no prefetcher sees the next. */
+static void NAME(pack_turned)(const real *b, idx b_step, idx depth, idx n, real *packed, idx pitch)
+{
+    for (idx j = 0; j < n; j += VL) {
+        for (idx next = j + VL; next < MIN(n, j + 2 * VL); next++)
+            for (idx k = 0; k < depth; k += 64 / (idx)sizeof(real)) PREFETCH(b + next * b_step + k);
+        NAME(transpose)(b + j * b_step, b_step, packed + j, pitch, MIN(VL, n - j), depth);
+    }
+}
+
 /* packed: panels of NR columns (VL in the last if that is enough), each depth x width, columns past n zero. Row by row where rows
  * are contiguous: B comes from beyond L2, and panel by panel each row would be a jump for the prefetcher. */
 static void NAME(pack_b)(const real *b, idx b_row, idx b_step, idx depth, idx n, real *packed)
@@ -100,7 +110,7 @@ static void NAME(pack_b)(const real *b, idx b_row, idx b_step, idx depth, idx n,
     if (b_step != 1) {
         SDL_ASSERT(b_row == 1);
         for (idx j = 0; j < n; j += NR)
-            NAME(transpose)(b + j * b_step, b_step, packed + j * depth, j < whole ? NR : width, MIN(NR, n - j), depth);
+            NAME(pack_turned)(b + j * b_step, b_step, depth, MIN(NR, n - j), packed + j * depth, j < whole ? NR : width);
         return;
     }
     for (idx k = 0; k < depth; k++, b += b_row) {
@@ -217,11 +227,16 @@ static void NAME(tiles)(const NAME(product) *p, const NAME(region) *region, idx 
     }
 }
 
+/* Inner indices in a block, at most KC, all blocks alike. At least 8, also where k is 0: C is then zero. */
+INLINE idx NAME(block_depth)(idx k)
+{
+    return MAX(8, ROUND_UP(CEIL_DIV(k, MAX(1, CEIL_DIV(k, KC))), 8));
+}
+
 /* Compute a region of C in this thread. Returns 0, or -1 when out of memory. */
 static int NAME(multiply_region)(const NAME(product) *p, const NAME(region) *region)
 {
-    idx blocks = MAX(1, CEIL_DIV(p->k, KC));
-    idx depth = MAX(8, ROUND_UP(CEIL_DIV(p->k, blocks), 8)); /* also where k is 0: C is then zero */
+    idx depth = NAME(block_depth)(p->k);
     idx columns = NAME(padded_columns)(MIN(NC, region->j1 - region->j0));
     real *packed_b = sdl_scratch(SDL_SLOT_B, depth * columns * sizeof(real));
     real *packed_a = p->a_step == 1 ? NULL : sdl_scratch(SDL_SLOT_A, depth * MC * sizeof(real));
@@ -344,35 +359,4 @@ static int NAME(narrow_forward)(const NAME(product) *p, int n_threads)
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
     SDL_SPANS(n_threads, p->m, 2, lo, hi, SDL_FLUSHED(NAME(narrow_rows)(p, wt, wt_row, lo, hi)));
     return 0;
-}
-
-/* --- the affine layer: x (N, D), w (D, M), b (M,), out (N, M) -------------------------------------------------------- */
-
-/* IN x, w, b (or NULL); OUT out = x @ w + b, clipped at zero if relu. */
-static int NAME(affine_forward)(const void *x, const void *w, const void *b, void *out, int relu, idx n, idx d, idx m,
-                                int n_threads)
-{
-    NAME(product) p = { .a = x, .a_row = d, .a_step = 1, .b = w, .b_row = m, .b_step = 1, .c = out, .c_row = m,
-                        .c_step = 1, .bias = b, .relu = relu, .m = n, .n = m, .k = d };
-    return NAME(is_narrow)(m, d) ? NAME(narrow_forward)(&p, n_threads) : NAME(multiply)(&p, n_threads);
-}
-
-/* IN dout (N, M), w; OUT dx (N, D) = dout @ w.T. */
-static int NAME(affine_backward_dx)(const void *dout, const void *w, void *dx, idx n, idx d, idx m, int n_threads)
-{
-    NAME(product) p = { .a = dout, .a_row = m, .a_step = 1, .b = w, .b_row = 1, .b_step = m, .c = dx, .c_row = d,
-                        .c_step = 1, .m = n, .n = d, .k = m };
-    return NAME(multiply)(&p, n_threads);
-}
-
-/* IN x, dout (N, M); OUT dw (D, M) = x.T @ dout, db (M,) = column sums of dout (or NULL). */
-static int NAME(affine_backward_dw)(const void *x, const void *dout, void *dw, void *db, idx n, idx d, idx m, int n_threads)
-{
-    if (db) NAME(column_sums)(dout, db, n, m, n_threads);
-    /* Wide outputs by rows of dw; narrow ones by columns, lanes along D, written transposed. */
-    NAME(product) wide = { .a = x, .a_row = 1, .a_step = d, .b = dout, .b_row = m, .b_step = 1, .c = dw, .c_row = m,
-                           .c_step = 1, .m = d, .n = m, .k = n };
-    NAME(product) narrow = { .a = dout, .a_row = 1, .a_step = m, .b = x, .b_row = d, .b_step = 1, .c = dw, .c_row = 1,
-                             .c_step = m, .m = m, .n = d, .k = n };
-    return NAME(multiply)(m < 8 * VL && d > m ? &narrow : &wide, n_threads);
 }

@@ -38,7 +38,7 @@
 #define DOUBLE_LANES 2
 #endif
 
-/* Accumulators of the sparse convolution gradient (conv_pool.h). */
+/* Accumulators of the sparse products (sparse.h, conv_pool.h). */
 #define LIVE_TILE 12
 
 #define LOW_INTERLEAVED PASTE(LOW_, LANES)
