@@ -36,6 +36,7 @@ Elementwise, any shape::
     relu_forward(x, out, n_threads)                      out may be x
     relu_backward(dout, x, dx, n_threads)                x: input or output of relu; dx may be dout or x
     scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * scale where mask, else 0; out may be x
+    all_finite(x, n_threads) -> bool
 
 Normalisation; statistics accumulate in double precision; sample_weight (N,) is float64 or None::
 
@@ -80,6 +81,7 @@ try:
         affine_backward_dw,
         affine_backward_dx,
         affine_forward,
+        all_finite,
         batchnorm_backward,
         batchnorm_forward,
         batchnorm_test,
@@ -124,6 +126,7 @@ __all__ = [
     "affine_backward_dw",
     "affine_backward_dx",
     "affine_forward",
+    "all_finite",
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_test",

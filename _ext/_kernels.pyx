@@ -57,6 +57,7 @@ cdef extern from "runtime.h" nogil:
         int (*rmsprop)(void *, const void *, void *, double, double, double, double, idx, double *, int) noexcept nogil
         int (*adam)(void *, const void *, void *, void *, double, double, double, double, double, double, idx, double *,
                     int) noexcept nogil
+        int (*all_finite)(const void *, idx, int) noexcept nogil
         int (*sum_of_squares)(const void *, idx, double *, int) noexcept nogil
         void (*gather_rows)(const void *, int, const intptr_t *, const void *, void *, idx, idx, int) noexcept nogil
     ctypedef struct sdl_table:
@@ -508,6 +509,17 @@ def scale_by_mask(
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
         kernels(dtype).scale_by_mask(data(x), <const uint8_t *>data(mask), scale, data(out), size, n_threads)
+
+
+def all_finite(cnp.ndarray x not None, int n_threads):
+    """Return whether x holds neither nan nor infinity."""
+    cdef int dtype = real_dtype(x, "x"), finite
+    require(x, "x", dtype, -1)
+    threads(n_threads)
+    cdef idx size = cnp.PyArray_SIZE(x)
+    with nogil:
+        finite = kernels(dtype).all_finite(data(x), size, n_threads)
+    return finite != 0
 
 
 # --- normalisation ----------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
 from sklearn_dl._progress import in_joblib_worker, make_displays
-from sklearn_dl._threads import hold_threads
+from sklearn_dl._threads import hold_threads, n_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
@@ -221,6 +221,12 @@ def _as_native(X):
     if X.dtype.kind not in "biuf":
         raise TypeError(f"X must hold numbers, got dtype {X.dtype}.")
     return np.require(X, X.dtype.newbyteorder("="), ["ALIGNED"])
+
+
+def _is_finite(X):
+    """Return whether X holds neither nan nor infinity; False where only scikit-learn can tell."""
+    plain = type(X) is np.ndarray and X.dtype in (np.float32, np.float64) and X.flags.c_contiguous and X.flags.aligned
+    return plain and _ext.all_finite(X, n_threads())
 
 
 def _check_labels(name, labels):
@@ -742,7 +748,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_training_data(self, X, y, *, reset):
         X, image_shape = _flatten_images(X)
-        X, y = validate_data(self, X, y, reset=reset, dtype="numeric")
+        X, y = validate_data(self, X, y, reset=reset, dtype="numeric", ensure_all_finite=not _is_finite(X))
         X = _as_native(X)
         check_classification_targets(y)
         if reset or getattr(self, "input_shape", None) is not None:
@@ -753,7 +759,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_X(self, X):
         """Return X to predict as rows, checked against what was learned."""
-        if self._is_plain(X):
+        if self._is_plain(X) and _is_finite(X):
             return X
         X, image_shape = _flatten_images(X)
         X = _as_native(validate_data(self, X, reset=False, dtype="numeric"))
@@ -761,7 +767,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         return X
 
     def _is_plain(self, X):
-        """Return whether X is so plain an array of rows that scikit-learn's checks have nothing to find.
+        """Return whether X is so plain an array of rows that scikit-learn's checks have only to look for nan and infinity.
 
         They take longer than a small net takes to predict one row. Whatever may be wrong is left to them.
         """
@@ -773,8 +779,6 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             and X.shape[0] > 0
             and X.shape[1] == self.n_features_in_
             and not hasattr(self, "feature_names_in_")
-            # A sum that is finite has no nan or infinity in it.
-            and (X.dtype == np.uint8 or math.isfinite(X.sum()))
         )
 
     def _check_image_shape(self, image_shape):
@@ -844,12 +848,18 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         """Return the net's scores (n_samples, n_classes), a bounded batch at a time."""
         check_is_fitted(self)
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
-            X = self._check_X(X)
+            plain = self._is_plain(X)
+            if not plain:
+                X = self._check_X(X)
             net = self._net
+            work = net.workspace()
             scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
             for start in range(0, len(X), EVALUATION_BATCH):
                 batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
-                scores[start : start + EVALUATION_BATCH] = net.scores(batch)
+                # A batch at a time, which is then in the cache.
+                if plain and not _is_finite(batch):
+                    self._check_X(X)
+                scores[start : start + EVALUATION_BATCH] = net.scores(batch, work)
         if not np.isfinite(scores).all():
             raise ValueError(f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan.")
         return scores

@@ -388,6 +388,19 @@ def test_relu_keeps_nan(dtype):
     assert np.isnan(out).all()
 
 
+@dtypes
+@pytest.mark.parametrize("size", [0, 1, 40, 5000, 70_001])
+def test_all_finite(size, dtype):
+    largest = np.full(size, np.finfo(dtype).max, dtype)
+    for n_threads in (1, 2):
+        assert _ext.all_finite(largest, n_threads) is True
+        for at in {0, size // 2, size - 1} if size else ():
+            for value in (np.nan, np.inf, -np.inf):
+                x = largest.copy()
+                x[at] = value
+                assert _ext.all_finite(x, n_threads) is False
+
+
 # --- normalisation --------------------------------------------------------------------------------
 
 NORMED = [(1, 1), (5, 3), (40, 70), (301, 129), (2, 3, 5), (3, 4, 8, 9), (6, 12, 32, 31)]

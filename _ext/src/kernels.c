@@ -80,7 +80,8 @@
         ENTRY(conv_relu_pool_forward, suffix), ENTRY(conv_relu_pool_backward_dw, suffix),                                \
         ENTRY(relu_pool_backward, suffix),                                                                               \
         ENTRY(max_pool_forward, suffix), ENTRY(max_pool_backward, suffix), ENTRY(relu_forward, suffix),                  \
-        ENTRY(relu_backward, suffix), ENTRY(scale_by_mask, suffix), ENTRY(batchnorm_forward, suffix),                    \
+        ENTRY(relu_backward, suffix), ENTRY(scale_by_mask, suffix), ENTRY(all_finite, suffix),                           \
+        ENTRY(batchnorm_forward, suffix),                                                                                \
         ENTRY(batchnorm_backward, suffix), ENTRY(batchnorm_test, suffix), ENTRY(layernorm_forward, suffix),              \
         ENTRY(layernorm_backward, suffix), ENTRY(groupnorm_forward, suffix), ENTRY(groupnorm_backward, suffix),          \
         ENTRY(softmax, suffix), ENTRY(softmax_loss, suffix), ENTRY(sgd, suffix), ENTRY(sgd_momentum, suffix),            \

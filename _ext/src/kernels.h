@@ -67,6 +67,7 @@ typedef struct {
                    double *result, int n_threads);
     int (*adam)(void *w, const void *dw, void *m, void *v, double t, double lr, double beta1, double beta2, double epsilon,
                 double reg, idx size, double *result, int n_threads);
+    int (*all_finite)(const void *x, idx size, int n_threads);
     int (*sum_of_squares)(const void *w, idx size, double *result, int n_threads);
     void (*gather_rows)(const void *x, int item_size, const intptr_t *indices, const void *mean, void *out, idx rows, idx d,
                         int n_threads);

@@ -144,7 +144,7 @@ class Net:
         """Set up what the layers imply: the steps that run, their work space, the gradients."""
         self.weight_names = [name for layer in self._layers for name in layer.weight_names]
         self._steps = _fuse(self._layers)
-        self._work = [{} for _ in self._steps]
+        self._work = self.workspace()
         self._grads = {name: np.empty_like(value) for name, value in self.params.items()}
 
     def __getstate__(self):
@@ -206,18 +206,29 @@ class Net:
             X = step.forward(X, self.params, space, train=train, sample_weight=sample_weight)
         return X
 
-    def scores(self, X):
+    def workspace(self):
+        """Return room for what layers compute on the way to the scores; for one thread at a time.
+
+        Returns
+        -------
+        work : list of dict
+        """
+        return [{} for _ in self._steps]
+
+    def scores(self, X, work=None):
         """Class scores of prepared samples in test mode; safe to call from several threads.
 
         Parameters
         ----------
         X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
+        work : list of dict, default=None
+            A `workspace`, for who calls several times. The next call with it overwrites the scores.
 
         Returns
         -------
         scores : ndarray of shape (N, num_classes)
         """
-        return self._forward(X, [{} for _ in self._steps], train=False)
+        return self._forward(X, self.workspace() if work is None else work, train=False)
 
     def backprop(self, X, y, sample_weight=None, total_weight=None):
         """Return data loss and its gradients, in buffers that the next call overwrites.
