@@ -767,9 +767,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         return X
 
     def _is_plain(self, X):
-        """Return whether X is so plain an array of rows that scikit-learn's checks have only to look for nan and infinity.
+        """Return whether X is so plain an array of rows that only nan and infinity may be wrong with it.
 
-        They take longer than a small net takes to predict one row. Whatever may be wrong is left to them.
+        scikit-learn's checks take longer than a small net takes to predict one row. Whatever may be wrong is left to them.
         """
         return (
             type(X) is np.ndarray

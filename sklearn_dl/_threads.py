@@ -24,7 +24,12 @@ from joblib.parallel import get_active_backend
 
 from sklearn_dl._ext import max_threads
 
-_held = threading.local()
+
+class _Held(threading.local):
+    value = None
+
+
+_held = _Held()
 _forked = False
 _cpus = None
 
@@ -69,14 +74,14 @@ def n_threads():
     """Return the number of threads that a kernel called now, from this thread, should use."""
     if _forked:
         return 1  # whatever the parent may have held when it forked
-    held = getattr(_held, "value", None)
+    held = _held.value
     return _decide() if held is None else held
 
 
 @contextmanager
 def hold_threads():
     """Decide once; `n_threads` gives the same answer in this thread until the block ends."""
-    before = getattr(_held, "value", None)
+    before = _held.value
     _held.value = n_threads()
     try:
         yield _held.value

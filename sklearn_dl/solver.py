@@ -91,18 +91,18 @@ class Samples:
         size = len(rows)
         X = self._buffer("X", (size, self.X.shape[1]), self.dtype)
         gather_rows(self.X, rows, X, None, n_threads())
-        y = np.take(self.y, rows, out=self._buffer("y", (size,), np.intp), mode="clip")
+        y = self.y.take(rows, None, self._buffer("y", (size,), np.intp), "clip")
         weight = None
         if self.sample_weight is not None:
             out = self._buffer("weight", (size,), self.sample_weight.dtype)
-            weight = np.take(self.sample_weight, rows, out=out, mode="clip")
-        return X.reshape(size, *self.shape), y, weight
+            weight = self.sample_weight.take(rows, None, out, "clip")
+        return X if len(self.shape) == 1 else X.reshape(size, *self.shape), y, weight
 
     def _buffer(self, name, shape, dtype):
         held = self._buffers.get(name)
         if held is None or len(held) < shape[0]:
             held = self._buffers[name] = np.empty(shape, dtype)
-        return held[: shape[0]]
+        return held if len(held) == shape[0] else held[: shape[0]]
 
 
 class Watcher:

@@ -257,6 +257,56 @@ static int NAME(multiply_region)(const NAME(product) *p, const NAME(region) *reg
     return 0;
 }
 
+/* --- one row, or two: B is read once, as it lies in memory ------------------------------------------------------------ */
+
+#define FEW_ROWS 2
+#define FEW_STEPS 8 /* products of rows and inner indices done at a time: so many broadcasts stay in registers */
+
+/* sums (rows, pitch) += A's columns [0, steps) times as many rows of B, n columns of it. */
+INLINE void NAME(few_steps)(int rows, int steps, const real *a, idx a_row, const real *b, idx b_row, idx n, real *sums, idx pitch)
+{
+    idx j = 0;
+    for (; j + VL <= n; j += VL)
+        UNROLL for (int r = 0; r < rows; r++) {
+            vec c = NAME(load)(sums + r * pitch + j);
+            UNROLL for (int k = 0; k < steps; k++) c += a[r * a_row + k] * NAME(load)(b + k * b_row + j);
+            NAME(store)(sums + r * pitch + j, c);
+        }
+    for (; j < n; j++)
+        for (int r = 0; r < rows; r++) {
+            real c = sums[r * pitch + j];
+            for (int k = 0; k < steps; k++) c += a[r * a_row + k] * b[k * b_row + j];
+            sums[r * pitch + j] = c;
+        }
+}
+
+/* Columns [lo, hi) of C. Returns 0, or -1 when out of memory. */
+SPAN int NAME(few_columns)(const NAME(product) *p, idx lo, idx hi)
+{
+    idx n = hi - lo, pitch = ROUND_UP(n, NR), depth = NAME(block_depth)(p->k), steps = FEW_STEPS / p->m;
+    real *sums = sdl_scratch(SDL_SLOT_B, p->m * pitch * sizeof(real));
+    if (!sums) return -1;
+    for (idx k0 = 0; k0 == 0 || k0 < p->k; k0 += depth) {
+        idx end = MIN(p->k, k0 + depth), k = k0;
+        memset(sums, 0, p->m * pitch * sizeof(real));
+        for (; k + steps <= end; k += steps) {
+            const real *a = p->a + k, *b = p->b + k * p->b_row + lo;
+            if (p->m == 1)
+                NAME(few_steps)(1, FEW_STEPS, a, p->a_row, b, p->b_row, n, sums, pitch);
+            else
+                NAME(few_steps)(2, FEW_STEPS / 2, a, p->a_row, b, p->b_row, n, sums, pitch);
+        }
+        for (; k < end; k++)
+            for (idx r = 0; r < p->m; r++)
+                NAME(few_steps)(1, 1, p->a + r * p->a_row + k, p->a_row, p->b + k * p->b_row + lo, p->b_row, n, sums + r * pitch, pitch);
+        for (idx j = 0; j < n; j += NR)
+            NAME(put_tile)(p, 0, lo + j, p->m, MIN(NR, n - j), pitch, sums + j, k0 == 0, end == p->k);
+    }
+    return 0;
+}
+
+/* --- the rest: shares of tiles ---------------------------------------------------------------------------------------- */
+
 /* Tiles [lo, hi) of C, counted down its panels of columns. */
 SPAN int NAME(multiply_columns)(const NAME(product) *p, idx lo, idx hi)
 {
@@ -280,6 +330,11 @@ static int NAME(multiply)(const NAME(product) *p, int n_threads)
     int failed = 0;
     idx row_tiles = CEIL_DIV(p->m, SDL_MR), panels = CEIL_DIV(p->n, NR);
     if (!row_tiles || !panels) return 0;
+    if (p->m <= FEW_ROWS && p->a_step == 1 && p->b_step == 1 && p->c_step == 1) {
+        n_threads = sdl_threads(n_threads, (double)p->n * p->k / 10); /* what it takes to read B */
+        SDL_SPANS(n_threads, p->n, NR, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(few_columns)(p, lo, hi))));
+        return failed;
+    }
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
     if ((p->a_step == 1 ? p->m / 4 : p->m) <= p->n)
         SDL_SPANS(n_threads, row_tiles * panels, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(multiply_columns)(p, lo, hi))));

@@ -2,7 +2,9 @@
 
 No arithmetic happens here. A layer knows the names of its parameters, what shape it makes of its
 input, and which function to call; the buffers live in a ``work`` dict that the caller owns, so that
-one layer can serve a training step and several concurrent predictions.
+one layer can serve a training step and several concurrent predictions. Affine layers call their
+kernels themselves: on small nets the checks of the public functions, of arrays that the net has
+made, take as long as the arithmetic.
 
 The contract (shapes without the batch axis N):
 
@@ -12,14 +14,17 @@ The contract (shapes without the batch axis N):
     Returns the output; keeps what backward needs in ``work``.
 ``backward(dout, grads, work, *, need_dx)``
     Writes the gradients of the layer's parameters into the arrays of ``grads``, returns dx or None.
+    May overwrite dout.
 """
 
 import math
 
 import numpy as np
 
+from sklearn_dl import _ext
 from sklearn_dl import layers as f
 from sklearn_dl._arrays import buffer
+from sklearn_dl._threads import n_threads
 
 __all__ = [
     "Affine",
@@ -54,7 +59,7 @@ class Affine(Layer):
     """``x @ W + b`` with `units` outputs; x of any shape is flattened to rows."""
 
     starts_block = True
-    _backward = staticmethod(f.affine_backward)
+    relu = False  # whether one follows, see AffineReLU
 
     def __init__(self, units):
         self.units = units
@@ -73,33 +78,33 @@ class Affine(Layer):
     def forward(self, x, params, work, *, train, sample_weight):
         """Return (N, units)."""
         w = params[self.w]
+        rows = x if x.ndim == 2 else x.reshape(len(x), -1)
         out = buffer(work, "out", (len(x), w.shape[1]), x.dtype)
-        work["x_shape"] = x.shape
-        out, work["cache"] = self._call_forward(x, w, params[self.b], out, work)
+        _ext.affine_forward(rows, w, params[self.b], out, self.relu, n_threads())
+        work["cache"] = x.shape, rows, w, out
         return out
-
-    def _call_forward(self, x, w, b, out, work):
-        return f.affine_forward(x, w, b, out=out)
 
     def backward(self, dout, grads, work, *, need_dx):
         """Write dW and db; return dx in the shape of x."""
-        dx = self._dx_buffer(work, need_dx, dout.dtype)
-        out = (dx, grads[self.w], grads[self.b])
-        return self._backward(dout, work["cache"], out=out, need_dx=need_dx)[0]
+        x_shape, rows, w, out = work["cache"]
+        threads = n_threads()
+        if self.relu:
+            _ext.relu_backward(dout, out, dout, threads)
+        _ext.affine_backward_dw(rows, dout, grads[self.w], grads[self.b], threads)
+        if not need_dx:
+            return None
+        dx = buffer(work, "dx", rows.shape, dout.dtype)
+        _ext.affine_backward_dx(dout, w, dx, threads)
+        return dx if rows.shape == x_shape else dx.reshape(x_shape)
 
 
 class AffineReLU(Affine):
     """Affine and ReLU in one pass; `Net` puts it in the place of the two."""
 
-    _backward = staticmethod(f.affine_relu_backward)
+    relu = True
 
     def __init__(self, affine):
         self.__dict__.update(affine.__dict__)
-
-    def _call_forward(self, x, w, b, out, work):
-        # The cache refers to the dict it is given: a cycle, and arrays that outlive the net, if
-        # that was `work`.
-        return f.affine_relu_forward(x, w, b, out=out, work=work.setdefault("relu", {}))
 
 
 class ReLU(Layer):
@@ -320,7 +325,8 @@ class ConvReLUPool(Conv):
             self.param,
             self.pool.param,
             out=out,
-            work=work.setdefault("fused", {}),  # not `work`, as in AffineReLU
+            # Not `work`: the cache refers to the dict it is given, a cycle, and arrays that outlive the net.
+            work=work.setdefault("fused", {}),
         )
         return out
 

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl._arrays import normalized_weights
+from sklearn_dl._ext import softmax_loss as _softmax_loss
 from sklearn_dl._ext import sum_of_squares
 from sklearn_dl._params import check_dims, check_dtype, check_real, check_weight_scale
 from sklearn_dl._threads import n_threads
@@ -201,7 +202,8 @@ class Net:
         return y
 
     def _forward(self, X, work, *, train, sample_weight=None):
-        X = X.reshape(-1, *self.input_shape)
+        if X.shape[1:] != self.input_shape:
+            X = X.reshape(-1, *self.input_shape)
         for step, space in zip(self._steps, work, strict=True):
             X = step.forward(X, self.params, space, train=train, sample_weight=sample_weight)
         return X
@@ -252,7 +254,10 @@ class Net:
         """
         scores = self._forward(X, self._work, train=True, sample_weight=sample_weight)
         # The scores are not needed again: their gradient takes their place.
-        loss, dout = softmax_loss(scores, y, sample_weight=sample_weight, out=scores)
+        if sample_weight is None:
+            loss, dout = _softmax_loss(scores, np.asarray(y, np.int64), None, scores), scores
+        else:
+            loss, dout = softmax_loss(scores, y, sample_weight=sample_weight, out=scores)
         if total_weight is not None:
             factor = float(sample_weight.sum()) / total_weight
             loss *= factor
