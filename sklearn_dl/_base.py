@@ -769,7 +769,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def _is_plain(self, X):
         """Return whether X is so plain an array of rows that only nan and infinity may be wrong with it.
 
-        scikit-learn's checks take longer than a small net takes to predict one row. Whatever may be wrong is left to them.
+        scikit-learn's checks take longer than a small net takes to predict one row. What is wrong is left to them.
         """
         return (
             type(X) is np.ndarray
