@@ -1,4 +1,5 @@
-/* relu, masks, a look for what is not finite: one pass, any shape. Outputs may be the inputs themselves (never shifted copies of them).
+/* relu, masks, a look for what is not finite: one pass, any shape. Outputs may be the inputs themselves (never shifted copies of
+ * them).
  *
  * Left to the compiler's vectoriser: there is nothing to reuse, memory is the limit. */
 

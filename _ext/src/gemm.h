@@ -263,7 +263,8 @@ static int NAME(multiply_region)(const NAME(product) *p, const NAME(region) *reg
 #define FEW_STEPS 8 /* products of rows and inner indices done at a time: so many broadcasts stay in registers */
 
 /* sums (rows, pitch) += A's columns [0, steps) times as many rows of B, n columns of it. */
-INLINE void NAME(few_steps)(int rows, int steps, const real *a, idx a_row, const real *b, idx b_row, idx n, real *sums, idx pitch)
+INLINE void NAME(few_steps)(int rows, int steps, const real *a, idx a_row, const real *b, idx b_row, idx n, real *sums,
+                            idx pitch)
 {
     idx j = 0;
     for (; j + VL <= n; j += VL)
@@ -298,7 +299,8 @@ SPAN int NAME(few_columns)(const NAME(product) *p, idx lo, idx hi)
         }
         for (; k < end; k++)
             for (idx r = 0; r < p->m; r++)
-                NAME(few_steps)(1, 1, p->a + r * p->a_row + k, p->a_row, p->b + k * p->b_row + lo, p->b_row, n, sums + r * pitch, pitch);
+                NAME(few_steps)(1, 1, p->a + r * p->a_row + k, p->a_row, p->b + k * p->b_row + lo, p->b_row, n,
+                                sums + r * pitch, pitch);
         for (idx j = 0; j < n; j += NR)
             NAME(put_tile)(p, 0, lo + j, p->m, MIN(NR, n - j), pitch, sums + j, k0 == 0, end == p->k);
     }

@@ -74,7 +74,8 @@ static void NAME(list_live)(const NAME(sparse) *s, idx k0, idx depth)
         }
 }
 
-/* panel (depth, PITCH) = rows of B from k0 on, columns [j, j + cols), zero up to whole vectors. Returns whether all are finite. */
+/* panel (depth, PITCH) = rows of B from k0 on, columns [j, j + cols), zero up to whole vectors. Returns whether all are
+ * finite. */
 static int NAME(pack_panel)(const NAME(sparse) *s, idx k0, idx depth, idx j, idx cols)
 {
     const NAME(product) *p = s->p;
@@ -166,10 +167,11 @@ static void NAME(sparse_panel)(const NAME(sparse) *s, idx k0, idx depth, idx j, 
 /* Rows [i0, i1) and columns [j0, j1) of C. Returns 0, or -1 when out of memory. */
 static int NAME(sparse_block)(const NAME(product) *p, idx i0, idx i1, idx j0, idx j1)
 {
-    NAME(sparse) s = { .p = p, .i0 = i0, .i1 = i1, .j0 = j0, .j1 = j1, .depth = MIN(p->k, NAME(block_depth)(p->k)) };
+    NAME(sparse) s = { .p = p, .i0 = i0, .i1 = i1, .j0 = j0, .j1 = j1 };
+    s.depth = MIN(p->k, NAME(block_depth)(p->k));
     s.parts = CEIL_DIV(s.depth, SPARSE_DEPTH);
     s.part = CEIL_DIV(s.depth, s.parts);
-    idx n_lists = (i1 - i0) * s.parts, elements = (i1 - i0) * s.depth + 1; /* what is written past the last is not counted */
+    idx n_lists = (i1 - i0) * s.parts, elements = (i1 - i0) * s.depth;
     idx vectors = CEIL_DIV(j1 - j0, VL), panels = CEIL_DIV(vectors, LIVE_TILE);
     s.panel = sdl_scratch(SDL_SLOT_B, (s.depth + 2 * SPARSE_ROWS) * PITCH * sizeof(real));
     s.by = sdl_scratch(SDL_SLOT_A, elements * (sizeof(real) + sizeof(uint16_t)));
