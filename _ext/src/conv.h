@@ -259,15 +259,19 @@ static int NAME(run_forward)(const void *w, NAME(pass) p, const sdl_conv *s, int
     return NAME(run_pass)(&p, n_threads);
 }
 
-/* --- forward where output rows fill whole vectors and the taps are few: lanes along the pixels of a row ---------------------
+/* --- where taps are few, and output rows fill vectors or there are few channels: lanes along the pixels of a row --------------
  *
  * The sums are those of the pass above, tap after tap, so the bits are the same; nothing is transposed, and no lane is left empty
- * by a number of filters that is no multiple of the vector. */
+ * by a number of channels that is no multiple of the vector. The rows of a strip wait in L1 where pooling follows, or where they
+ * do not fill vectors or go to every stride-th pixel. */
 
-INLINE int NAME(is_few_taps)(const sdl_conv *s) { return s->wo % VL == 0 && s->c * s->hh * s->ww <= KC; }
+INLINE int NAME(is_few_taps)(const sdl_conv *s, int pooled)
+{
+    return s->wo % (pooled ? 2 * VL : VL) == 0 && s->c * s->hh * s->ww <= KC;
+}
 
-/* Filters that a tile takes: as even as can be, a thin tile is slow. */
-INLINE idx NAME(filters_of_tile)(idx filters) { return CEIL_DIV(filters, CEIL_DIV(filters, SDL_MR)); }
+/* The first filter of tile `i`. Tiles are as even as can be: a thin one is slow. */
+INLINE idx NAME(filter_of_tile)(idx filters, idx i) { return filters * i / CEIL_DIV(filters, SDL_MR); }
 
 /* out (rows filters, out_channel apart) = nv vectors of pixels from a on; weights (depth, rows). */
 INLINE void NAME(row_tile)(int rows, int nv, const real *a, const idx *restrict taps, const real *w, idx depth,
@@ -301,48 +305,72 @@ NOINLINE void NAME(row_tile_of)(idx rows, idx nv, const real *a, const idx *taps
     }
 }
 
-/* Output rows [lo, hi), counted through all images; p->weights in groups of filters, each (k, filters of the group). */
+/* Output rows [lo, hi), counted through all images; p->weights a tile after the other, each (k, filters of the tile). */
 SPAN int NAME(run_rows)(const NAME(pass) *p, idx lo, idx hi)
 {
     const NAME(frame) *f = &p->frame;
-    real *copy = sdl_scratch(SDL_SLOT_A, NAME(frame_size)(f) * sizeof(real));
+    real *copy = sdl_scratch(SDL_SLOT_A, (NAME(frame_size)(f) + NR) * sizeof(real));
     if (!copy) return -1;
-    idx group = NAME(filters_of_tile)(p->columns), strip = MAX(1, STRIP_PIXELS / p->cols);
+    int spread = p->out_col > 1 || p->cols % VL; /* the last vector of a row may then reach past the frame's end */
+    idx width = ROUND_UP(p->cols, VL), tiles = CEIL_DIV(p->columns, SDL_MR), strip = NAME(strip_rows)(p), plane = strip * width;
+    real *sums = p->pooled || spread ? sdl_scratch(SDL_SLOT_B, SDL_MR * plane * sizeof(real)) : NULL;
     const real *image = NULL;
+    if ((p->pooled || spread) && !sums) return -1;
     for (idx at = lo; at < hi;) {
         idx n = at / p->rows, y0 = at % p->rows, y1 = MIN(p->rows, MIN(y0 + strip, y0 + hi - at));
         if (at == lo || y0 == 0) image = NAME(fill_frame)(f, p->images + n * f->channels * f->height * f->width, copy);
-        for (idx c = 0; c < p->columns; c += group)
-            for (idx y = y0; y < y1; y++)
-                for (idx x = 0; x < p->cols; x += NR) {
-                    idx rows = MIN(group, p->columns - c), nv = MIN(SDL_NV, (p->cols - x) / VL);
-                    const real *a = image + y * NAME(frame_row_step)(f) + x;
-                    NAME(check_taps)(f, image, a, p->taps, p->k, nv * VL);
+        if (spread && image != copy) image = memcpy(copy, image, NAME(frame_size)(f) * sizeof(real));
+        for (idx t = 0; t < tiles; t++) {
+            idx c = NAME(filter_of_tile)(p->columns, t), rows = NAME(filter_of_tile)(p->columns, t + 1) - c;
+            idx out = n * p->out_image + c * p->out_channel;
+            idx channel = sums ? plane : p->out_channel;
+            real *first = sums ? sums : p->out + out + y0 * p->out_row;
+            for (idx y = y0; y < y1; y++, first += width)
+                for (idx x = 0; x < width; x += NR) {
+                    idx nv = MIN(SDL_NV, (width - x) / VL);
+                    const real *a = image + p->start + y * NAME(frame_row_step)(f) + x;
+                    NAME(check_taps)(f, image, a, p->taps, p->k, MIN(p->cols - x, nv * VL));
                     NAME(row_tile_of)(rows, nv, a, p->taps, p->weights + c * p->k, p->k, p->bias ? p->bias + c : NULL,
-                                         p->out + n * p->out_image + c * p->out_channel + y * p->out_row + x, p->out_channel);
+                                      first + x, channel);
                 }
+            for (idx r = 0; sums && r < rows; r++) {
+                idx to = out + r * p->out_channel + (p->pooled ? y0 / 2 * (p->cols / 2) : y0 * p->out_row);
+                const real *from = sums + r * plane;
+                if (p->pooled)
+                    NAME(pool_rows)(from, y1 - y0, p->cols, p->out + to, p->winners ? p->winners + to : NULL);
+                else
+                    for (idx y = y0; y < y1; y++, from += width, to += p->out_row)
+                        for (idx x = 0; x < p->cols; x++) p->out[to + x * p->out_col] = from[x];
+            }
+        }
         at += y1 - y0;
     }
     return 0;
 }
 
-static int NAME(conv_forward_few_taps)(const real *w, NAME(pass) p, const sdl_conv *s, int n_threads)
+/* All output rows, the weights packed. */
+static int NAME(run_all_rows)(const NAME(pass) *p, int n_threads)
 {
     int failed = 0;
-    idx k = s->c * s->hh * s->ww, group = NAME(filters_of_tile)(s->f);
+    n_threads = sdl_threads(n_threads, (double)p->n * p->rows * p->cols * p->columns * p->k / 32);
+    SDL_SPANS(n_threads, p->n * p->rows, p->pooled ? 2 : 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(run_rows)(p, lo, hi))));
+    return failed;
+}
+
+static int NAME(conv_forward_few_taps)(const real *w, NAME(pass) p, const sdl_conv *s, int n_threads)
+{
+    idx k = s->c * s->hh * s->ww;
     idx *taps = sdl_scratch(SDL_SLOT_SHARED_2, k * sizeof(idx));
     real *weights = sdl_scratch(SDL_SLOT_SHARED, k * s->f * sizeof(real));
     if (!taps || !weights) return -1;
     p.frame = NAME(input_frame)(s);
     p.taps = taps, p.weights = weights, p.n = s->n, p.k = k, p.columns = s->f;
     NAME(input_taps)(s, &p.frame, taps);
-    for (idx c = 0; c < s->f; c += group) {
-        idx filters = MIN(group, s->f - c);
+    for (idx t = 0; t < CEIL_DIV(s->f, SDL_MR); t++) {
+        idx c = NAME(filter_of_tile)(s->f, t), filters = NAME(filter_of_tile)(s->f, t + 1) - c;
         NAME(transpose)(w + c * k, k, weights + c * k, filters, filters, k);
     }
-    n_threads = sdl_threads(n_threads, (double)s->n * s->ho * s->wo * s->f * k / 32);
-    SDL_SPANS(n_threads, s->n * s->ho, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(run_rows)(&p, lo, hi))));
-    return failed;
+    return NAME(run_all_rows)(&p, n_threads);
 }
 
 /* IN x (N, C, H, W), w (F, C, HH, WW), b (F,) or NULL; OUT out (N, F, HO, WO). */
@@ -350,7 +378,7 @@ static int NAME(conv_forward)(const void *x, const void *w, const void *b, void 
 {
     NAME(pass) p = { .images = x, .bias = b, .rows = s->ho, .cols = s->wo, .out = out, .out_image = s->f * s->ho * s->wo,
                      .out_channel = s->ho * s->wo, .out_row = s->wo, .out_col = 1 };
-    return NAME(is_few_taps)(s) ? NAME(conv_forward_few_taps)(w, p, s, n_threads) : NAME(run_forward)(w, p, s, n_threads);
+    return NAME(is_few_taps)(s, 0) ? NAME(conv_forward_few_taps)(w, p, s, n_threads) : NAME(run_forward)(w, p, s, n_threads);
 }
 
 /* IN dout (N, F, HO, WO), w (F, C, HH, WW); OUT dx (N, C, H, W).
@@ -389,8 +417,10 @@ static int NAME(conv_backward_dx)(const void *dout, const void *w_, void *dx, co
                         const real *from = w + f * s->c * area + (qy + i * s->stride) * s->ww + qx + j * s->stride;
                         for (idx c = 0; c < s->c; c++) rows[p.k * s->c + c] = from[c * area];
                     }
-            NAME(pack_weights)(rows, s->c, 1, p.k, s->c, weights);
-            if (NAME(run_pass)(&p, n_threads)) return -1;
+            int by_rows = s->c <= SDL_MR && p.k <= KC && 2 * p.cols > VL; /* one tile takes all channels: `rows` is packed */
+            p.weights = by_rows ? rows : weights;
+            if (!by_rows) NAME(pack_weights)(rows, s->c, 1, p.k, s->c, weights);
+            if (by_rows ? NAME(run_all_rows)(&p, n_threads) : NAME(run_pass)(&p, n_threads)) return -1;
         }
     return 0;
 }

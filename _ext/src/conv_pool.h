@@ -142,7 +142,7 @@ static int NAME(conv_relu_pool_forward)(const void *x, const void *w, const void
     idx outputs = (s->ho / 2) * (s->wo / 2);
     NAME(pass) p = { .images = x, .bias = b, .pooled = 1, .winners = winners, .rows = s->ho / 2 * 2, .cols = s->wo / 2 * 2,
                      .out = out, .out_image = s->f * outputs, .out_channel = outputs };
-    return NAME(run_forward)(w, p, s, n_threads);
+    return NAME(is_few_taps)(s, 1) ? NAME(conv_forward_few_taps)(w, p, s, n_threads) : NAME(run_forward)(w, p, s, n_threads);
 }
 
 /* IN x (N, C, H, W), dout, winners (N, F, HO / 2, WO / 2); OUT dw (F, C, HH, WW), db (F,) or NULL. */

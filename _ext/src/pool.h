@@ -101,6 +101,29 @@ static int NAME(max_pool_backward)(const void *dout, const int32_t *argmax, void
 
 /* --- on a strip of convolution outputs (see conv.h) ------------------------------------------------------------------ */
 
+typedef uint8_t NAME(bytes) __attribute__((vector_size(SDL_VEC_BYTES / sizeof(real)), aligned(1), may_alias));
+
+/* Relu, then 2 x 2 pooling with stride 2: x (rows, cols), rows even, cols a multiple of 2 VL; out and winners (or NULL), (rows / 2,
+ * cols / 2), which say which of the four won, or DEAD. */
+static void NAME(pool_rows)(const real *x, idx rows, idx cols, real *out, uint8_t *winners)
+{
+    for (idx y = 0; y < rows; y += 2, x += 2 * cols)
+        for (idx l = 0; l < cols; l += 2 * VL, out += VL) {
+            vec a = NAME(clip)(NAME(load)(x + l)), b = NAME(clip)(NAME(load)(x + l + VL));
+            vec c = NAME(clip)(NAME(load)(x + cols + l)), d = NAME(clip)(NAME(load)(x + cols + l + VL));
+            vec best = SHUFFLE(a, b, EVEN_LANES);
+            ivec at = { 0 };
+            NAME(keep_best)(SHUFFLE(a, b, ODD_LANES), (ivec){ 0 } + 1, &best, &at);
+            NAME(keep_best)(SHUFFLE(c, d, EVEN_LANES), (ivec){ 0 } + 2, &best, &at);
+            NAME(keep_best)(SHUFFLE(c, d, ODD_LANES), (ivec){ 0 } + 3, &best, &at);
+            NAME(store)(out, best);
+            if (!winners) continue;
+            ivec live = (ivec)(best > 0);
+            *(NAME(bytes) *)winners = __builtin_convertvector((at & live) | (((ivec){ 0 } + DEAD) & ~live), NAME(bytes));
+            winners += VL;
+        }
+}
+
 /* 2 x 2 pooling with stride 2 of a strip after relu: strip (rows, cols, nv vectors), rows and cols even, becomes
  * (rows / 2, cols / 2, nv vectors) in place; winners, of that size, says which of the four won, or DEAD. */
 static void NAME(pool_strip)(real *strip, idx rows, idx cols, idx nv, real *winners)
