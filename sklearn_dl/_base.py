@@ -760,14 +760,14 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def _check_X(self, X):
         """Return X to predict as rows, checked against what was learned."""
         if self._is_plain(X) and _is_finite(X):
-            return X
+            return X.reshape(len(X), -1)
         X, image_shape = _flatten_images(X)
         X = _as_native(validate_data(self, X, reset=False, dtype="numeric"))
         self._check_image_shape(image_shape)
         return X
 
     def _is_plain(self, X):
-        """Return whether X is so plain an array of rows that only nan and infinity may be wrong with it.
+        """Return whether X is so plain an array of rows or images that only nan and infinity may be wrong with it.
 
         scikit-learn's checks take longer than a small net takes to predict one row. What is wrong is left to them.
         """
@@ -775,9 +775,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             type(X) is np.ndarray
             and X.dtype in (np.uint8, np.float32, np.float64)
             and X.flags.aligned
-            and X.ndim == 2
+            and X.ndim > 1
             and X.shape[0] > 0
-            and X.shape[1] == self.n_features_in_
+            and X.shape[1:] in ((self.n_features_in_,), getattr(self, "input_shape_", None))
             and not hasattr(self, "feature_names_in_")
         )
 
