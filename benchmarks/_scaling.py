@@ -73,7 +73,8 @@ def batch_table(classes, options):
             for batch in BATCHES:
                 if 10 * batch > options.samples:
                     continue
-                row = replace(named(name), batch=batch)
+                # Of one sample at a time, the row's own steps would be too large.
+                row = replace(named(name), batch=batch, learning_rate=1e-6)
                 found = _rates(peers, row, options)
                 results.append({"net": name, "batch": batch, "samples per second": found})
                 print(f"timed: {name}, batch {batch}", flush=True)
