@@ -490,3 +490,19 @@ def test_accuracies_are_weighted(cls):
     estimator = small(cls).fit(X, y, weight)
     assert estimator.train_acc_history_[-1] == pytest.approx(estimator.score(X, y, weight))
     assert estimator.score(X, y, weight) != estimator.score(X, y)
+
+
+# -------------------------------------------------------------------------------- not finite
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "contains NaN"), (-np.inf, "contains infinity")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("as_images", [False, True])
+def test_predict_finds_what_is_not_finite_in_any_batch(value, said, dtype, as_images):
+    X = np.random.RandomState(0).rand(700, 1, 4, 4).astype(dtype)
+    net = ThreeLayerConvNet(num_filters=2, hidden_dim=3, num_epochs=1, random_state=0).fit(X[:50], np.arange(50) % 3)
+    for row in (0, 256, 699):
+        bad = X.copy()
+        bad[row, 0, 3, 3] = value
+        with pytest.raises(ValueError, match=said):
+            net.predict(bad if as_images else bad.reshape(700, -1))
