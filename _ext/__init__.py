@@ -9,7 +9,9 @@ do not depend on it, to the last bit. All kernels release the GIL.
 Legend: N samples, D inputs, M outputs, C channels, H W image size, F filters, HH WW filter size, HO WO output size,
 G groups. Arrays are IN, but OUT where the name is out, d<input> or a statistic.
 
-Affine (a row of `out` does not depend on the other rows of `x`, to the last bit)::
+Products and convolutions, and the update rules, take denormal numbers for zero.
+
+Affine (a row of `out` does not depend on the other rows of `x`, to the last bit but for the sign of a zero)::
 
     affine_forward(x (N, D), w (D, M), b (M,) or None, out (N, M), relu, n_threads)
     affine_backward_dx(dout (N, M), w (D, M), dx (N, D), n_threads)

@@ -104,13 +104,18 @@ class Held(NamedTuple):
     name: str
 
 
-def outputs(out, names):
-    """Return one buffer (or None) for each of several gradients."""
+def outputs(out, names, **inputs):
+    """Return one buffer (or None) for each of several gradients; none overlaps another, or one of the inputs."""
     if out is None:
         return (None,) * len(names)
     if not isinstance(out, tuple) or len(out) != len(names):
         got = f"{len(out)} of them" if isinstance(out, tuple) else type(out).__name__
         raise ValueError(f"out must be a tuple of {len(names)} buffers ({', '.join(names)}), got {got}")
+    for i, a in enumerate(out):
+        if isinstance(a, np.ndarray):
+            for other, b in (*zip(names[:i], out, strict=False), *inputs.items()):
+                if isinstance(b, np.ndarray) and np.may_share_memory(a, b):
+                    raise ValueError(f"out for {names[i]} must not overlap {other}")
     return out
 
 

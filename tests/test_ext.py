@@ -203,6 +203,10 @@ CONVS = [
     ((2, 2, 9, 10), (8, 3, 2), 3, 2),
     ((2, 3, 7, 8), (4, 2, 2), 3, 0),
     ((2, 2, 6, 6), (3, 1, 1), 2, 0),
+    # A stride beyond the padded image.
+    ((2, 2, 7, 1), (3, 1, 1), 4, 0),
+    ((2, 3, 9, 2), (4, 3, 3), 5, 1),
+    ((1, 2, 2, 9), (3, 2, 3), 6, 1),
     ((1, 2, 3, 3), (3, 3, 3), 1, 5),
     ((1, 1, 4, 300), (3, 2, 5), 1, 2),
     ((2, 40, 9, 9), (12, 3, 3), 1, 1),
@@ -624,7 +628,7 @@ def test_update_rule(rule, shape, reg, dtype):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_denormals_are_flushed_in_update_rules_only(n_threads):
+def test_denormals_are_flushed_in_kernels_only(n_threads):
     tiny = np.float32(1e-40)
     w, dw, v = np.ones(100_000, np.float32), np.zeros(100_000, np.float32), np.ones(100_000, np.float32)
     m = np.full_like(w, tiny)

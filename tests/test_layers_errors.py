@@ -196,3 +196,27 @@ def test_out_that_overlaps_the_input(function, arguments):
     with pytest.raises(ValueError, match="out must not overlap x"):
         function(x, *arguments[1:], out=x)
     np.testing.assert_array_equal(x, arguments[0])
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "arguments"),
+    [
+        (f.affine_forward, f.affine_backward, (SQUARE, np.eye(3), z(3))),
+        (f.affine_relu_forward, f.affine_relu_backward, (SQUARE, np.eye(3), z(3))),
+        (f.conv_forward_fast, f.conv_backward_fast, (IMAGE, np.ones((2, 2, 3, 3)), z(2), CONV)),
+        (f.conv_forward_naive, f.conv_backward_naive, (IMAGE, np.ones((2, 2, 3, 3)), z(2), CONV)),
+        (f.conv_relu_pool_forward, f.conv_relu_pool_backward, (IMAGE, np.ones((2, 2, 3, 3)), z(2), CONV, POOL)),
+    ],
+)
+def test_gradients_that_overlap(forward, backward, arguments):
+    x, w = arguments[:2]
+    out, cache = forward(*arguments)
+    shared = np.zeros(2 * max(x.size, w.size))
+    dx, dw = shared[: x.size].reshape(x.shape), shared[1 : 1 + w.size].reshape(w.shape)
+    kept = w.copy()
+    with pytest.raises(ValueError, match="out for dw must not overlap dx"):
+        backward(out, cache, out=(dx, dw, None))
+    with pytest.raises(ValueError, match="out for dw must not overlap w"):
+        backward(out, cache, out=(None, w, None))
+    assert not shared.any()
+    np.testing.assert_array_equal(w, kept)

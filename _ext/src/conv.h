@@ -2,9 +2,9 @@
  *
  * Legend: images x (N, C, H, W), weights w (F, C, HH, WW), out (N, F, HO, WO); K = C * HH * WW taps, P = HO * WO pixels.
  *
- * One image at a time is copied to scratch with its zero border, split by column modulo stride ("phases"), so that what any
- * tap sees of one output row is a contiguous run, whatever the stride. A tap is then one offset into that copy, and an output
- * pixel another. The register tile is MR pixels of one row x NR filters: pixels are broadcast, filters are lanes. All three
+ * One image at a time is copied to scratch with its zero border, split by column modulo stride ("phases", no more than it has
+ * columns), so that what any tap sees of one output row is a contiguous run, whatever the stride. A tap is then one offset into
+ * that copy, and an output pixel another. The register tile is MR pixels of one row x NR filters: pixels are broadcast, filters are lanes. All three
  * products use it:
  *   forward       sum over taps; the tile is built pixel-major in a strip of rows that stays in L1, and transposed to NCHW;
  *   backward dx   the same code: each phase of dx is a stride-1 convolution of dout with the taps that meet that phase;
@@ -21,23 +21,23 @@
 typedef struct {
     idx channels, height, width; /* of the image */
     idx top, left; /* zeros before it */
-    idx padded_height, phase_width; /* of the copy: (channels, padded_height, stride, phase_width) */
+    idx padded_height, phases, phase_width; /* of the copy: (channels, padded_height, phases, phase_width) */
     idx stride;
 } NAME(frame);
 
 INLINE idx NAME(frame_size)(const NAME(frame) *f)
 {
-    return f->channels * f->padded_height * f->stride * f->phase_width;
+    return f->channels * f->padded_height * f->phases * f->phase_width;
 }
 
 /* Where row y and column x (counted from the border's corner) of a channel are; x may be a phase only. */
 INLINE idx NAME(frame_at)(const NAME(frame) *f, idx channel, idx y, idx x)
 {
-    return ((channel * f->padded_height + y) * f->stride + x % f->stride) * f->phase_width + x / f->stride;
+    return ((channel * f->padded_height + y) * f->phases + x % f->stride) * f->phase_width + x / f->stride;
 }
 
 /* How far apart in the copy two output rows are. */
-INLINE idx NAME(frame_row_step)(const NAME(frame) *f) { return f->stride * f->stride * f->phase_width; }
+INLINE idx NAME(frame_row_step)(const NAME(frame) *f) { return f->stride * f->phases * f->phase_width; }
 
 /* IN x (channels, height, width); OUT copy. Returns copy, or x itself where the two would be equal. */
 static const real *NAME(fill_frame)(const NAME(frame) *f, const real *x, real *copy)
@@ -52,7 +52,7 @@ static const real *NAME(fill_frame)(const NAME(frame) *f, const real *x, real *c
                 memcpy(row + f->left, x, f->width * sizeof(real));
                 continue;
             }
-            for (idx phase = 0; phase < s; phase++) {
+            for (idx phase = 0; phase < f->phases; phase++) {
                 idx first = (phase - f->left % s + s) % s; /* first column of the image that falls into this phase */
                 real *to = row + phase * f->phase_width + (f->left + first) / s;
                 for (idx i = first; i < f->width; i += s) *to++ = x[i];
@@ -235,7 +235,8 @@ static NAME(frame) NAME(input_frame)(const sdl_conv *s)
 {
     return (NAME(frame)){ .channels = s->c, .height = s->h, .width = s->w, .top = s->pad, .left = s->pad,
                           .padded_height = s->h + 2 * s->pad,
-                          .phase_width = CEIL_DIV(s->w + 2 * s->pad, s->stride), .stride = s->stride };
+                          .phases = MIN(s->stride, s->w + 2 * s->pad), .phase_width = CEIL_DIV(s->w + 2 * s->pad, s->stride),
+                          .stride = s->stride };
 }
 
 static void NAME(input_taps)(const sdl_conv *s, const NAME(frame) *frame, idx *taps)
@@ -384,7 +385,8 @@ static int NAME(conv_forward)(const void *x, const void *w, const void *b, void 
 /* IN dout (N, F, HO, WO), w (F, C, HH, WW); OUT dx (N, C, H, W).
  *
  * Row y of dx gets dout's row t - i from filter row q + stride * i, where y + pad = q + stride * t: rows of one remainder q
- * are a stride-1 convolution of dout with every stride-th filter row. Columns alike. */
+ * are a stride-1 convolution of dout with every stride-th filter row. Columns alike. Beyond the border dout is zero, so that a
+ * weight that is not finite makes dx nan there, too. */
 static int NAME(conv_backward_dx)(const void *dout, const void *w_, void *dx, const sdl_conv *s, int n_threads)
 {
     const real *w = w_;
@@ -399,7 +401,8 @@ static int NAME(conv_backward_dx)(const void *dout, const void *w_, void *dx, co
                      .out_image = s->c * s->h * s->w, .out_channel = s->h * s->w, .out_row = s->stride * s->w,
                      .out_col = s->stride };
     p.frame = (NAME(frame)){ .channels = s->f, .height = s->ho, .width = s->wo, .top = before_y, .left = before_x,
-                             .padded_height = before_y + last_y + 1, .phase_width = before_x + last_x + 1, .stride = 1 };
+                             .padded_height = before_y + last_y + 1, .phases = 1, .phase_width = before_x + last_x + 1,
+                             .stride = 1 };
     /* One pass for each remainder modulo the stride that the image has, found by its first row and column. */
     for (idx y = 0; y < MIN(s->h, s->stride); y++)
         for (idx x = 0; x < MIN(s->w, s->stride); x++) {

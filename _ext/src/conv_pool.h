@@ -8,7 +8,8 @@
  * Backward: through the pool and relu at least three quarters of dconv are zero. dw of a filter is then a sum of patches of x,
  * one for each live pooled output, scaled by its gradient. Lanes run along a patch: x is copied to NHWC, in which a patch is
  * HH runs of WW * C numbers, cut into tiles of rows x vectors that stay in registers over the image's list of live outputs.
- * The dense product of conv.h lost by a factor of two. Filters are cut among threads.
+ * The dense product of conv.h lost by a factor of two. Filters are cut among threads. Nothing is read for dead outputs, so
+ * that what is not finite there in x does not reach dw.
  */
 
 /* The image in NHWC with its zero border. */

@@ -1,8 +1,8 @@
 /* Matrix products whose left factor is zero in many places: gradients behind relu or dropout, and relu's output.
  *
- * C = A @ B as in gemm.h, to the same bits: the zeros of A are left out of the same chains of multiply-adds, and a product with
- * zero changes no sum as long as B is finite. So B is looked through while it is packed, and where something in it is not finite
- * nothing is left out.
+ * C = A @ B as in gemm.h, to the same bits but for the sign of a zero: the zeros of A are left out of the same chains of
+ * multiply-adds, and a product with zero changes no sum as long as B is finite. So B is looked through while it is packed, and
+ * where something in it is not finite nothing is left out.
  *
  * Each row of A becomes a list of its live elements; a list runs down a panel of B with LIVE_TILE vectors of one row of C in
  * registers, one broadcast for all of them. Against the dense tile this loads twice as much from L1, and does a half of the
@@ -38,8 +38,11 @@ static int NAME(pays_as_sparse)(const NAME(product) *p)
     if (p->m <= SDL_MR || p->n < PITCH) return 0;
     SDL_ASSERT(p->a_row == p->k || p->a_step == p->m); /* A's elements follow one another, in either order */
     idx size = p->m * p->k, apart = MAX(SAMPLE_RUN, size / SAMPLE_RUNS), zeros = 0, seen = 0;
-    for (idx i = 0; i + SAMPLE_RUN <= size; i += apart, seen += SAMPLE_RUN)
-        for (idx l = i; l < i + SAMPLE_RUN; l++) zeros += p->a[l] == 0;
+    uint32_t scatter = 0; /* without it, runs a multiple of the row's length apart would look at the same columns */
+    for (idx i = 0; i + apart <= size; i += apart, seen += SAMPLE_RUN, scatter += 0x9e3779b1u) {
+        const real *run = p->a + i + scatter % (apart - SAMPLE_RUN + 1);
+        for (idx l = 0; l < SAMPLE_RUN; l++) zeros += run[l] == 0;
+    }
     return (double)zeros > seen * (0.3 + 0.5 * PITCH / p->n);
 }
 

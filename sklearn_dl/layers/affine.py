@@ -96,7 +96,7 @@ def affine_backward(dout, cache, *, out=None, need_dx=True):
     x, rows, w = cache
     n_samples, n_outputs = rows.shape[0], w.shape[1]
     dout = as_gradient(dout, (n_samples, n_outputs), x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"))
+    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, (n_outputs,), x.dtype, "out for db")
     _ext.affine_backward_dw(rows, dout, dw, db, n_threads())

@@ -108,7 +108,7 @@ def conv_backward_fast(dout, cache, *, out=None, need_dx=True):
     """
     x, w, stride, pad, shape = cache
     dout = as_gradient(dout, shape, x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"))
+    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, w.shape[:1], x.dtype, "out for db")
     _ext.conv_backward_dw(x, dout, dw, db, stride, pad, n_threads())

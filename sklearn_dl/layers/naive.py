@@ -70,7 +70,7 @@ def conv_backward_naive(dout, cache, *, out=None, need_dx=True):
     """
     x, w, stride, pad, shape = cache
     dout = as_gradient(dout, shape, x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"))
+    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w, dout=dout)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, w.shape[:1], x.dtype, "out for db")
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))

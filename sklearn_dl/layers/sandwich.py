@@ -350,7 +350,7 @@ def _fused_forward(x, w, b, stride, pad, shape, out, work):
 
 def _fused_backward(dout, x, w, stride, pad, shape, winners, work, out, need_dx):
     dout = as_gradient(dout, winners.shape, x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"))
+    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, w.shape[:1], x.dtype, "out for db")
     _ext.conv_relu_pool_backward_dw(x, dout, winners, dw, db, stride, pad, n_threads())
