@@ -68,6 +68,7 @@ cdef extern from "runtime.h" nogil:
     const sdl_table *sdl_available_table(int)
     int sdl_openmp()
     int sdl_debug()
+    void sdl_check_index(Py_ssize_t i, Py_ssize_t n)
     int sdl_max_threads()
 
 
@@ -99,6 +100,11 @@ def _choose():
 isa, isas = _choose()
 openmp = bool(sdl_openmp())
 debug = bool(sdl_debug())
+
+
+def check_index(Py_ssize_t i, Py_ssize_t n):
+    """Do what debug builds do where a kernel computes an index i into n elements: end the process if it is outside."""
+    sdl_check_index(i, n)
 
 
 def max_threads():

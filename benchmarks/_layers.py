@@ -118,6 +118,8 @@ CASES = (
     Case("affine", "float64", (256, 200), (200, 200)),
     Case("batchnorm", "float32", (256, 200)),
     Case("batchnorm", "float64", (256, 200)),
+    Case("batchnorm_alt", "float32", (256, 200)),
+    Case("batchnorm_alt", "float64", (256, 200)),
     Case("layernorm", "float32", (256, 200)),
     Case("spatial_batchnorm", "float32", (50, 32, 32, 32)),
     Case("spatial_groupnorm", "float32", (50, 32, 32, 32), groups=8),
@@ -135,6 +137,7 @@ QUICK_CASES = (
     Case("affine", "float32", (5, 12), (12, 3)),
     Case("affine", "float32", (5, 12), (12, 3), need_dx=False),
     Case("batchnorm", "float32", (6, 4)),
+    Case("batchnorm_alt", "float32", (6, 4)),
     Case("layernorm", "float32", (6, 4)),
     Case("spatial_batchnorm", "float32", (3, 4, 5, 5)),
     Case("spatial_groupnorm", "float32", (3, 4, 5, 5), groups=2),
@@ -189,7 +192,7 @@ class Ours(Library):
 
         self.layers, self.losses, self.optim = layers, losses, optim
 
-    def _pair(self, name, forward_arguments, dout, out_shape, grads, *, suffix="", need_dx=True):
+    def _pair(self, name, forward_arguments, dout, out_shape, grads, *, suffix="", alternative="", need_dx=True):
         """Return the passes of a pair of functions; `grads` are arrays like the gradients."""
         forward = getattr(self.layers, f"{name}_forward{suffix}")
         buffers = {"out": np.empty(out_shape, dout.dtype)}
@@ -201,7 +204,7 @@ class Ours(Library):
         options = {"out": out if len(out) > 1 else out[0]}
         if not need_dx:
             options = {"out": (None, *out[1:]), "need_dx": False}
-        backward = partial(getattr(self.layers, f"{name}_backward{suffix}"), dout, cache, **options)
+        backward = partial(getattr(self.layers, f"{name}_backward{suffix}{alternative}"), dout, cache, **options)
         return {
             "forward": lambda: forward()[:1],
             "backward": backward if len(out) > 1 else lambda: (backward(),),
@@ -231,10 +234,14 @@ class Ours(Library):
         w, b = case.draw(*case.w), case.draw(case.w[1])
         return self._pair("affine", (x, w, b), dout, dout.shape, (x, w, b), need_dx=case.need_dx)
 
-    def batchnorm(self, case, name="batchnorm"):
+    def batchnorm(self, case, name="batchnorm", alternative=""):
         x, dout = case.inputs
         gamma, beta = case.scale
-        return self._pair(name, (x, gamma, beta, {"mode": "train"}), dout, x.shape, (x, gamma, beta))
+        arguments = (x, gamma, beta, {"mode": "train"})
+        return self._pair(name, arguments, dout, x.shape, (x, gamma, beta), alternative=alternative)
+
+    def batchnorm_alt(self, case):  # the backward pass that training runs
+        return self.batchnorm(case, alternative="_alt")
 
     def spatial_batchnorm(self, case):
         return self.batchnorm(case, "spatial_batchnorm")
@@ -315,6 +322,8 @@ class Plain(Library):
     def batchnorm(self, case):
         x, dout = case.inputs
         return self._norm(x, dout, *case.scale, statistics=0, parameters=0)
+
+    batchnorm_alt = batchnorm
 
     def layernorm(self, case):
         x, dout = case.inputs
@@ -460,7 +469,7 @@ class Torch(Library):
             lambda x, gamma, beta: self.f.batch_norm(x, None, None, gamma, beta, training=True),
         )
 
-    spatial_batchnorm = batchnorm
+    spatial_batchnorm = batchnorm_alt = batchnorm
 
     def layernorm(self, case):
         return self._norm(case, lambda x, gamma, beta: self.f.layer_norm(x, x.shape[1:], gamma, beta))

@@ -7,6 +7,7 @@
     python benchmarks/compare.py scaling     threads, batch, number of samples, memory
     python benchmarks/compare.py sweep       a parameter search under GridSearchCV
     python benchmarks/compare.py predict     prediction, import time, installed size
+    python benchmarks/compare.py defaults    untouched estimators' accuracies and times
     python benchmarks/compare.py all         all of these
 
 Whatever is not installed is left out, and said. Everyone gets the same data, minibatches, first
@@ -27,7 +28,7 @@ from _peers import PEERS
 from _report import environment, print_environment
 from _rows import ROWS
 
-COMMANDS = ("nets", "layers", "scaling", "sweep", "predict")
+COMMANDS = ("nets", "layers", "scaling", "sweep", "predict", "defaults")
 
 
 def parse(arguments=None):

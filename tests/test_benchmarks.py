@@ -147,6 +147,14 @@ def test_sweep_of_one_setting(cls, data):
     assert np.prod([len(values) for values in search.grid().values()]) == 18
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["iris", "wine", "breast cancer", "digits"])
+def test_untouched_estimators_are_as_good_as_mlpclassifier(data):
+    defaults = bench("defaults")
+    net, deep, theirs = (defaults.accuracy(cls, data) for cls in defaults.ESTIMATORS)
+    assert min(net, deep) >= theirs - 0.01
+
+
 def test_command(tmp_path):
     """From end to end, with processes, on two libraries."""
     peers = ["sklearn_dl fit", "MLPClassifier"]

@@ -23,6 +23,10 @@ ESTIMATORS = [
     TwoLayerNet(**QUICK, update_rule="sgd", learning_rate=0.1, reg=1e-3),
     TwoLayerNet(**QUICK, update_rule="sgd_momentum", learning_rate=0.05),
     TwoLayerNet(**QUICK, dtype="float32", learning_rate=0.01),
+    TwoLayerNet(**QUICK, normalization="batchnorm", learning_rate=0.01),
+    TwoLayerNet(**QUICK, normalization="layernorm", learning_rate=0.01),
+    TwoLayerNet(**QUICK, dropout_keep_ratio=0.7, learning_rate=0.01),
+    TwoLayerNet(**QUICK, early_stopping=True, learning_rate=0.01),
     TwoLayerNet(**QUICK, learning_rate=0.01, beta2=0.99, lr_schedule=Cosine(warmup=0.1)),
     FullyConnectedNet(),
     FullyConnectedNet(**QUICK, update_rule="adagrad", learning_rate=0.05),
@@ -60,6 +64,13 @@ CHECKS = [
     for estimator in ESTIMATORS
     for model, check in estimator_checks_generator(estimator)
 ]
+
+
+@pytest.mark.parametrize("cls", [Softmax, TwoLayerNet, FullyConnectedNet, ThreeLayerConvNet])
+def test_defaults_and_at_least_six_other_settings(cls):
+    settings = [estimator.get_params() for estimator in ESTIMATORS if type(estimator) is cls]
+    assert cls().get_params() in settings
+    assert len(settings) >= 7
 
 
 @pytest.mark.parametrize(("model", "check"), CHECKS)

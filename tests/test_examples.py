@@ -9,6 +9,14 @@ from joblib.externals.loky import get_reusable_executor
 from ._cifar10 import make_images, write_python
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
+TOPICS = [
+    "plot_softmax",
+    "plot_two_layer_net",
+    "plot_fully_connected_nets",
+    "plot_dropout",
+    "plot_normalization",
+    "plot_convolutional_nets",
+]
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
 pytestmark = pytest.mark.skipif(not EXAMPLES, reason="the examples are not part of an installation")
@@ -45,7 +53,7 @@ def test_digits(name, run_example):
         assert pixels[..., :3].std() > 0.05
 
 
-@pytest.mark.parametrize("name", ["plot_softmax", "plot_convolutional_nets"])
+@pytest.mark.parametrize("name", TOPICS)
 def test_cifar10(name, run_example, tmp_path_factory):
     folder = write_python(tmp_path_factory.mktemp("data"), make_images(n_train=60, n_test=100))
     pictures, printed = run_example(name, "--cifar10", str(folder))

@@ -1,6 +1,7 @@
 """Every kernel against NumPy in float64, on read-only inputs, with one thread and two, whose bits must agree."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -802,3 +803,17 @@ def test_conv_without_channels_is_refused():
     x, w, dout = np.empty((2, 0, 4, 4)), np.empty((3, 0, 3, 3)), np.ones((2, 3, 2, 2))
     with pytest.raises(ValueError, match=r"x must have at least one channel, got shape \(2, 0, 4, 4\)"):
         _ext.conv_backward_dw(x, dout, w, np.empty(3), 1, 0, 1)
+
+
+# --- debug builds ---------------------------------------------------------------------------------
+
+
+def test_bounds_checks_are_on_in_debug_builds_only():
+    script = "from sklearn_dl._ext._kernels import check_index; check_index(1, 2); print('inside'); check_index(2, 2)"
+    result = subprocess.run([sys.executable, "-uc", script], capture_output=True, text=True, check=False)
+    assert result.stdout == "inside\n"
+    if _ext.debug:
+        assert result.returncode == -signal.SIGABRT
+        assert "kernel assertion failed: i >= 0 && i < n" in result.stderr
+    else:
+        assert result.returncode == 0

@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from sklearn_dl import layers
 from sklearn_dl.gradient_check import check_net, eval_numerical_gradient, rel_error
+from sklearn_dl.losses import softmax_loss
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
 from sklearn_dl.nets.layers import (
     Affine,
@@ -621,6 +623,24 @@ def test_fused_layers_equal_separate_ones(monkeypatch):
     assert_same(grads, expected, rtol=1e-10, atol=1e-15)
 
 
+def test_a_net_computes_what_the_public_functions_do():
+    """To the bit: the net calls some kernels past the functions' checks."""
+    net = make(Net, ([Affine(7), ReLU(), Affine(3)], (5,)), {"reg": 0.3, "dtype": np.float32})
+    X, y = batch(net)
+    X = X.astype(np.float32)
+    w1, b1, w2, b2 = (net.params[name] for name in ("W1", "b1", "W2", "b2"))
+    hidden, hidden_cache = layers.affine_relu_forward(X, w1, b1)
+    scores, scores_cache = layers.affine_forward(hidden, w2, b2)
+    np.testing.assert_array_equal(net.loss(X), scores)
+    expected_loss, dscores = softmax_loss(scores, y)
+    dhidden, dw2, db2 = layers.affine_backward(dscores, scores_cache)
+    _, dw1, db1 = layers.affine_relu_backward(dhidden, hidden_cache, need_dx=False)
+    loss, grads = net.backprop(X, y)
+    assert loss == expected_loss
+    for name, expected in {"W1": dw1, "b1": db1, "W2": dw2, "b2": db2}.items():
+        np.testing.assert_array_equal(grads[name], expected)
+
+
 def test_layer_objects_may_stand_in_several_places():
     norm, relu = BatchNorm(), ReLU()
     layers = [Affine(4), norm, relu, Affine(3), norm, relu, Affine(2)]
@@ -669,6 +689,23 @@ def test_layer_objects_may_stand_in_several_places():
         (lambda: Net([Conv(3, 3)], (3, 4, 4)), ValueError, r"layers must end.*\(3, 4, 4\)"),
         (lambda: Net([Conv(3, 3)], (3,)), ValueError, r"Conv needs images.*\(3,\)"),
         (lambda: Net([MaxPool()], (3,)), ValueError, r"MaxPool needs images.*\(3,\)"),
+        (lambda: Net([GroupNorm(1)], (3,)), ValueError, r"GroupNorm needs images.*\(3,\)"),
+        (lambda: Net([GroupNorm(2)], (3, 4, 4)), ValueError, "groups must divide the 3 channels.*got 2"),
+        (lambda: Net([LayerNorm()], (3, 4, 4)), ValueError, r"LayerNorm needs rows.*\(3, 4, 4\)"),
+        (lambda: Net([], (3,)), TypeError, r"layers must be a list of layer objects, got \[\]"),
+        (lambda: Net(5, (3,)), TypeError, "layers must be a list of layer objects, got 5"),
+        (lambda: Net([Affine(2), 3], (3,)), TypeError, r"layers\[1\] must be a layer object.*got 3"),
+        (lambda: Net([Affine], (3,)), TypeError, r"layers\[0\] must be a layer object.*got <class"),
+        (lambda: Affine(0), ValueError, "units == 0"),
+        (lambda: Affine(2.5), TypeError, "units must be .*float"),
+        (lambda: Affine("a"), TypeError, "units must be .*str"),
+        (lambda: Conv(-1, 3), ValueError, "filters == -1"),
+        (lambda: Conv(2, "a"), TypeError, "filter_size must be .*str"),
+        (lambda: Conv(2, 4), ValueError, "filter_size must be odd.*got 4"),
+        (lambda: Dropout(2), ValueError, "keep_ratio == 2"),
+        (lambda: Dropout(0), ValueError, "keep_ratio == 0"),
+        (lambda: Dropout(0.5, seed="a"), TypeError, "seed must be .*str"),
+        (lambda: GroupNorm(0), ValueError, "groups == 0"),
     ],
 )
 def test_bad_construction(call, error, message):

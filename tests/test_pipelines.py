@@ -1,12 +1,16 @@
 """The estimators inside scikit-learn: pipelines, searches, workers, routed metadata, ensembles."""
 
 import contextlib
+import os
+import subprocess
+import sys
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from scipy.stats import loguniform
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
@@ -23,6 +27,8 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+    RandomizedSearchCV,
     StratifiedKFold,
     cross_val_predict,
     cross_validate,
@@ -31,9 +37,9 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn_dl._ext import openmp
 
 from sklearn_dl import Softmax, ThreeLayerConvNet, TwoLayerNet
-from sklearn_dl._threads import n_threads
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
 from ._estimators import FRAMES, NAMES, assert_same, blobs, each_estimator, each_hidden, each_library, small
@@ -210,20 +216,59 @@ def test_cross_val_predict_does_not_depend_on_n_jobs(cls, method, backend, digit
     np.testing.assert_array_equal(one, two)
 
 
-@each_backend
-def test_workers_do_not_share_cpus(backend, digits):
+COUNT_THREADS = """
+import sys
+
+import joblib
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_dl import Softmax
+from sklearn_dl._threads import n_threads
+
+def threads_in_worker(model, X, y):
+    return n_threads()
+
+X, y = load_iris(return_X_y=True)
+net = Softmax(num_epochs=1, tol=None)
+search = GridSearchCV(net, {"reg": [0, 1]}, cv=2, scoring=threads_in_worker, refit=False, n_jobs=2)
+with joblib.parallel_config(backend=sys.argv[1]):
+    search.fit(X, y)
+print(n_threads(), int(max(search.cv_results_["mean_test_score"])))
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_workers_do_not_share_cpus(backend):
     """Two workers: together, they have no more threads than there are CPUs."""
+    # In a process of its own, since tests may run with one thread.
+    result = subprocess.run(
+        [sys.executable, "-c", COUNT_THREADS, backend],
+        env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    outside, in_worker = map(int, result.stdout.split())
+    assert outside == (joblib.cpu_count() if openmp else 1)
+    assert in_worker == (1 if backend == "threading" else max(1, outside // 2))
+
+
+@pytest.mark.parametrize("resource", [None, "n_samples"])
+def test_random_search_does_not_depend_on_n_jobs(resource, digits):
     X, y = digits
-
-    def threads_in_worker(model, X, y):
-        return n_threads()
-
-    search = GridSearchCV(small(Softmax), {"reg": [0, 1]}, cv=2, scoring=threads_in_worker, refit=False, n_jobs=2)
-    with backend():
-        search.fit(X, y)
-    in_worker = {float(value) for name, values in scores(search).items() if "split" in name for value in values}
-    limit = 1 if backend is BACKENDS["threading"] else max(1, joblib.cpu_count() // 2)
-    assert max(in_worker) <= limit
+    settings = {"net__reg": loguniform(1e-3, 1), "net__learning_rate": [0.001, 0.03]}
+    options = {"cv": 2, "random_state": 0, "error_score": "raise"}
+    model = pipeline(TwoLayerNet, MeanSubtractor())
+    if resource is None:
+        one, two = (RandomizedSearchCV(model, settings, n_iter=4, n_jobs=n, **options) for n in (1, 2))
+    else:
+        one, two = (HalvingRandomSearchCV(model, settings, factor=2, n_jobs=n, **options) for n in (1, 2))
+    np.testing.assert_equal(scores(one.fit(X, y)), scores(two.fit(X, y)))
+    assert one.best_params_ == two.best_params_
+    assert len(one.cv_results_["params"]) > 3
 
 
 def test_search_over_what_the_net_is(digits):

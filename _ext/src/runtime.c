@@ -1,4 +1,5 @@
 #include "runtime.h"
+#include "simd.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,6 +16,13 @@ int sdl_debug(void)
 #else
     return 0;
 #endif
+}
+
+/* What debug builds do with an index i of n, so that a test can see that they do it. */
+void sdl_check_index(ptrdiff_t i, ptrdiff_t n)
+{
+    SDL_ASSERT(i >= 0 && i < n);
+    (void)i, (void)n;
 }
 
 int sdl_openmp(void)

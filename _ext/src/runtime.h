@@ -29,6 +29,7 @@ const sdl_table *sdl_available_table(int i);
 
 int sdl_openmp(void);
 int sdl_debug(void);
+void sdl_check_index(ptrdiff_t i, ptrdiff_t n);
 int sdl_max_threads(void);
 
 #endif

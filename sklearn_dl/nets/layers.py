@@ -24,6 +24,7 @@ import numpy as np
 from sklearn_dl import _ext
 from sklearn_dl import layers as f
 from sklearn_dl._arrays import buffer
+from sklearn_dl._params import check_int, check_real
 from sklearn_dl._threads import n_threads
 
 __all__ = [
@@ -62,7 +63,7 @@ class Affine(Layer):
     relu = False  # whether one follows, see AffineReLU
 
     def __init__(self, units):
-        self.units = units
+        self.units = check_int("units", units, low=1)
 
     def build(self, in_shape, block, init):
         """Draw W (D, units) and a zero b (units,)."""
@@ -128,8 +129,8 @@ class Dropout(Layer):
     """
 
     def __init__(self, keep_ratio, seed=None):
-        self.keep_ratio = keep_ratio
-        self.seed = seed
+        self.keep_ratio = check_real("keep_ratio", keep_ratio, low=0, high=1, boundaries="right")
+        self.seed = None if seed is None else check_int("seed", seed, low=0)
 
     def build(self, in_shape, block, init):
         """Take the net's random state for the masks."""
@@ -219,6 +220,12 @@ class BatchNorm(_Norm):
 class LayerNorm(_Norm):
     """Layer normalization of each row (N, D)."""
 
+    def build(self, in_shape, block, init):
+        """Make gamma one and beta zero."""
+        if len(in_shape) != 1:
+            raise ValueError(f"layers: LayerNorm needs rows (D,), but its input has shape {in_shape}.")
+        return super().build(in_shape, block, init)
+
     _forward = staticmethod(f.layernorm_forward)
     _backward = staticmethod(f.layernorm_backward)
 
@@ -229,7 +236,14 @@ class GroupNorm(_Norm):
     _backward = staticmethod(f.spatial_groupnorm_backward)
 
     def __init__(self, groups):
-        self.groups = groups
+        self.groups = check_int("groups", groups, low=1)
+
+    def build(self, in_shape, block, init):
+        """Make gamma one and beta zero."""
+        channels = _image_shape(self, in_shape)[0]
+        if channels % self.groups:
+            raise ValueError(f"groups must divide the {channels} channels of the layer's input, got {self.groups}.")
+        return super().build(in_shape, block, init)
 
     def _param_shape(self, in_shape):
         return (1, in_shape[0], 1, 1)
@@ -251,10 +265,10 @@ class Conv(Layer):
     starts_block = True
 
     def __init__(self, filters, size):
+        self.filters = check_int("filters", filters, low=1)
+        self.size = check_int("filter_size", size, low=1)
         if size % 2 == 0:
             raise ValueError(f"filter_size must be odd, so that padding keeps the image's size, got {size!r}.")
-        self.filters = filters
-        self.size = size
         self.param = {"stride": 1, "pad": size // 2}
 
     def build(self, in_shape, block, init):

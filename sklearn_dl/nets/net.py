@@ -18,7 +18,7 @@ from sklearn_dl._ext import sum_of_squares
 from sklearn_dl._params import check_dims, check_dtype, check_real, check_weight_scale
 from sklearn_dl._threads import n_threads
 from sklearn_dl.losses import softmax_loss
-from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, Initializer, MaxPool, ReLU
+from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, Initializer, Layer, MaxPool, ReLU
 
 __all__ = ["Net"]
 
@@ -34,6 +34,15 @@ def _fuse(layers):
         elif kinds[-3:] == [Conv, ReLU, MaxPool]:
             steps[-3:] = [ConvReLUPool(steps[-3], steps[-1])]
     return steps
+
+
+def _check_layers(layers):
+    """Raise unless this is a list of layer objects, and not of their classes, say."""
+    if not isinstance(layers, (list, tuple)) or not layers:
+        raise TypeError(f"layers must be a list of layer objects, got {layers!r}.")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers[{i}] must be a layer object, such as Affine(10), got {layer!r}.")
 
 
 class Params(dict):
@@ -124,6 +133,7 @@ class Net:
         self.random_state = check_random_state(random_state)
         weight_scale = check_weight_scale("weight_scale", weight_scale)
         init = Initializer(weight_scale, self.dtype, self.random_state)
+        _check_layers(layers)
         # Copies, because a layer learns its names: the caller's may stand twice in a list, or in
         # two nets.
         self._layers = [copy.copy(layer) for layer in layers]
