@@ -18,10 +18,76 @@ static int NAME(affine_backward_dx)(const void *dout, const void *w, void *dx, i
     return NAME(pays_as_sparse)(&p) ? NAME(sparse_multiply)(&p, n_threads) : NAME(multiply)(&p, n_threads);
 }
 
+/* --- dw of few outputs: sums over samples wait in L1 while x goes by, which is read once, as it lies ------------------------ */
+
+#define STREAM_OUTPUTS 16 /* at most: where tiles share a panel more than twice, packing it pays */
+#define STREAM_SAMPLES 6 /* times two outputs: so many broadcasts stay in registers */
+#define STREAM_INPUTS ((idx)(1024 / sizeof(real))) /* done at a time: 1 KB for each output */
+
+/* sums (outputs, STREAM_INPUTS) = (or += unless `first`) dout.T @ x of a few samples, over n inputs. */
+INLINE void NAME(stream)(int samples, int outputs, const real *x, idx d, const real *dout, idx m, idx n, real *sums, int first)
+{
+    vec by[2][STREAM_SAMPLES];
+    UNROLL for (int j = 0; j < outputs; j++)
+        UNROLL for (int i = 0; i < samples; i++) by[j][i] = (vec){ 0 } + dout[i * m + j];
+    idx l = 0;
+    for (; l + VL <= n; l += VL) {
+        vec sum[2];
+        UNROLL for (int j = 0; j < outputs; j++) sum[j] = first ? (vec){ 0 } : NAME(load)(sums + j * STREAM_INPUTS + l);
+        UNROLL for (int i = 0; i < samples; i++) {
+            vec xi = NAME(load)(x + i * d + l);
+            IN_REGISTER(xi);
+            UNROLL for (int j = 0; j < outputs; j++) sum[j] += by[j][i] * xi;
+        }
+        UNROLL for (int j = 0; j < outputs; j++) NAME(store)(sums + j * STREAM_INPUTS + l, sum[j]);
+    }
+    for (; l < n; l++)
+        for (int j = 0; j < outputs; j++) {
+            real sum = first ? 0 : sums[j * STREAM_INPUTS + l];
+            for (int i = 0; i < samples; i++) sum += dout[i * m + j] * x[i * d + l];
+            sums[j * STREAM_INPUTS + l] = sum;
+        }
+}
+
+NOINLINE void NAME(stream_of)(idx samples, idx outputs, const real *x, idx d, const real *dout, idx m, idx n, real *sums,
+                              int first)
+{
+    switch (samples * 2 + outputs - 1) {
+#define X(s) \
+    case s * 2: NAME(stream)(s, 1, x, d, dout, m, n, sums, first); break; \
+    case s * 2 + 1: NAME(stream)(s, 2, x, d, dout, m, n, sums, first); break;
+        X(1) X(2) X(3) X(4) X(5) X(6)
+#undef X
+    }
+}
+
+/* Rows [lo, hi) of dw. */
+SPAN void NAME(stream_dw)(const real *x, const real *dout, real *dw, idx n, idx d, idx m, idx lo, idx hi)
+{
+    real sums[STREAM_OUTPUTS * STREAM_INPUTS] __attribute__((aligned(64)));
+    for (idx k = lo; k < hi; k += STREAM_INPUTS) {
+        idx inputs = MIN(STREAM_INPUTS, hi - k);
+        for (idx i = 0; i < n; i += STREAM_SAMPLES) {
+            const real *from = x + i * d + k;
+            for (idx next = STREAM_SAMPLES; next < MIN(2 * STREAM_SAMPLES, n - i); next++)
+                for (idx l = 0; l < inputs; l += 64 / (idx)sizeof(real)) PREFETCH(from + next * d + l);
+            for (idx j = 0; j < m; j += 2)
+                NAME(stream_of)(MIN(STREAM_SAMPLES, n - i), MIN(2, m - j), from, d, dout + i * m + j, m, inputs,
+                                sums + j * STREAM_INPUTS, i == 0);
+        }
+        NAME(transpose)(sums, STREAM_INPUTS, dw + k * m, m, m, inputs);
+    }
+}
+
 /* IN x, dout (N, M); OUT dw (D, M) = x.T @ dout, db (M,) = column sums of dout (or NULL). */
 static int NAME(affine_backward_dw)(const void *x, const void *dout, void *dw, void *db, idx n, idx d, idx m, int n_threads)
 {
     if (db) NAME(column_sums)(dout, db, n, m, n_threads);
+    if (m > 1 && m <= STREAM_OUTPUTS && n) {
+        n_threads = sdl_threads(n_threads, (double)n * d * m / 32);
+        SDL_SPANS(n_threads, d, VL, lo, hi, SDL_FLUSHED(NAME(stream_dw)(x, dout, dw, n, d, m, lo, hi)));
+        return 0;
+    }
     /* Wide outputs by rows of dw; narrow ones by columns, lanes along D, written transposed. */
     NAME(product) wide = { .a = x, .a_row = 1, .a_step = d, .b = dout, .b_row = m, .b_step = 1, .c = dw, .c_row = m,
                            .c_step = 1, .m = d, .n = m, .k = n };

@@ -15,7 +15,20 @@
 #error "the kernels need GNU C vector extensions: gcc or clang"
 #endif
 
+/* IN_REGISTER(v) has a vector loaded once, not anew for each use: gcc takes loads for free, but a core does two a cycle. */
 #if defined(SDL_VEC_BYTES) /* forced, to test one instruction set's tiling on another */
+#define IN_REGISTER(v) ((void)0)
+#elif defined(__AVX512F__)
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#elif defined(__x86_64__)
+#define IN_REGISTER(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__)
+#define IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define IN_REGISTER(v) ((void)0)
+#endif
+
+#if defined(SDL_VEC_BYTES)
 #elif defined(__AVX512F__)
 #define SDL_VEC_BYTES 64
 #elif defined(__AVX2__)
