@@ -76,71 +76,46 @@ OpenMP, with bounds checks), ``max_threads()``. The environment
 variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 """
 
-import os
-from contextlib import contextmanager
-
-SPINS = "5000"
-
-
-@contextmanager
-def _brief_waits():
-    """Have libgomp put a waiting thread to sleep after a tenth of a millisecond; it asks once, when it is loaded.
-
-    By default it spins for five or more. Where something else wants the CPU, that is what each kernel then takes: on
-    two busy CPUs a step of 0.4 ms took 23, now 1.3; on idle ones nothing changes. Who has said how to wait is obeyed.
-    """
-    name = "GOMP_SPINCOUNT"
-    if name in os.environ or "OMP_WAIT_POLICY" in os.environ:
-        yield
-        return
-    os.environ[name] = SPINS
-    try:
-        yield
-    finally:
-        del os.environ[name]
-
-
 try:
-    with _brief_waits():
-        from sklearn_dl._ext._kernels import (
-            adagrad,
-            adam,
-            affine_backward_dw,
-            affine_backward_dx,
-            affine_forward,
-            all_finite,
-            batchnorm_backward,
-            batchnorm_forward,
-            batchnorm_test,
-            conv_backward_dw,
-            conv_backward_dx,
-            conv_forward,
-            conv_relu_pool_backward_dw,
-            conv_relu_pool_forward,
-            debug,
-            gather_rows,
-            groupnorm_backward,
-            groupnorm_forward,
-            isa,
-            isas,
-            layernorm_backward,
-            layernorm_forward,
-            log_softmax,
-            max_pool_backward,
-            max_pool_forward,
-            max_threads,
-            openmp,
-            relu_backward,
-            relu_forward,
-            relu_pool_backward,
-            rmsprop,
-            scale_by_mask,
-            sgd,
-            sgd_momentum,
-            softmax,
-            softmax_loss,
-            sum_of_squares,
-        )
+    from sklearn_dl._ext._kernels import (
+        adagrad,
+        adam,
+        affine_backward_dw,
+        affine_backward_dx,
+        affine_forward,
+        all_finite,
+        batchnorm_backward,
+        batchnorm_forward,
+        batchnorm_test,
+        conv_backward_dw,
+        conv_backward_dx,
+        conv_forward,
+        conv_relu_pool_backward_dw,
+        conv_relu_pool_forward,
+        debug,
+        gather_rows,
+        groupnorm_backward,
+        groupnorm_forward,
+        isa,
+        isas,
+        layernorm_backward,
+        layernorm_forward,
+        log_softmax,
+        max_pool_backward,
+        max_pool_forward,
+        max_threads,
+        openmp,
+        relu_backward,
+        relu_forward,
+        relu_pool_backward,
+        rmsprop,
+        scale_by_mask,
+        sgd,
+        sgd_momentum,
+        softmax,
+        softmax_loss,
+        sum_of_squares,
+    )
 except ModuleNotFoundError as error:
     raise ImportError(
         "sklearn_dl's compiled kernels are missing. Build them with `pip install .` (or, in a checkout, "

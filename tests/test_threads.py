@@ -1,7 +1,6 @@
 """How many threads kernels get, and that training does not depend on it."""
 
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -218,38 +217,3 @@ def test_one_after_a_fork_whatever_was_held(monkeypatch):
 @needs_fork
 def test_a_forked_child_trains():
     assert run(FORK, OMP_NUM_THREADS="2").endswith("trained")
-
-
-# --------------------------------------------------------- how threads wait
-
-SHOW_SPINS = "import os, sklearn_dl._ext; print(os.environ.get('GOMP_SPINCOUNT'))"
-
-
-def spins(**environment):
-    """Return the spins that each libgomp was loaded with (scikit-learn has its own), and the variable afterwards."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    result = subprocess.run(
-        [sys.executable, "-c", SHOW_SPINS],
-        env={**inherited, "OMP_DISPLAY_ENV": "verbose", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    loaded = re.findall(r"GOMP_SPINCOUNT = '(\w+)'", result.stderr)
-    if not loaded:
-        pytest.skip("not built with libgomp")
-    return set(loaded), result.stdout.strip()
-
-
-@needs_openmp
-def test_threads_do_not_spin_long_while_they_wait():
-    loaded, left = spins()
-    assert _ext.SPINS in loaded
-    assert left == "None"
-
-
-@needs_openmp
-def test_who_says_how_threads_wait_is_obeyed():
-    assert spins(GOMP_SPINCOUNT="77") == ({"77"}, "77")
-    assert spins(OMP_WAIT_POLICY="passive") == ({"0"}, "None")
