@@ -15,6 +15,7 @@ import inspect
 import math
 import numbers
 import textwrap
+import time
 import warnings
 from contextlib import contextmanager, nullcontext
 
@@ -45,7 +46,7 @@ from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
 from sklearn_dl._progress import in_joblib_worker, make_displays
-from sklearn_dl._threads import hold_threads, n_threads
+from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
@@ -854,12 +855,15 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             net = self._net
             work = net.workspace()
             scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
+            tuner = ThreadTuner()
             for start in range(0, len(X), EVALUATION_BATCH):
+                began = time.perf_counter()
                 batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
                 # A batch at a time, which is then in the cache.
                 if plain and not _is_finite(batch):
                     self._check_X(X)
                 scores[start : start + EVALUATION_BATCH] = net.scores(batch, work)
+                tuner.note(began, len(batch))
         if not np.isfinite(scores).all():
             raise ValueError(f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan.")
         return scores

@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn_dl import optim
 from sklearn_dl._ext import gather_rows
 from sklearn_dl._params import check_bool, check_choice, check_int, check_real
-from sklearn_dl._threads import hold_threads, n_threads
+from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
@@ -385,8 +385,9 @@ class Solver:
                     self._keep_best(self._accuracy(self._val, self._val_rows))
                 for watcher in self.watchers:
                     watcher.on_train_begin(self)
+                tuner = ThreadTuner()
                 while not self._finished():
-                    self._run_epoch()
+                    self._run_epoch(tuner)
             finally:
                 self._stopping = False
                 self.write_best(self.net)
@@ -447,7 +448,7 @@ class Solver:
             return self.epoch >= self.num_epochs
         return self.num_updates >= self.num_iters
 
-    def _run_epoch(self):
+    def _run_epoch(self, tuner):
         for watcher in self.watchers:
             watcher.on_epoch_begin(self)
         self._epoch_began = time.perf_counter()
@@ -458,7 +459,9 @@ class Solver:
                 for config in self.optim_configs.values():
                     config["learning_rate"] = learning_rate
             self.learning_rate_history.append(learning_rate)
+            step_began = time.perf_counter()
             loss = self._step(rows)
+            tuner.note(step_began, len(rows))
             total += loss * len(rows)
             weight += len(rows)
             for watcher in self.watchers:

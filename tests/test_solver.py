@@ -375,12 +375,12 @@ def test_the_best_weights_come_back_from_an_interruption(monkeypatch):
     solver = make(num_epochs=10)
     run = solver._run_epoch
 
-    def interrupted():
+    def interrupted(tuner):
         if solver.epoch == 3:
             for value in solver.net.params.values():
                 value[...] = 7
             raise KeyboardInterrupt
-        run()
+        run(tuner)
 
     monkeypatch.setattr(solver, "_run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from joblib._parallel_backends import ThreadingBackend
 from threadpoolctl import threadpool_limits
 
 from sklearn_dl import _ext, _threads
-from sklearn_dl._threads import hold_threads, n_threads
+from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
 from sklearn_dl.nets import FullyConnected, ThreeLayerConv
 from sklearn_dl.solver import Solver
 
@@ -141,6 +141,111 @@ def test_training_holds_the_number(monkeypatch):
     monkeypatch.setattr(_threads, "max_threads", lambda: calls.append(1) or 1)
     solver.train()
     assert len(calls) == 1
+
+
+# ---------------------------------------------------------------------- tuning
+
+
+class Clock:
+    """Stands for the time module: steps take as long as they are told."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+def run_steps(tuner, clock, seconds, until):
+    """Run steps that take seconds(threads) until a time; return the threads of each and the time it began."""
+    steps = []
+    while clock.now < until:
+        steps.append((n_threads(), clock.now))
+        began = clock.now
+        clock.now += seconds(n_threads())
+        tuner.note(began, 10)
+    return steps
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(_threads, "time", clock)
+    return clock
+
+
+def share(steps, threads):
+    """Return the share of steps on so many threads."""
+    return sum(number == threads for number, _ in steps) / len(steps)
+
+
+@pytest.mark.usefixtures("eight_threads")
+@pytest.mark.parametrize(
+    ("seconds", "best"),
+    [
+        (lambda threads: 1e-3 / threads, 8),
+        (lambda threads: 1e-3 if threads == 1 else 25e-3, 1),
+        (lambda threads: abs(threads - 2) * 1e-3 + 1e-3, 2),
+        (lambda threads: 1e-3 / min(threads, 4) + 1e-4 * threads, 4),
+        (lambda threads: 1e-3, 8),  # no use in changing
+        (lambda threads: 0.4 / threads, 8),  # long steps
+    ],
+)
+def test_tuner_finds_the_fastest_number(seconds, best, clock):
+    with hold_threads():
+        tuner = ThreadTuner()
+        run_steps(tuner, clock, seconds, 20)
+        assert share(run_steps(tuner, clock, seconds, 60), best) > 0.9
+    assert n_threads() == 8
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_tuner_follows_a_machine_that_gets_busy_and_quiet_again(clock):
+    with hold_threads():
+        tuner = ThreadTuner()
+        quiet, busy = (lambda threads: 1e-3 / threads), (lambda threads: 1e-3 if threads == 1 else 25e-3)
+        assert share(run_steps(tuner, clock, quiet, 5), 8) > 0.9
+        run_steps(tuner, clock, busy, 30)
+        assert share(run_steps(tuner, clock, busy, 40), 1) > 0.9
+        run_steps(tuner, clock, quiet, 60)
+        assert share(run_steps(tuner, clock, quiet, 80), 8) > 0.9
+
+
+@pytest.mark.usefixtures("eight_threads")
+@pytest.mark.parametrize("seconds", [1e-4, 1e-2, 1])
+def test_trials_take_a_small_share_of_the_time(seconds, clock):
+    with hold_threads():
+        steps = run_steps(ThreadTuner(), clock, lambda threads: 8 / threads * seconds, 5000 * max(seconds, 0.1))
+    assert {number for number, _ in steps} == {1, 4, 8}
+    assert share(steps, 8) > 0.95
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_tuner_never_takes_more_than_it_may(clock):
+    with threadpool_limits(1), hold_threads():
+        _threads._held.value = 1
+        tuner = ThreadTuner()
+        assert {number for number, _ in run_steps(tuner, clock, lambda threads: 1e-3, 2)} == {1}
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_changing_the_number_in_mid_training_changes_no_bit(monkeypatch):
+    def train():
+        solver = make_solver(FullyConnected([100, 50], 700, 3, normalization="batchnorm", random_state=0))
+        numbers = []
+        step = solver._step
+        monkeypatch.setattr(solver, "_step", lambda rows: numbers.append(n_threads()) or step(rows))
+        solver.num_epochs = 5
+        solver.train()
+        return numbers, solver.loss_history, {name: value.tobytes() for name, value in solver.net.params.items()}
+
+    plain = train()
+    for name, value in {"FIRST_TRIAL": 0, "BETWEEN_TRIALS": 0, "TRIAL_SHARE": 0, "TRIAL_STEPS": 1}.items():
+        monkeypatch.setattr(_threads, name, value)
+    monkeypatch.setattr(_threads, "WORTH_CHANGING", float("inf"))
+    tuned = train()
+    assert set(plain[0]) == {8}
+    assert len(set(tuned[0])) > 1
+    assert tuned[1:] == plain[1:]
 
 
 # -------------------------------------------------------------------- training
