@@ -18,7 +18,6 @@ import os
 import sys
 import threading
 import time
-from collections import deque
 from contextlib import contextmanager
 
 from joblib import cpu_count
@@ -29,7 +28,8 @@ from sklearn_dl._ext import max_threads
 FIRST_TRIAL = 0.1  # seconds until `ThreadTuner` tries another number of threads
 BETWEEN_TRIALS = 0.5  # and from then on, at least
 TRIAL_SHARE = 50  # or so many times what the last trial took
-TRIAL_STEPS = 3
+TRIAL_STEPS = 3  # in a trial, at least
+TRIAL_SECONDS = 0.01
 WORTH_CHANGING = 0.9  # of the time taken before
 
 
@@ -108,36 +108,42 @@ class ThreadTuner:
     def __init__(self):
         self._most = self._threads = n_threads()
         self._trial = None  # the number on trial
-        self._latest = deque(maxlen=TRIAL_STEPS)  # seconds of a step for each sample, on the number in use now
-        self._next_trial = time.perf_counter() + FIRST_TRIAL
         self._n_trials = 0
+        self._next_trial = time.perf_counter() + FIRST_TRIAL
+        self._use(self._threads)
+
+    def _use(self, threads):
+        """Set the number of threads, and begin to measure."""
+        _held.value = threads
+        self._steps = self._samples = 0
+        self._seconds = 0.0
 
     def note(self, began, n_samples):
         """Take note of a step that began at a `time.perf_counter`; set the number of threads for the next."""
         if self._most == 1:
             return
         now = time.perf_counter()
-        self._latest.append((now - began) / n_samples)
-        if len(self._latest) < TRIAL_STEPS:
+        self._steps += 1
+        self._samples += n_samples
+        self._seconds += now - began
+        if self._steps < TRIAL_STEPS:
             return
-        if self._trial is not None:
+        if self._trial is None:
+            if now >= self._next_trial:
+                self._begin_trial()
+        elif self._seconds >= TRIAL_SECONDS:
             self._end_trial(now)
-        elif now >= self._next_trial:
-            self._begin_trial(now)
 
-    def _begin_trial(self, now):
+    def _begin_trial(self):
         others = {1, self._threads // 2, min(2 * self._threads, self._most), self._most} - {0, self._threads}
         self._trial = sorted(others)[self._n_trials % len(others)]
         self._n_trials += 1
-        self._before = min(self._latest)
-        self._began = now
-        self._latest.clear()
-        _held.value = self._trial
+        self._before = self._seconds / self._samples
+        self._use(self._trial)
 
     def _end_trial(self, now):
-        if min(self._latest) < WORTH_CHANGING * self._before:
+        if self._seconds / self._samples < WORTH_CHANGING * self._before:
             self._threads = self._trial
         self._trial = None
-        self._next_trial = now + max(BETWEEN_TRIALS, TRIAL_SHARE * (now - self._began))
-        self._latest.clear()
-        _held.value = self._threads
+        self._next_trial = now + max(BETWEEN_TRIALS, TRIAL_SHARE * self._seconds)
+        self._use(self._threads)
