@@ -19,7 +19,7 @@ from _rows import SEED
 from _workers import Absent, Workers
 from scipy.special import log_softmax
 
-TURN = 0.1  # seconds of a turn
+TURN = 0.1  # seconds of a turn: to wake threads that slept takes up to a few milliseconds
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}  # relative to the largest value
 REG = 1e-3
 LEARNING_RATE = 1e-3
@@ -575,7 +575,7 @@ def time_case(libraries, case, rounds):
                 more = [library.time("repeat", name, 1) for _ in range(2)]
                 seconds[cls.label] = [once, *more]
             else:
-                measures[cls.label] = per_call(library, "repeat", name, seconds=min(TURN, 20 * once))
+                measures[cls.label] = per_call(library, "repeat", name, seconds=TURN)
         seconds.update(interleave(measures, rounds))
         results.append(
             {
