@@ -51,11 +51,18 @@ Normalisation; statistics accumulate in double precision; sample_weight (N,) is 
     groupnorm_forward(x (N, C, ...), gamma (C,), beta (C,), eps, out, xhat, inv_std (N, G), n_threads)
     groupnorm_backward(dout, xhat, inv_std (N, G), gamma, dx, dgamma, dbeta, n_threads)            dx may be dout
 
-Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None::
+Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None. The loss is the weighted sum over
+`total`, or if that is 0 over the sum of the weights::
 
-    softmax_loss(scores (N, C), y, sample_weight, dscores or None) -> float    dscores may be scores
+    softmax_loss(scores (N, C), y, sample_weight, dscores or None, total=0) -> float    dscores may be scores
     softmax(scores, out)                                                       out may be scores
     log_softmax(scores, out)                                                   out may be scores
+
+A linear classifier's loss and gradients for rows of X (any, D) uint8/float32/float64, where linear_takes(w (D, C)):
+those that softmax_loss of affine_forward gives::
+
+    linear_softmax(X, indices (N,) intp, y, sample_weight, w, b (C,) or None, dscores (N, C), dw, db or None, n_threads,
+                   total=0) -> float
 
 Update rules, any shape, w and the state in place, with dw + reg * w as the gradient. They return the sum of squares of
 the new w::
@@ -100,6 +107,8 @@ try:
         isas,
         layernorm_backward,
         layernorm_forward,
+        linear_softmax,
+        linear_takes,
         log_softmax,
         max_pool_backward,
         max_pool_forward,
@@ -145,6 +154,8 @@ __all__ = [
     "isas",
     "layernorm_backward",
     "layernorm_forward",
+    "linear_softmax",
+    "linear_takes",
     "log_softmax",
     "max_pool_backward",
     "max_pool_forward",

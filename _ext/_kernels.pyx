@@ -50,7 +50,10 @@ cdef extern from "runtime.h" nogil:
         int (*groupnorm_backward)(const void *, const void *, const void *, const void *, void *, void *, void *, idx, idx, idx,
                                   idx, int) noexcept nogil
         void (*softmax)(const void *, void *, int, idx, idx) noexcept nogil
-        double (*softmax_loss)(const void *, const int64_t *, const double *, void *, idx, idx) noexcept nogil
+        double (*softmax_loss)(const void *, const int64_t *, const double *, double, void *, idx, idx) noexcept nogil
+        int (*linear_takes)(idx, idx) noexcept nogil
+        int (*linear_softmax)(const void *, int, const intptr_t *, const int64_t *, const double *, double, const void *,
+                              const void *, void *, void *, void *, double *, idx, idx, idx, int) noexcept nogil
         int (*sgd)(void *, const void *, double, double, idx, double *, int) noexcept nogil
         int (*sgd_momentum)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
         int (*adagrad)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
@@ -739,28 +742,43 @@ cdef int check_scores(cnp.ndarray scores, int dtype) except -1:
     return 0
 
 
-def softmax_loss(cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray dscores):
-    """Return the weighted mean cross-entropy of softmax(scores), its gradient in dscores."""
-    cdef int dtype = real_dtype(scores, "scores")
+cdef int check_labels(cnp.ndarray y, idx n, idx c) except -1:
+    """Check labels (N,): int64 in [0, C)."""
     cdef idx i
     cdef int64_t label
-    cdef double loss
-    check_scores(scores, dtype)
-    cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
-    if n == 0:
-        raise ValueError("scores must not be empty")
     vector(y, "y", cnp.NPY_INT64, n)
     for i in range(n):
         label = (<int64_t *>cnp.PyArray_DATA(y))[i]
         if label < 0 or label >= c:
             raise ValueError(f"y must be in [0, {c}), got {label}")
+    return 0
+
+
+cdef int check_total(double total) except -1:
+    if not 0 <= total < float("inf"):
+        raise ValueError(f"total must be positive and finite, or 0 for the sum of the weights, got {total}")
+    return 0
+
+
+def softmax_loss(
+    cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray dscores, double total=0
+):
+    """Return the weighted sum of the cross-entropies of softmax(scores) over total, its gradient in dscores."""
+    cdef int dtype = real_dtype(scores, "scores")
+    cdef double loss
+    check_scores(scores, dtype)
+    cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
+    if n == 0:
+        raise ValueError("scores must not be empty")
+    check_labels(y, n, c)
     check_weight(sample_weight, n)
+    check_total(total)
     if dscores is not None:
         alike(dscores, "dscores", dtype, scores, "scores", True)
         apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
     with nogil:
         loss = kernels(dtype).softmax_loss(
-            data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), data(dscores), n, c
+            data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), n, c
         )
     return loss
 
@@ -902,25 +920,77 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-def gather_rows(
-    cnp.ndarray X not None, cnp.ndarray indices not None, cnp.ndarray out not None, cnp.ndarray mean, int n_threads
-):
-    """Write the rows of X that indices name, converted and less the mean, to out."""
-    cdef int dtype = real_dtype(out, "out"), source = cnp.PyArray_TYPE(X)
+cdef int check_source(cnp.ndarray X, cnp.ndarray indices) except -1:
+    """Check the arrays that rows are gathered from: X (any, D) of a type that is converted, indices (rows,) in range."""
+    cdef int source = cnp.PyArray_TYPE(X)
     cdef idx i
     if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
         raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}")
     require(X, "X", source, 2)
     require(indices, "indices", cnp.NPY_INTP, 1)
-    cdef idx n = cnp.PyArray_DIM(X, 0), d = cnp.PyArray_DIM(X, 1), rows = cnp.PyArray_DIM(indices, 0)
+    cdef idx n = cnp.PyArray_DIM(X, 0)
+    cdef const intptr_t *index = <const intptr_t *>data(indices)
+    for i in range(cnp.PyArray_DIM(indices, 0)):
+        if index[i] < 0 or index[i] >= n:
+            raise IndexError(f"indices must be in [0, {n}), got {index[i]}")
+    return 0
+
+
+def gather_rows(
+    cnp.ndarray X not None, cnp.ndarray indices not None, cnp.ndarray out not None, cnp.ndarray mean, int n_threads
+):
+    """Write the rows of X that indices name, converted and less the mean, to out."""
+    cdef int dtype = real_dtype(out, "out"), item_size = cnp.PyArray_ITEMSIZE(X)
+    check_source(X, indices)
+    cdef idx d = cnp.PyArray_DIM(X, 1), rows = cnp.PyArray_DIM(indices, 0)
     matrix(out, "out", dtype, rows, d, True)
     vector(mean, "mean", dtype, d)
     apart((out, X, indices, mean), 1, "out X indices mean")
     threads(n_threads)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
-    for i in range(rows):
-        if index[i] < 0 or index[i] >= n:
-            raise IndexError(f"indices must be in [0, {n}), got {index[i]}")
-    cdef int item_size = cnp.PyArray_ITEMSIZE(X)
     with nogil:
         kernels(dtype).gather_rows(data(X), item_size, index, data(mean), data(out), rows, d, n_threads)
+
+
+# --- a linear classifier ----------------------------------------------------------------------------------------------
+
+
+def linear_takes(cnp.ndarray w not None):
+    """Return whether `linear_softmax` takes weights of this shape and dtype: those of a few classes."""
+    cdef int dtype = real_dtype(w, "w")
+    require(w, "w", dtype, 2)
+    return bool(kernels(dtype).linear_takes(cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)))
+
+
+def linear_softmax(
+    cnp.ndarray X not None, cnp.ndarray indices not None, cnp.ndarray y not None, cnp.ndarray sample_weight,
+    cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray dscores not None, cnp.ndarray dw not None, cnp.ndarray db, int n_threads,
+    double total=0
+):
+    """Return softmax_loss of x @ w + b for the rows x of X that indices name; gradients of scores, w and b to the outputs."""
+    cdef int dtype = real_dtype(w, "w"), status, item_size = cnp.PyArray_ITEMSIZE(X)
+    cdef double loss = 0
+    check_source(X, indices)
+    require(w, "w", dtype, 2)
+    cdef idx n = cnp.PyArray_DIM(indices, 0), d = cnp.PyArray_DIM(w, 0), m = cnp.PyArray_DIM(w, 1)
+    if not kernels(dtype).linear_takes(d, m):
+        raise ValueError(f"w must have a shape that linear_takes, got {_shape(w)}")
+    axis(X, "X", 1, d)
+    if n == 0:
+        raise ValueError("indices must not be empty")
+    vector(b, "b", dtype, m)
+    check_labels(y, n, m)
+    check_weight(sample_weight, n)
+    check_total(total)
+    matrix(dscores, "dscores", dtype, n, m, True)
+    matrix(dw, "dw", dtype, d, m, True)
+    vector(db, "db", dtype, m, True)
+    apart((dscores, dw, db, X, indices, y, sample_weight, w, b), 3, "dscores dw db X indices y sample_weight w b")
+    threads(n_threads)
+    with nogil:
+        status = kernels(dtype).linear_softmax(
+            data(X), item_size, <const intptr_t *>data(indices), <const int64_t *>data(y), <const double *>data(sample_weight),
+            total, data(w), data(b), data(dscores), data(dw), data(db), &loss, n, d, m, n_threads
+        )
+    done(status)
+    return loss

@@ -91,12 +91,17 @@ class Samples:
         size = len(rows)
         X = self._buffer("X", (size, self.X.shape[1]), self.dtype)
         gather_rows(self.X, rows, X, None, n_threads())
+        return X if len(self.shape) == 1 else X.reshape(size, *self.shape), *self.gather_labels(rows)
+
+    def gather_labels(self, rows):
+        """Return y and weights of some rows, in buffers that the next call overwrites."""
+        size = len(rows)
         y = self.y.take(rows, None, self._buffer("y", (size,), np.intp), "clip")
         weight = None
         if self.sample_weight is not None:
             out = self._buffer("weight", (size,), self.sample_weight.dtype)
             weight = self.sample_weight.take(rows, None, out, "clip")
-        return X if len(self.shape) == 1 else X.reshape(size, *self.shape), y, weight
+        return y, weight
 
     def _buffer(self, name, shape, dtype):
         held = self._buffers.get(name)
@@ -506,12 +511,17 @@ class Solver:
     def _step(self, rows):
         """Update the parameters once; return the loss."""
         net = self.net
-        X, y, weight = self._train.gather(rows)
+        options = {}
+        if getattr(net, "takes_rows", False) and not self.augmentation:
+            X, options["rows"] = self._train.X, rows
+            y, weight = self._train.gather_labels(rows)
+        else:
+            X, y, weight = self._train.gather(rows)
         for augment in self.augmentation:
             augment(X.reshape(-1, *self._image_shape), self.random_state, self._augmentation_work)
         if hasattr(net, "backprop"):
             total = None if weight is None else len(rows) * self._train.mean_weight
-            loss, grads = net.backprop(X, y, weight, total_weight=total)
+            loss, grads = net.backprop(X, y, weight, total_weight=total, **options)
             loss += net.penalty(self._squares)
             self._record_loss(loss)
             update = optim.in_place[self.update_rule]

@@ -641,6 +641,26 @@ def test_a_net_computes_what_the_public_functions_do():
         np.testing.assert_array_equal(grads[name], expected)
 
 
+@pytest.mark.parametrize("source", [np.uint8, np.float32, np.float64])
+def test_a_linear_net_takes_rows(source):
+    net, gathering = (make(Net, ([Affine(3)], (2, 8, 8)), {"dtype": np.float32}) for _ in range(2))
+    X, y = np.random.RandomState(0).randint(0, 9, (50, 128)).astype(source), np.arange(50) % 3
+    rows, weight = np.random.RandomState(1).permutation(50)[:31], np.linspace(1, 2, 31)
+    assert net.takes_rows
+    for options in ({}, {"sample_weight": weight}, {"sample_weight": weight, "total_weight": 9.0}):
+        loss, grads = net.backprop(X, y[rows], **options, rows=rows)
+        expected_loss, expected = gathering.backprop(X[rows].astype(np.float32), y[rows], **options)
+        assert loss == expected_loss
+        for name in grads:
+            np.testing.assert_array_equal(grads[name], expected[name])
+    assert pickle.loads(pickle.dumps(net)).takes_rows
+
+
+@pytest.mark.parametrize("layers", [[Affine(30)], [Affine(3), ReLU()], [Affine(4), Affine(3)], [ReLU()]])
+def test_no_other_net_takes_rows(layers):
+    assert not Net(layers, (128,), dtype=np.float32).takes_rows
+
+
 def test_layer_objects_may_stand_in_several_places():
     norm, relu = BatchNorm(), ReLU()
     layers = [Affine(4), norm, relu, Affine(3), norm, relu, Affine(2)]

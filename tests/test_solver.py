@@ -85,6 +85,22 @@ def numbered(n=50, **options):
     return make(data=data, optim_config={"learning_rate": 1e-6}, **options)
 
 
+@pytest.mark.parametrize("source", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_net_that_takes_rows_learns_what_it_would_from_minibatches(source, weighted):
+    rng = np.random.RandomState(0)
+    data = {"X_train": rng.randint(0, 9, (70, 2, 8, 8)).astype(source), "y_train": rng.randint(3, size=70)}
+    if weighted:
+        data["sample_weight_train"] = rng.rand(70) + 0.1
+    nets = [FullyConnected([], 128, 3, dtype=np.float32, random_state=0) for _ in range(2)]
+    assert nets[0].takes_rows
+    nets[1].takes_rows = False
+    solvers = [make(net, data, optim_config={"learning_rate": 1e-3}) for net in nets]
+    for solver in solvers:
+        solver.train()
+    assert_same_training(*solvers)
+
+
 class Linear:
     """The least a net can be: params and loss."""
 

@@ -6,7 +6,7 @@ static int NAME(affine_forward)(const void *x, const void *w, const void *b, voi
 {
     NAME(product) p = { .a = x, .a_row = d, .a_step = 1, .b = w, .b_row = m, .b_step = 1, .c = out, .c_row = m,
                         .c_step = 1, .bias = b, .relu = relu, .m = n, .n = m, .k = d };
-    if (NAME(is_narrow)(m, d)) return NAME(narrow_forward)(&p, n_threads);
+    if (NAME(is_narrow)(m, d)) return NAME(narrow_multiply)(&p, n_threads);
     return NAME(pays_as_sparse)(&p) ? NAME(sparse_multiply)(&p, n_threads) : NAME(multiply)(&p, n_threads);
 }
 
@@ -24,41 +24,61 @@ static int NAME(affine_backward_dx)(const void *dout, const void *w, void *dx, i
 #define STREAM_SAMPLES 6 /* times two outputs: so many broadcasts stay in registers */
 #define STREAM_INPUTS ((idx)(1024 / sizeof(real))) /* done at a time: 1 KB for each output */
 
-/* sums (outputs, STREAM_INPUTS) = (or += unless `first`) dout.T @ x of a few samples, over n inputs. */
-INLINE void NAME(stream)(int samples, int outputs, const real *x, idx d, const real *dout, idx m, idx n, real *sums, int first)
+/* One vector of the sums of `stream`. */
+INLINE void NAME(stream_vector)(int samples, int outputs, const real *const *x, idx at, const vec (*by)[STREAM_SAMPLES], real *sums)
+{
+    vec sum[2];
+    UNROLL for (int j = 0; j < outputs; j++) sum[j] = NAME(load)(sums + j * STREAM_INPUTS);
+    UNROLL for (int i = 0; i < samples; i++) {
+        vec xi = NAME(load)(x[i] + at);
+        IN_REGISTER(xi);
+        UNROLL for (int j = 0; j < outputs; j++) sum[j] += by[j][i] * xi;
+    }
+    UNROLL for (int j = 0; j < outputs; j++) NAME(store)(sums + j * STREAM_INPUTS, sum[j]);
+}
+
+/* sums (outputs, STREAM_INPUTS) += dout.T @ x of a few samples, over n inputs from `at` on. What lies at `ahead`, as long
+ * as that, is asked for meanwhile. */
+INLINE void NAME(stream)(int samples, int outputs, const real *const *x, idx at, const real *dout, idx m, idx n, real *sums,
+                         const real *ahead)
 {
     vec by[2][STREAM_SAMPLES];
+    const real *row[STREAM_SAMPLES]; /* in registers: for all the compiler knows, sums may lie on x */
+    UNROLL for (int i = 0; i < samples; i++) row[i] = x[i] + at;
     UNROLL for (int j = 0; j < outputs; j++)
         UNROLL for (int i = 0; i < samples; i++) by[j][i] = (vec){ 0 } + dout[i * m + j];
     idx l = 0;
-    for (; l + VL <= n; l += VL) {
-        vec sum[2];
-        UNROLL for (int j = 0; j < outputs; j++) sum[j] = first ? (vec){ 0 } : NAME(load)(sums + j * STREAM_INPUTS + l);
-        UNROLL for (int i = 0; i < samples; i++) {
-            vec xi = NAME(load)(x + i * d + l);
-            IN_REGISTER(xi);
-            UNROLL for (int j = 0; j < outputs; j++) sum[j] += by[j][i] * xi;
-        }
-        UNROLL for (int j = 0; j < outputs; j++) NAME(store)(sums + j * STREAM_INPUTS + l, sum[j]);
+    for (; l + LINE <= n; l += LINE) {
+        PREFETCH_L2(ahead + l);
+        UNROLL for (idx v = l; v < l + LINE; v += VL) NAME(stream_vector)(samples, outputs, row, v, by, sums + v);
     }
+    for (; l + VL <= n; l += VL) NAME(stream_vector)(samples, outputs, row, l, by, sums + l);
     for (; l < n; l++)
         for (int j = 0; j < outputs; j++) {
-            real sum = first ? 0 : sums[j * STREAM_INPUTS + l];
-            for (int i = 0; i < samples; i++) sum += dout[i * m + j] * x[i * d + l];
+            real sum = sums[j * STREAM_INPUTS + l];
+            for (int i = 0; i < samples; i++) sum += dout[i * m + j] * row[i][l];
             sums[j * STREAM_INPUTS + l] = sum;
         }
 }
 
-NOINLINE void NAME(stream_of)(idx samples, idx outputs, const real *x, idx d, const real *dout, idx m, idx n, real *sums,
-                              int first)
+NOINLINE void NAME(stream_of)(idx samples, idx outputs, const real *const *x, idx at, const real *dout, idx m, idx n, real *sums,
+                              const real *ahead)
 {
     switch (samples * 2 + outputs - 1) {
 #define X(s) \
-    case s * 2: NAME(stream)(s, 1, x, d, dout, m, n, sums, first); break; \
-    case s * 2 + 1: NAME(stream)(s, 2, x, d, dout, m, n, sums, first); break;
+    case s * 2: NAME(stream)(s, 1, x, at, dout, m, n, sums, ahead); break; \
+    case s * 2 + 1: NAME(stream)(s, 2, x, at, dout, m, n, sums, ahead); break;
         X(1) X(2) X(3) X(4) X(5) X(6)
 #undef X
     }
+}
+
+/* sums (m, STREAM_INPUTS) += dout.T @ x of a few samples, over n inputs; `ahead`: for each two outputs. */
+static void NAME(stream_outputs)(idx samples, const real *const *x, idx at, const real *dout, idx m, idx n, real *sums,
+                                 const real *const ahead[STREAM_OUTPUTS / 2])
+{
+    for (idx j = 0; j < m; j += 2)
+        NAME(stream_of)(samples, MIN(2, m - j), x, at, dout + j, m, n, sums + j * STREAM_INPUTS, ahead[j / 2]);
 }
 
 /* Rows [lo, hi) of dw. */
@@ -67,13 +87,14 @@ SPAN void NAME(stream_dw)(const real *x, const real *dout, real *dw, idx n, idx 
     real sums[STREAM_OUTPUTS * STREAM_INPUTS] __attribute__((aligned(64)));
     for (idx k = lo; k < hi; k += STREAM_INPUTS) {
         idx inputs = MIN(STREAM_INPUTS, hi - k);
+        memset(sums, 0, m * STREAM_INPUTS * sizeof(real));
         for (idx i = 0; i < n; i += STREAM_SAMPLES) {
-            const real *from = x + i * d + k;
+            const real *from = x + i * d + k, *few[STREAM_SAMPLES], *at_hand[STREAM_OUTPUTS / 2];
+            for (idx s = 0; s < STREAM_SAMPLES; s++) few[s] = from + s * d;
+            for (idx s = 0; s < STREAM_OUTPUTS / 2; s++) at_hand[s] = from;
             for (idx next = STREAM_SAMPLES; next < MIN(2 * STREAM_SAMPLES, n - i); next++)
-                for (idx l = 0; l < inputs; l += 64 / (idx)sizeof(real)) PREFETCH(from + next * d + l);
-            for (idx j = 0; j < m; j += 2)
-                NAME(stream_of)(MIN(STREAM_SAMPLES, n - i), MIN(2, m - j), from, d, dout + i * m + j, m, inputs,
-                                sums + j * STREAM_INPUTS, i == 0);
+                for (idx l = 0; l < inputs; l += LINE) PREFETCH(from + next * d + l);
+            NAME(stream_outputs)(MIN(STREAM_SAMPLES, n - i), few, 0, dout + i * m, m, inputs, sums, at_hand);
         }
         NAME(transpose)(sums, STREAM_INPUTS, dw + k * m, m, m, inputs);
     }

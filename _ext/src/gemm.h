@@ -7,7 +7,7 @@
  *
  * Every element of C is computed as sum over blocks of KC inner indices of (one multiply-add chain in ascending order),
  * whichever tile, thread or panel it falls into: rows do not depend on the batch, nor bits on the number of threads.
- * Products with few columns (logits) take the lane-per-k form at the end of the file; the choice depends on B's shape only.
+ * Products with few columns (logits) are narrow.h's; the choice depends on B's shape only.
  */
 
 #define KC 256 /* inner block: a panel of B (KC x NR) fits half of L1 */
@@ -343,77 +343,4 @@ static int NAME(multiply)(const NAME(product) *p, int n_threads)
     else
         SDL_SPANS(n_threads, row_tiles, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(multiply_rows)(p, lo, hi))));
     return failed;
-}
-
-/* --- few columns: a lane for each k, a row of x times a row of the transposed w ------------------------------------- */
-
-#define DOT_COLUMNS 6
-
-/* Lanes left empty by panels cost more than a third: N of 10 in float32 AVX2 fills 10 of 16. */
-INLINE int NAME(is_narrow)(idx n, idx k) { return n > 0 && n < VL + VL / 2 && n != VL && k >= 8 * VL; }
-
-/* out[r][j] = sum over k of x[r][k] * wt[j][k] for a few rows and columns; wt is zero past k. */
-INLINE void NAME(dot_tile)(int rows, int cols, const real *x, const real *wt, idx k, idx wt_row, real *sums)
-{
-    vec acc[2][DOT_COLUMNS];
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int j = 0; j < cols; j++) acc[r][j] = (vec){ 0 };
-    idx whole = k / VL * VL;
-    for (idx l = 0; l < whole; l += VL) {
-        vec xl[2];
-        UNROLL for (int r = 0; r < rows; r++) xl[r] = NAME(load)(x + r * k + l);
-        UNROLL for (int j = 0; j < cols; j++) {
-            vec w = NAME(load)(wt + j * wt_row + l);
-            UNROLL for (int r = 0; r < rows; r++) acc[r][j] += xl[r] * w;
-        }
-    }
-    UNROLL for (int r = 0; r < rows; r++) {
-        vec tail = { 0 };
-        memcpy(&tail, x + r * k + whole, (k - whole) * sizeof(real));
-        UNROLL for (int j = 0; j < cols; j++) {
-            if (whole < k) acc[r][j] += tail * NAME(load)(wt + j * wt_row + whole);
-            sums[r * DOT_COLUMNS + j] = NAME(lane_sum)(acc[r][j]);
-        }
-    }
-}
-
-NOINLINE void NAME(dot_rows)(idx rows, idx cols, const real *x, const real *wt, idx k, idx wt_row, real *sums)
-{
-    switch (rows * 8 + cols) {
-#define X(r, c) case r * 8 + c: NAME(dot_tile)(r, c, x, wt, k, wt_row, sums); break;
-        X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6)
-        X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6)
-#undef X
-    }
-}
-
-SPAN void NAME(narrow_rows)(const NAME(product) *p, const real *wt, idx wt_row, idx lo, idx hi)
-{
-    idx groups = CEIL_DIV(p->n, DOT_COLUMNS), group = CEIL_DIV(p->n, groups);
-    real sums[2 * DOT_COLUMNS];
-    for (idx i = lo; i < hi; i += 2) {
-        idx rows = MIN(2, hi - i);
-        for (idx j = 0; j < p->n; j += group) {
-            idx cols = MIN(group, p->n - j);
-            NAME(dot_rows)(rows, cols, p->a + i * p->k, wt + j * wt_row, p->k, wt_row, sums);
-            for (idx r = 0; r < rows; r++)
-                for (idx l = 0; l < cols; l++) {
-                    real v = sums[r * DOT_COLUMNS + l] + (p->bias ? p->bias[j + l] : 0);
-                    p->c[(i + r) * p->n + j + l] = p->relu && v < 0 ? 0 : v;
-                }
-        }
-    }
-}
-
-static int NAME(narrow_forward)(const NAME(product) *p, int n_threads)
-{
-    idx wt_row = ROUND_UP(p->k, VL);
-    real *wt = sdl_scratch(SDL_SLOT_SHARED, p->n * wt_row * sizeof(real));
-    if (!wt) return -1;
-    for (idx j = 0; j < p->n; j++)
-        memset(wt + j * wt_row + p->k, 0, (wt_row - p->k) * sizeof(real));
-    NAME(transpose)(p->b, p->n, wt, wt_row, p->k, p->n);
-    n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
-    SDL_SPANS(n_threads, p->m, 2, lo, hi, SDL_FLUSHED(NAME(narrow_rows)(p, wt, wt_row, lo, hi)));
-    return 0;
 }

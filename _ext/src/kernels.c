@@ -86,7 +86,7 @@
         ENTRY(layernorm_backward, suffix), ENTRY(groupnorm_forward, suffix), ENTRY(groupnorm_backward, suffix),          \
         ENTRY(softmax, suffix), ENTRY(softmax_loss, suffix), ENTRY(sgd, suffix), ENTRY(sgd_momentum, suffix),            \
         ENTRY(adagrad, suffix), ENTRY(rmsprop, suffix), ENTRY(adam, suffix), ENTRY(sum_of_squares, suffix),              \
-        ENTRY(gather_rows, suffix),                                                                                      \
+        ENTRY(gather_rows, suffix), ENTRY(linear_takes, suffix), ENTRY(linear_softmax, suffix),                          \
     }
 
 const sdl_table PASTE(sdl_table_, SDL_ISA) = { .name = STRING(SDL_ISA), .f32 = KERNELS(f32), .f64 = KERNELS(f64) };

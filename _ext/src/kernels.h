@@ -57,7 +57,11 @@ typedef struct {
     int (*groupnorm_backward)(const void *dout, const void *xhat, const void *inv_std, const void *gamma, void *dx,
                               void *dgamma, void *dbeta, idx n, idx c, idx s, idx g, int n_threads);
     void (*softmax)(const void *scores, void *out, int take_log, idx n, idx c);
-    double (*softmax_loss)(const void *scores, const int64_t *y, const double *weight, void *dscores, idx n, idx c);
+    double (*softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, idx n, idx c);
+    int (*linear_takes)(idx d, idx m);
+    int (*linear_softmax)(const void *source, int item_size, const intptr_t *indices, const int64_t *y, const double *weight,
+                          double total, const void *w, const void *b, void *dscores, void *dw, void *db, double *loss, idx n,
+                          idx d, idx m, int n_threads);
     int (*sgd)(void *w, const void *dw, double lr, double reg, idx size, double *result, int n_threads);
     int (*sgd_momentum)(void *w, const void *dw, void *velocity, double lr, double momentum, double reg, idx size,
                         double *result, int n_threads);

@@ -39,13 +39,10 @@ static void NAME(softmax)(const void *scores, void *out_, int take_log, idx n, i
     }
 }
 
-/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL. Returns the weighted mean loss. */
-static double NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, void *dscores, idx n, idx c)
+/* Of n rows of scores: dscores (or NULL; may be scores); their weighted losses over `total`, added to *loss. */
+static void NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx n, idx c,
+                                    double *loss)
 {
-    const real *s = scores;
-    real *d = dscores;
-    double total = 0, loss = 0;
-    for (idx i = 0; i < n; i++) total += weight ? weight[i] : 1;
     for (idx i = 0; i < n; i++, s += c) {
         SDL_ASSERT(y[i] >= 0 && y[i] < c);
         double share = (weight ? weight[i] : 1) / total, sum = 0;
@@ -61,7 +58,17 @@ static double NAME(softmax_loss)(const void *scores, const int64_t *y, const dou
             for (idx j = 0; j < c; j++) sum += NAME(exp)(s[j] - max);
         }
         double one = log(sum) + margin;
-        loss += share * (one > DBL_MAX ? DBL_MAX : one); /* scores 1e308 apart are still a finite loss */
+        *loss += share * (one > DBL_MAX ? DBL_MAX : one); /* scores 1e308 apart are still a finite loss */
     }
+}
+
+/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL. Returns the weighted sum of the losses over
+ * `total`, or if that is 0 over the sum of the weights. */
+static double NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, idx n,
+                                 idx c)
+{
+    double loss = 0;
+    if (!total) total = NAME(total_weight)(weight, n);
+    NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, &loss);
     return loss;
 }

@@ -26,13 +26,6 @@ INLINE void NAME(combine_run)(const real *dout, const real *xhat, real scale, re
     for (idx i = 0; i < n; i++) dx[i] = scale * dout[i] - shift - slope * xhat[i];
 }
 
-INLINE double NAME(total_weight)(const double *weight, idx n)
-{
-    double total = 0;
-    for (idx i = 0; i < n; i++) total += weight ? weight[i] : 1;
-    return total;
-}
-
 /* --- batchnorm ------------------------------------------------------------------------------------------------------- */
 
 /* Columns [j, j + cols) of x (n, d). */

@@ -58,6 +58,7 @@
 
 /* Ask for a cache line that will be read, or written, soon; any address will do, even one past an array. */
 #define PREFETCH(address) __builtin_prefetch(address, 0)
+#define PREFETCH_L2(address) __builtin_prefetch(address, 0, 2)
 #define PREFETCH_WRITE(address) __builtin_prefetch(address, 1)
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -125,6 +126,41 @@ INLINE int sdl_threads(int n_threads, double work)
         __VA_ARGS__;                                    \
     } while (0)
 #endif
+
+/* SDL_TEAM makes its call in each thread; sdl_barrier, which all of them must reach, waits there for the others. */
+#ifdef _OPENMP
+#define SDL_TEAM(n_threads, thread, threads, ...)                                   \
+    do {                                                                            \
+        int sdl_n = n_threads;                                                      \
+        if (sdl_n == 1) {                                                           \
+            int thread = 0, threads = 1;                                            \
+            __VA_ARGS__;                                                            \
+        } else {                                                                    \
+            _Pragma("omp parallel num_threads(sdl_n)")                              \
+            {                                                                       \
+                int thread = omp_get_thread_num(), threads = omp_get_num_threads(); \
+                __VA_ARGS__;                                                        \
+            }                                                                       \
+        }                                                                           \
+    } while (0)
+#else
+#define SDL_TEAM(n_threads, thread, threads, ...) \
+    do {                                          \
+        int thread = 0, threads = 1;              \
+        (void)(n_threads);                        \
+        __VA_ARGS__;                              \
+    } while (0)
+#endif
+
+INLINE void sdl_barrier(int threads)
+{
+    (void)threads;
+#ifdef _OPENMP
+    if (threads > 1) {
+        _Pragma("omp barrier")
+    }
+#endif
+}
 
 /* Denormals. Adam's first moment of a weight that gets no gradient shrinks by a tenth a step and is denormal for good after
  * some 800; the update then took an AMD Zen 3 half as long again, and other cores are known to mind more. SDL_FLUSHED makes its

@@ -107,3 +107,11 @@ static void NAME(column_sums)(const real *x, real *sums, idx n, idx d, int n_thr
 {
     SDL_SPANS(sdl_threads(n_threads, (double)n * d / 4), d, COLUMN_BLOCK, lo, hi, NAME(sum_columns)(x, sums, n, d, lo, hi));
 }
+
+/* Sum of n weights, all one if NULL. */
+INLINE double NAME(total_weight)(const double *weight, idx n)
+{
+    double total = 0;
+    for (idx i = 0; i < n; i++) total += weight ? weight[i] : 1;
+    return total;
+}

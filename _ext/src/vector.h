@@ -8,6 +8,7 @@ typedef integer ivec __attribute__((vector_size(SDL_VEC_BYTES)));
 
 #define VL ((idx)(SDL_VEC_BYTES / sizeof(real)))
 #define NR (SDL_NV * VL)
+#define LINE ((idx)(64 / sizeof(real))) /* a cache line */
 
 INLINE vec NAME(load)(const real *p) { return *(const NAME(uvec) *)p; }
 INLINE void NAME(store)(real *p, vec v) { *(NAME(uvec) *)p = v; }
@@ -32,6 +33,19 @@ INLINE real NAME(lane_sum)(vec v)
     for (idx half = VL / 2; half; half /= 2)
         for (idx i = 0; i < half; i++) lanes[i] += lanes[i + half];
     return lanes[0];
+}
+
+/* Lane i of sums, vector after vector, is lane_sum(v[i]). */
+INLINE void NAME(lane_sums)(const vec *v, int n, vec *sums)
+{
+    UNROLL for (int first = 0; first < n; first += (int)VL) {
+        vec a[VL];
+        UNROLL for (int i = 0; i < (int)VL; i++) a[i] = first + i < n ? v[first + i] : (vec){ 0 };
+        UNROLL for (int half = (int)VL / 2; half; half /= 2)
+            UNROLL for (int i = 0; i < half; i++)
+                a[i] = SHUFFLE(a[i], a[i + half], LOW_INTERLEAVED) + SHUFFLE(a[i], a[i + half], HIGH_INTERLEAVED);
+        sums[first / VL] = a[0];
+    }
 }
 
 /* dst[j * dst_step + i] = src[i * src_step + j] for a square of VL: log2(VL) rounds of perfect shuffles. */

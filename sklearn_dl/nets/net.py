@@ -12,12 +12,10 @@ import math
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_dl._arrays import normalized_weights
-from sklearn_dl._ext import softmax_loss as _softmax_loss
-from sklearn_dl._ext import sum_of_squares
+from sklearn_dl import _ext
+from sklearn_dl._arrays import buffer, normalized_weights
 from sklearn_dl._params import check_dims, check_dtype, check_real, check_weight_scale
 from sklearn_dl._threads import n_threads
-from sklearn_dl.losses import softmax_loss
 from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, Initializer, Layer, MaxPool, ReLU
 
 __all__ = ["Net"]
@@ -102,6 +100,9 @@ class Net:
         Running statistics of batch normalization; empty without it.
     random_state : RandomState
         Where dropout masks are drawn from.
+    takes_rows : bool
+        Whether `backprop` takes a whole data set and the rows of a minibatch: a linear net of a few
+        classes.
 
     Examples
     --------
@@ -156,11 +157,13 @@ class Net:
         self.weight_names = [name for layer in self._layers for name in layer.weight_names]
         self._steps = _fuse(self._layers)
         self._work = self.workspace()
+        kinds = [type(step) for step in self._steps]
+        self.takes_rows = kinds == [Affine] and _ext.linear_takes(self.params[self._steps[0].w])
         self._grads = {name: np.empty_like(value) for name, value in self.params.items()}
 
     def __getstate__(self):
         """Leave out the buffers."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_steps", "_work", "_grads")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_steps", "_work", "_grads", "takes_rows")}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -242,18 +245,22 @@ class Net:
         """
         return self._forward(X, self.workspace() if work is None else work, train=False)
 
-    def backprop(self, X, y, sample_weight=None, total_weight=None):
+    def backprop(self, X, y, sample_weight=None, total_weight=None, rows=None):
         """Return data loss and its gradients, in buffers that the next call overwrites.
 
         Parameters
         ----------
         X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
         y : ndarray of int of shape (N,)
-        sample_weight : ndarray of shape (N,), default=None
+        sample_weight : ndarray of float64 of shape (N,), default=None
         total_weight : float, default=None
             What the weighted sum of the losses is divided by; the sum of the weights if None. The
             solver gives the mean weight of the whole training set times N, so that a step is
             unbiased: what repeating samples gives on average.
+        rows : ndarray of int of shape (N,), default=None
+            For a net that `takes_rows`: the minibatch is these rows of X, which may then be uint8,
+            float32 or float64 of shape (any, D). To the same bits as with X[rows], and faster: the
+            minibatch is read from memory once.
 
         Returns
         -------
@@ -262,19 +269,23 @@ class Net:
         grads : dict of str to ndarray
             Its gradients, without the penalty's. Overwritten by the next call.
         """
+        y = np.asarray(y, np.int64)
+        total = 0.0 if total_weight is None else total_weight
+        if rows is not None:
+            return self._linear_backprop(X, rows, y, sample_weight, total)
         scores = self._forward(X, self._work, train=True, sample_weight=sample_weight)
         # The scores are not needed again: their gradient takes their place.
-        if sample_weight is None:
-            loss, dout = _softmax_loss(scores, np.asarray(y, np.int64), None, scores), scores
-        else:
-            loss, dout = softmax_loss(scores, y, sample_weight=sample_weight, out=scores)
-        if total_weight is not None:
-            factor = float(sample_weight.sum()) / total_weight
-            loss *= factor
-            dout *= factor
+        loss, dout = _ext.softmax_loss(scores, y, sample_weight, scores, total), scores
         for i in range(len(self._steps) - 1, -1, -1):
             dout = self._steps[i].backward(dout, self._grads, self._work[i], need_dx=i > 0)
         return loss, self._grads
+
+    def _linear_backprop(self, X, rows, y, sample_weight, total):
+        (layer,), (work,) = self._steps, self._work
+        w, b = self.params[layer.w], self.params[layer.b]
+        dw, db = self._grads[layer.w], self._grads[layer.b]
+        dscores = buffer(work, "out", (len(rows), self.num_classes), self.dtype)
+        return _ext.linear_softmax(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total), self._grads
 
     def penalty(self, squares=None):
         """Return ``0.5 * reg * sum(W ** 2)`` over the weights.
@@ -291,7 +302,7 @@ class Net:
         if self.reg == 0:
             return 0.0
         if squares is None:
-            squares = {name: sum_of_squares(self.params[name], n_threads()) for name in self.weight_names}
+            squares = {name: _ext.sum_of_squares(self.params[name], n_threads()) for name in self.weight_names}
         return 0.5 * self.reg * sum(squares[name] for name in self.weight_names)
 
     def loss(self, X, y=None, sample_weight=None):
