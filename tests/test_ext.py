@@ -89,8 +89,9 @@ def test_affine_forward(n, d, m, relu, dtype):
 
 @dtypes
 @pytest.mark.parametrize("m", [1, 3, 10, 16, 50, 300])
-def test_affine_forward_row_does_not_depend_on_batch(m, dtype):
-    n, d = 37, 600
+@pytest.mark.parametrize("d", [600, 1500])
+def test_affine_forward_row_does_not_depend_on_batch(d, m, dtype):
+    n = 37
     x, w, b = draw(dtype, n, d), draw(dtype, d, m, seed=1), draw(dtype, m, seed=2)
     together = np.empty((n, m), dtype)
     _ext.affine_forward(x, w, b, together, False, 1)
@@ -99,6 +100,21 @@ def test_affine_forward_row_does_not_depend_on_batch(m, dtype):
             part = np.empty((rows, m), dtype)
             _ext.affine_forward(x[start : start + rows], w, b, part, False, 2)
             assert part.tobytes() == together[start : start + rows].tobytes()
+
+
+@dtypes
+@pytest.mark.parametrize(("n", "d", "m"), [(1, 1500, 70), (41, 1030, 37), (97, 2049, 130), (200, 3072, 10)])
+@pytest.mark.parametrize("density", [1, 0.2])
+def test_affine_forward_does_not_depend_on_threads(n, d, m, density, dtype):
+    """Dense and sparse, on an even and an odd number of threads, more of them than CPUs."""
+    x, w, b = draw(dtype, n, d).copy(), draw(dtype, d, m, seed=1), draw(dtype, m, seed=2)
+    x[np.random.RandomState(3).rand(n, d) >= density] = 0
+    expected = np.maximum(x.astype(np.float64) @ w + b, 0)
+    out = [np.full((n, m), np.nan, dtype) for _ in range(5)]
+    for i, result in enumerate(out):
+        _ext.affine_forward(x, w, b, result, True, i + 1)
+        assert result.tobytes() == out[0].tobytes()
+    assert_close(out[0], expected, dtype, 10 * np.sqrt(d))
 
 
 @dtypes
@@ -120,7 +136,7 @@ def test_affine_backward(n, d, m, dtype):
 
 # Rows and columns of the sparse left factor, columns of the product: one block of inner indices and several, parts that
 # do not fill, columns that are no whole panels or vectors, more rows than are listed at a time.
-SPARSE_PRODUCTS = [(13, 5, 700), (33, 70, 700), (40, 300, 701), (20, 600, 1003), (1100, 9, 1500)]
+SPARSE_PRODUCTS = [(13, 5, 700), (33, 70, 700), (40, 300, 701), (20, 600, 1003), (30, 1100, 400), (1100, 9, 1500)]
 
 
 @dtypes

@@ -1,4 +1,59 @@
-/* The affine layer: x (N, D), w (D, M), b (M,), out (N, M). */
+/* The affine layer: x (N, D), w (D, M), b (M,), out (N, M). Bits of a row of out depend on D, M and that row of x. */
+
+static int NAME(dense_or_sparse)(const NAME(product) *p, int n_threads)
+{
+    return NAME(pays_as_sparse)(p) ? NAME(sparse_multiply)(p, n_threads) : NAME(multiply)(p, n_threads);
+}
+
+/* --- out of many inputs: in two halves of them ------------------------------------------------------------------------ */
+
+#define HALVES_INPUTS 1024 /* at least */
+#define HALVES_OUTPUTS 512 /* at most: what is added up should be small beside the inputs */
+
+INLINE int NAME(goes_in_halves)(idx d, idx m) { return d >= HALVES_INPUTS && m <= HALVES_OUTPUTS; }
+
+SPAN int NAME(half)(const NAME(product) *p, int sparse, real *other, idx which, int n_threads)
+{
+    NAME(product) half = *p;
+    idx split = ROUND_UP(p->k / 2, LINE);
+    half.bias = NULL;
+    half.relu = 0;
+    half.k = which ? p->k - split : split;
+    if (which) {
+        half.a += split;
+        half.b += split * p->b_row;
+        half.c = other;
+    }
+    return sparse ? NAME(sparse_multiply)(&half, n_threads) : NAME(multiply)(&half, n_threads);
+}
+
+/* Rows [lo, hi) of c: += other, plus the bias, clipped at zero if relu. */
+SPAN void NAME(join_halves)(const NAME(product) *p, const real *other, idx lo, idx hi)
+{
+    for (idx i = lo; i < hi; i++) {
+        real *restrict c = p->c + i * p->n;
+        const real *restrict o = other + i * p->n;
+        for (idx j = 0; j < p->n; j++) {
+            real v = c[j] + o[j] + (p->bias ? p->bias[j] : 0);
+            c[j] = p->relu && v < 0 ? 0 : v;
+        }
+    }
+}
+
+/* Two threads take a half each: equal work, and rows of w that the update left in their caches. More share each half. */
+static int NAME(multiply_halves)(const NAME(product) *p, int n_threads)
+{
+    int failed = 0, sparse = NAME(pays_as_sparse)(p);
+    real *other = sdl_scratch(SDL_SLOT_SHARED_2, p->m * p->n * sizeof(real));
+    if (!other) return -1;
+    n_threads = sdl_threads(n_threads, MAX(p->m / 32., .1) * p->n * p->k); /* what it takes to multiply, or to read w */
+    if (n_threads == 2)
+        SDL_SPANS(2, 2, 1, lo, hi, for (idx i = lo; i < hi; i++) sdl_note(&failed, NAME(half)(p, sparse, other, i, 1)));
+    else
+        for (idx i = 0; i < 2; i++) sdl_note(&failed, NAME(half)(p, sparse, other, i, n_threads));
+    SDL_SPANS(sdl_threads(n_threads, (double)p->m * p->n / 4), p->m, 1, lo, hi, NAME(join_halves)(p, other, lo, hi));
+    return failed;
+}
 
 /* IN x, w, b (or NULL); OUT out = x @ w + b, clipped at zero if relu. */
 static int NAME(affine_forward)(const void *x, const void *w, const void *b, void *out, int relu, idx n, idx d, idx m,
@@ -7,7 +62,7 @@ static int NAME(affine_forward)(const void *x, const void *w, const void *b, voi
     NAME(product) p = { .a = x, .a_row = d, .a_step = 1, .b = w, .b_row = m, .b_step = 1, .c = out, .c_row = m,
                         .c_step = 1, .bias = b, .relu = relu, .m = n, .n = m, .k = d };
     if (NAME(is_narrow)(m, d)) return NAME(narrow_multiply)(&p, n_threads);
-    return NAME(pays_as_sparse)(&p) ? NAME(sparse_multiply)(&p, n_threads) : NAME(multiply)(&p, n_threads);
+    return NAME(goes_in_halves)(d, m) ? NAME(multiply_halves)(&p, n_threads) : NAME(dense_or_sparse)(&p, n_threads);
 }
 
 /* IN dout (N, M), w; OUT dx (N, D) = dout @ w.T. */
@@ -15,7 +70,7 @@ static int NAME(affine_backward_dx)(const void *dout, const void *w, void *dx, i
 {
     NAME(product) p = { .a = dout, .a_row = m, .a_step = 1, .b = w, .b_row = 1, .b_step = m, .c = dx, .c_row = d,
                         .c_step = 1, .m = n, .n = d, .k = m };
-    return NAME(pays_as_sparse)(&p) ? NAME(sparse_multiply)(&p, n_threads) : NAME(multiply)(&p, n_threads);
+    return NAME(dense_or_sparse)(&p, n_threads);
 }
 
 /* --- dw of few outputs: sums over samples wait in L1 while x goes by, which is read once, as it lies ------------------------ */

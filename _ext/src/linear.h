@@ -43,7 +43,7 @@ SPAN void NAME(linear_copy)(const NAME(linear) *p, idx sample, idx lo, idx hi, r
         for (idx j = 0; j < hi - lo; j++) x[j] = (real)((const double *)from)[j];
 }
 
-/* What to ask for while a block is worked on: feature k of a sample of the next, or, where samples are converted, what is at hand. */
+/* What to ask for while a block is worked on: feature k of a sample to come; of another type than `real`, what is at hand. */
 INLINE const real *NAME(linear_ahead)(const NAME(linear) *p, idx sample, idx k, const real *at_hand)
 {
     return p->item_size == sizeof(real) ? (const real *)NAME(linear_at)(p, sample, k) : at_hand;
@@ -130,8 +130,9 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
 /* Whether linear_softmax takes d features and m classes. */
 static int NAME(linear_takes)(idx d, idx m) { return m > 1 && m <= STREAM_OUTPUTS && NAME(is_narrow)(m, d); }
 
-/* IN source (any, d) of item size 1, 4 or 8, indices (n,) in range, y (n,) in [0, m), weight (n,) or NULL, total that the weighted sum
- * of losses is divided by or 0 for their sum, w (d, m), b (m,) or NULL; OUT dscores (n, m), dw (d, m), db (m,) or NULL, *loss. */
+/* IN source (any, d) of item size 1, 4 or 8, indices (n,) in range, y (n,) in [0, m), weight (n,) or NULL, total that the weighted
+ * losses are divided by, or 0 for the sum of the weights, w (d, m), b (m,) or NULL; OUT dscores (n, m), dw (d, m), db (m,) or NULL,
+ * *loss. */
 static int NAME(linear_softmax)(const void *source, int item_size, const intptr_t *indices, const int64_t *y, const double *weight,
                                 double total, const void *w, const void *b, void *dscores, void *dw, void *db, double *loss, idx n,
                                 idx d, idx m, int n_threads)

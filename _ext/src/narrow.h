@@ -22,8 +22,8 @@ INLINE idx NAME(dot_segment)(idx k, idx n)
 /* Columns that are done at a time. */
 INLINE idx NAME(dot_group)(idx n) { return CEIL_DIV(n, CEIL_DIV(n, DOT_COLUMNS)); }
 
-/* tile (rows * cols) = or += (unless `first`) the sums over a segment's k of x[r][at + k] * wt[j][k]; wt is zero past its end. What lies
- * at `ahead`, as long as the segment, is asked for at the pace of the arithmetic: a core drops prefetches that come in a burst. */
+/* tile (rows * cols) = or += (unless `first`) the sums over a segment's k of x[r][at + k] * wt[j][k]; wt is zero past its end.
+ * What lies at `ahead`, as long as the segment, is asked for at the pace of the arithmetic: cores drop a burst of prefetches. */
 INLINE void NAME(dot_tile)(int rows, int cols, const real *const *x, idx at, const real *wt, idx wt_row, idx length, real *tile,
                            int first, const real *ahead)
 {
@@ -73,7 +73,8 @@ static void NAME(dot_segments)(const real *const *x, idx at, idx rows, const rea
 {
     idx group = NAME(dot_group)(n);
     for (idx j = 0, i = 0; j < n; j += group, i++)
-        NAME(dot_rows)(rows, MIN(group, n - j), x, at, wt + j * wt_row, wt_row, length, tiles + i * DOT_TILE, first, ahead[MIN(i, 1)]);
+        NAME(dot_rows)(rows, MIN(group, n - j), x, at, wt + j * wt_row, wt_row, length, tiles + i * DOT_TILE, first,
+                       ahead[MIN(i, 1)]);
 }
 
 /* Reals in the tiles of two rows with n columns. */
@@ -109,7 +110,8 @@ SPAN void NAME(narrow_rows)(const NAME(product) *p, const real *wt, idx segment,
         idx rows = MIN(DOT_ROWS, hi - i);
         for (idx k = 0; k < p->k; k += segment)
             for (idx r = 0; r < rows; r += 2) {
-                const real *a = p->a + (i + r) * p->k, *pair[2] = { a, a + p->k }, *next[2] = { a + 2 * p->k + k, a + 3 * p->k + k };
+                const real *a = p->a + (i + r) * p->k, *pair[2] = { a, a + p->k };
+                const real *next[2] = { a + 2 * p->k + k, a + 3 * p->k + k };
                 NAME(dot_segments)(pair, k, MIN(2, rows - r), wt + k * p->n, segment, MIN(segment, p->k - k), p->n,
                                    tiles + r / 2 * NAME(dot_tiles)(p->n), k == 0, next);
             }
