@@ -22,6 +22,7 @@ from sklearn_dl._ext import gather_rows
 from sklearn_dl._params import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
 from sklearn_dl.augmentation import check_augmentation
+from sklearn_dl.nets.net import Net
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
 
@@ -512,7 +513,7 @@ class Solver:
         """Update the parameters once; return the loss."""
         net = self.net
         options = {}
-        if getattr(net, "takes_rows", False) and not self.augmentation:
+        if isinstance(net, Net) and net.takes_rows and not self.augmentation:
             X, options["rows"] = self._train.X, rows
             y, weight = self._train.gather_labels(rows)
         else:

@@ -276,6 +276,8 @@ def test_total_weight_is_what_the_losses_are_divided_by(cls, args, options):
     scaled, scaled_grads = net.backprop(X, y, weight, total_weight=2.5)
     assert scaled == pytest.approx(2 * loss)
     assert_same(scaled_grads, {k: 2 * g for k, g in grads.items()}, rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match="total_weight must be positive, got 0"):
+        net.backprop(X, y, weight, total_weight=0)
 
 
 # -------------------------------------------------------- train, test modes
@@ -658,7 +660,11 @@ def test_a_linear_net_takes_rows(source):
 
 @pytest.mark.parametrize("layers", [[Affine(30)], [Affine(3), ReLU()], [Affine(4), Affine(3)], [ReLU()]])
 def test_no_other_net_takes_rows(layers):
-    assert not Net(layers, (128,), dtype=np.float32).takes_rows
+    net = Net(layers, (128,), dtype=np.float32)
+    assert not net.takes_rows
+    rows = np.arange(2)
+    with pytest.raises(ValueError, match="rows are for nets that take them"):
+        net.backprop(np.zeros((4, 128), np.float32), rows, rows=rows)
 
 
 def test_layer_objects_may_stand_in_several_places():

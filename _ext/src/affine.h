@@ -9,6 +9,7 @@ static int NAME(dense_or_sparse)(const NAME(product) *p, int n_threads)
 
 #define HALVES_INPUTS 1024 /* at least */
 #define HALVES_OUTPUTS 512 /* at most: what is added up should be small beside the inputs */
+#define HALVES_ROWS 1024 /* at a time: so many of the second half's sums are kept */
 
 INLINE int NAME(goes_in_halves)(idx d, idx m) { return d >= HALVES_INPUTS && m <= HALVES_OUTPUTS; }
 
@@ -41,17 +42,23 @@ SPAN void NAME(join_halves)(const NAME(product) *p, const real *other, idx lo, i
 }
 
 /* Two threads take a half each: equal work, and rows of w that the update left in their caches. More share each half. */
-static int NAME(multiply_halves)(const NAME(product) *p, int n_threads)
+static int NAME(multiply_halves)(const NAME(product) *all, int most_threads)
 {
-    int failed = 0, sparse = NAME(pays_as_sparse)(p);
-    real *other = sdl_scratch(SDL_SLOT_SHARED_2, p->m * p->n * sizeof(real));
+    int failed = 0, sparse = NAME(pays_as_sparse)(all);
+    real *other = sdl_scratch(SDL_SLOT_SHARED_2, MIN(HALVES_ROWS, all->m) * all->n * sizeof(real));
     if (!other) return -1;
-    n_threads = sdl_threads(n_threads, MAX(p->m / 32., .1) * p->n * p->k); /* what it takes to multiply, or to read w */
-    if (n_threads == 2)
-        SDL_SPANS(2, 2, 1, lo, hi, for (idx i = lo; i < hi; i++) sdl_note(&failed, NAME(half)(p, sparse, other, i, 1)));
-    else
-        for (idx i = 0; i < 2; i++) sdl_note(&failed, NAME(half)(p, sparse, other, i, n_threads));
-    SDL_SPANS(sdl_threads(n_threads, (double)p->m * p->n / 4), p->m, 1, lo, hi, NAME(join_halves)(p, other, lo, hi));
+    for (idx row = 0; row < all->m; row += HALVES_ROWS) {
+        NAME(product) p = *all;
+        p.a += row * p.a_row;
+        p.c += row * p.c_row;
+        p.m = MIN(HALVES_ROWS, all->m - row);
+        int n_threads = sdl_threads(most_threads, MAX(p.m / 32., .1) * p.n * p.k); /* what it takes to multiply, or to read w */
+        if (n_threads == 2)
+            SDL_SPANS(2, 2, 1, lo, hi, for (idx i = lo; i < hi; i++) sdl_note(&failed, NAME(half)(&p, sparse, other, i, 1)));
+        else
+            for (idx i = 0; i < 2; i++) sdl_note(&failed, NAME(half)(&p, sparse, other, i, n_threads));
+        SDL_SPANS(sdl_threads(n_threads, (double)p.m * p.n / 4), p.m, 1, lo, hi, SDL_FLUSHED(NAME(join_halves)(&p, other, lo, hi)));
+    }
     return failed;
 }
 
@@ -80,7 +87,7 @@ static int NAME(affine_backward_dx)(const void *dout, const void *w, void *dx, i
 #define STREAM_INPUTS ((idx)(1024 / sizeof(real))) /* done at a time: 1 KB for each output */
 
 /* One vector of the sums of `stream`. */
-INLINE void NAME(stream_vector)(int samples, int outputs, const real *const *x, idx at, const vec (*by)[STREAM_SAMPLES], real *sums)
+INLINE void NAME(stream_vector)(int samples, int outputs, const real *const *x, idx at, vec (*by)[STREAM_SAMPLES], real *sums)
 {
     vec sum[2];
     UNROLL for (int j = 0; j < outputs; j++) sum[j] = NAME(load)(sums + j * STREAM_INPUTS);

@@ -8,7 +8,8 @@
  *
  * The sums are those of affine_forward, softmax_loss and affine_backward_dw, in the same order: to the bit. */
 
-#define STEP_SAMPLES (4 * STREAM_SAMPLES) /* in a block: of 3,072 floats 288 KB, half of it in each of two threads */
+#define STEP_SAMPLES (4 * STREAM_SAMPLES) /* in a block, at most */
+#define STEP_BYTES (256 << 10) /* of them in a thread, unless the fewest are more */
 
 typedef struct {
     const char *source; /* (any, d) of item size 1, 4 or 8 */
@@ -49,8 +50,8 @@ INLINE const real *NAME(linear_ahead)(const NAME(linear) *p, idx sample, idx k, 
     return p->item_size == sizeof(real) ? (const real *)NAME(linear_at)(p, sample, k) : at_hand;
 }
 
-/* tiles = the sums over segments in [lo, hi) of samples x, wt (segments, m, segment); asks for half of the next samples, from
- * `next` on. */
+/* tiles = the sums over segments in [lo, hi) of samples x, wt (segments, m, segment); asks for every other of the next samples,
+ * from `next` on. */
 SPAN void NAME(linear_scores)(const NAME(linear) *p, const real *const *x, idx rows, idx next, idx lo, idx hi, const real *wt,
                               real *tiles)
 {
@@ -62,8 +63,8 @@ SPAN void NAME(linear_scores)(const NAME(linear) *p, const real *const *x, idx r
         }
 }
 
-/* dscores (rows, m) of a block, from all segments' tiles, and its part of the loss. */
-static void NAME(linear_loss)(const NAME(linear) *p, idx first, idx rows, const real *tiles, real *dscores, double *loss)
+/* scores (rows, m) of a block, from all segments' tiles. */
+SPAN void NAME(linear_join)(const NAME(linear) *p, idx rows, const real *tiles, real *scores)
 {
     real sums[STEP_SAMPLES / 2 * DOT_TILES * DOT_TILE];
     for (idx i = 0; i < p->tiles; i += VL) {
@@ -71,12 +72,11 @@ static void NAME(linear_loss)(const NAME(linear) *p, idx first, idx rows, const 
         for (idx s = 1; s * p->segment < p->d; s++) sum += NAME(load)(tiles + s * p->tiles + i);
         NAME(store)(sums + i, sum);
     }
-    NAME(dot_untile)(sums, p->b, 0, dscores, rows, p->m);
-    NAME(softmax_loss_rows)(dscores, p->y + first, p->weight ? p->weight + first : NULL, p->total, dscores, rows, p->m, loss);
+    NAME(dot_untile)(sums, p->b, 0, scores, rows, p->m);
 }
 
-/* sums (inputs / STREAM_INPUTS, m, STREAM_INPUTS) += dscores.T @ x, of features [lo, hi); asks for the
- * other half of the next samples. */
+/* sums (inputs / STREAM_INPUTS, m, STREAM_INPUTS) += dscores.T @ x, of features [lo, hi); asks for up to
+ * half of the next samples, which linear_scores does not. */
 SPAN void NAME(linear_dw)(const NAME(linear) *p, const real *const *x, idx rows, idx next, idx lo, idx hi, const real *dscores,
                           real *sums)
 {
@@ -95,12 +95,14 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
 {
     idx segments = CEIL_DIV(p->d, p->segment), lo = sdl_edge(segments, 1, thread, threads) * p->segment,
         hi = MIN(p->d, sdl_edge(segments, 1, thread + 1, threads) * p->segment), span = ROUND_UP(hi - lo, p->segment),
-        row = span + LINE; /* rows of a power of two apart would share sets of L1 */
+        row = span + LINE, /* rows of a power of two apart would share sets of L1 */
+        most = CEIL_DIV(segments, threads) * p->segment * (idx)sizeof(real), /* bytes of a sample in any thread */
+        samples = MAX(1, MIN(STEP_SAMPLES, STEP_BYTES / most) / STREAM_SAMPLES) * STREAM_SAMPLES;
     /* Loads that cross cache lines cost more than a copy (NumPy's large arrays begin 16 bytes into a line). */
     int copy = p->item_size != sizeof(real) || (intptr_t)p->source % SDL_VEC_BYTES || p->d % VL;
     size_t sums_size = p->m * ROUND_UP(hi - lo, STREAM_INPUTS) * sizeof(real);
     real *wt = sdl_scratch(SDL_SLOT_B, p->m * span * sizeof(real)), *sums = sdl_scratch(SDL_SLOT_C, sums_size),
-         *copies = sdl_scratch(SDL_SLOT_A, (copy ? STEP_SAMPLES : 1) * row * sizeof(real));
+         *copies = sdl_scratch(SDL_SLOT_A, (copy ? samples : 1) * row * sizeof(real));
     if (!wt || !sums || !copies) sdl_note(&p->failed, -1);
     sdl_barrier(threads);
     if (__atomic_load_n(&p->failed, __ATOMIC_RELAXED)) return;
@@ -108,8 +110,8 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
     memset(sums, 0, sums_size);
     real dscores[STEP_SAMPLES * STREAM_OUTPUTS];
     double loss = 0;
-    for (idx first = 0, block = 0; first < p->n; first += STEP_SAMPLES, block++) {
-        idx rows = MIN(STEP_SAMPLES, p->n - first), next = first + rows;
+    for (idx first = 0, block = 0; first < p->n; first += samples, block++) {
+        idx rows = MIN(samples, p->n - first), next = first + rows;
         real *tiles = p->partial + block % 2 * segments * p->tiles;
         const real *x[STEP_SAMPLES + 1]; /* so that each has its feature k at [k], also those that begin with lo */
         for (idx i = 0; i < rows; i++) {
@@ -118,7 +120,8 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
         }
         SDL_FLUSHED(NAME(linear_scores)(p, x, rows, next, lo, hi, wt, tiles + lo / p->segment * p->tiles));
         sdl_barrier(threads);
-        NAME(linear_loss)(p, first, rows, tiles, dscores, &loss);
+        SDL_FLUSHED(NAME(linear_join)(p, rows, tiles, dscores));
+        NAME(softmax_loss_rows)(dscores, p->y + first, p->weight ? p->weight + first : NULL, p->total, dscores, rows, p->m, &loss);
         SDL_FLUSHED(NAME(linear_dw)(p, x, rows, next, lo, hi, dscores, sums));
         if (thread == 0) memcpy(p->dscores + first * p->m, dscores, rows * p->m * sizeof(real));
     }

@@ -40,8 +40,8 @@ static void NAME(softmax)(const void *scores, void *out_, int take_log, idx n, i
 }
 
 /* Of n rows of scores: dscores (or NULL; may be scores); their weighted losses over `total`, added to *loss. */
-static void NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx n, idx c,
-                                    double *loss)
+NOINLINE void NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx n, idx c,
+                                      double *loss)
 {
     for (idx i = 0; i < n; i++, s += c) {
         SDL_ASSERT(y[i] >= 0 && y[i] < c);

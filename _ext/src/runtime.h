@@ -5,8 +5,8 @@
  * buffers ("slots") for as long as it lives; they only grow. A slot is the kernel's until it returns; kernels never
  * call each other while holding the same slot.
  *
- * Threads. Work is cut by output, so results do not depend on the number of threads, and `sdl_threads` may lower it
- * freely when there is too little work to pay for a parallel region (about 5 microseconds).
+ * Threads. Work is cut by output, or else where the shapes say, so results do not depend on the number of threads, and
+ * `sdl_threads` may lower it freely when there is too little work to pay for a parallel region (about 5 microseconds).
  */
 #ifndef SDL_RUNTIME_H
 #define SDL_RUNTIME_H

@@ -158,7 +158,11 @@ class Net:
         self._steps = _fuse(self._layers)
         self._work = self.workspace()
         kinds = [type(step) for step in self._steps]
-        self.takes_rows = kinds == [Affine] and _ext.linear_takes(self.params[self._steps[0].w])
+        self.takes_rows = (
+            kinds == [Affine]
+            and type(self).backprop is Net.backprop  # one that a subclass wrote may not know of rows
+            and _ext.linear_takes(self.params[self._steps[0].w])
+        )
         self._grads = {name: np.empty_like(value) for name, value in self.params.items()}
 
     def __getstate__(self):
@@ -257,10 +261,11 @@ class Net:
             What the weighted sum of the losses is divided by; the sum of the weights if None. The
             solver gives the mean weight of the whole training set times N, so that a step is
             unbiased: what repeating samples gives on average.
-        rows : ndarray of int of shape (N,), default=None
+        rows : ndarray of intp of shape (N,), default=None
             For a net that `takes_rows`: the minibatch is these rows of X, which may then be uint8,
-            float32 or float64 of shape (any, D). To the same bits as with X[rows], and faster: the
-            minibatch is read from memory once.
+            float32 or float64 of shape (any, D); y and the weights are those of the minibatch, as
+            without. To the same bits as with X[rows], and faster: the minibatch is read from memory
+            once.
 
         Returns
         -------
@@ -268,10 +273,21 @@ class Net:
             Weighted mean loss, without the penalty.
         grads : dict of str to ndarray
             Its gradients, without the penalty's. Overwritten by the next call.
+
+        Raises
+        ------
+        ValueError
+            If total_weight is not positive, or rows are given to a net that does not take them.
         """
         y = np.asarray(y, np.int64)
+        if total_weight is not None and not total_weight > 0:
+            raise ValueError(f"total_weight must be positive, got {total_weight!r}.")
         total = 0.0 if total_weight is None else total_weight
         if rows is not None:
+            if not self.takes_rows:
+                raise ValueError(
+                    "rows are for nets that take them (takes_rows), which this one does not: give X[rows]."
+                )
             return self._linear_backprop(X, rows, y, sample_weight, total)
         scores = self._forward(X, self._work, train=True, sample_weight=sample_weight)
         # The scores are not needed again: their gradient takes their place.
