@@ -11,6 +11,6 @@
 #include "conv_pool.h"
 #include "norm.h"
 #include "loss.h"
+#include "gather.h"
 #include "linear.h"
 #include "optim.h"
-#include "gather.h"

@@ -32,18 +32,6 @@ INLINE const char *NAME(linear_at)(const NAME(linear) *p, idx sample, idx k)
     return p->source + (p->indices[MIN(sample, p->n - 1)] * p->d + k) * p->item_size;
 }
 
-/* x (hi - lo,) = features [lo, hi) of a sample, converted. */
-SPAN void NAME(linear_copy)(const NAME(linear) *p, idx sample, idx lo, idx hi, real *restrict x)
-{
-    const char *from = NAME(linear_at)(p, sample, lo);
-    if (p->item_size == 1)
-        for (idx j = 0; j < hi - lo; j++) x[j] = (real)((const uint8_t *)from)[j];
-    else if (p->item_size == 4)
-        for (idx j = 0; j < hi - lo; j++) x[j] = (real)((const float *)from)[j];
-    else
-        for (idx j = 0; j < hi - lo; j++) x[j] = (real)((const double *)from)[j];
-}
-
 /* What to ask for while a block is worked on: feature k of a sample to come; of another type than `real`, what is at hand. */
 INLINE const real *NAME(linear_ahead)(const NAME(linear) *p, idx sample, idx k, const real *at_hand)
 {
@@ -115,7 +103,7 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
         real *tiles = p->partial + block % 2 * segments * p->tiles;
         const real *x[STEP_SAMPLES + 1]; /* so that each has its feature k at [k], also those that begin with lo */
         for (idx i = 0; i < rows; i++) {
-            if (copy) NAME(linear_copy)(p, first + i, lo, hi, copies + i * row);
+            if (copy) NAME(convert)(NAME(linear_at)(p, first + i, lo), p->item_size, NULL, copies + i * row, hi - lo);
             x[i] = copy ? copies + i * row - lo : (const real *)NAME(linear_at)(p, first + i, 0);
         }
         SDL_FLUSHED(NAME(linear_scores)(p, x, rows, next, lo, hi, wt, tiles + lo / p->segment * p->tiles));

@@ -95,40 +95,10 @@ INLINE int sdl_threads(int n_threads, double work)
     return work / grain < n_threads ? (int)(work / grain) : n_threads;
 }
 
-/* SDL_SPANS makes the call that ends it in each thread, with [lo, hi) the thread's part of `total`, cut at multiples of
- * `block` so that its vectorised loops begin at the same elements whatever the number of threads. The call must be to a
- * function that is not inlined: then there is one copy of its arithmetic. A region of one thread (`if (0)`) lost: libgomp takes
- * 0.2 to 0.5 microseconds to set it up, more than many a small layer computes. */
+/* SDL_TEAM makes its call in each thread; sdl_barrier, which all of them must reach, waits there for the others. A region of one
+ * thread (`if (0)`) lost: libgomp takes 0.2 to 0.5 microseconds to set it up, more than many a small layer computes. */
 #ifdef _OPENMP
 #include <omp.h>
-#define SDL_SPANS(n_threads, total, block, lo, hi, ...)                                          \
-    do {                                                                                         \
-        int sdl_n = n_threads;                                                                   \
-        idx sdl_total = total;                                                                   \
-        if (sdl_n == 1) {                                                                        \
-            idx lo = 0, hi = sdl_total;                                                          \
-            __VA_ARGS__;                                                                         \
-        } else {                                                                                 \
-            _Pragma("omp parallel num_threads(sdl_n)")                                           \
-            {                                                                                    \
-                int sdl_i = omp_get_thread_num(), sdl_parts = omp_get_num_threads();             \
-                idx lo = sdl_edge(sdl_total, block, sdl_i, sdl_parts);                           \
-                idx hi = sdl_edge(sdl_total, block, sdl_i + 1, sdl_parts);                       \
-                if (lo < hi) __VA_ARGS__;                                                        \
-            }                                                                                    \
-        }                                                                                        \
-    } while (0)
-#else
-#define SDL_SPANS(n_threads, total, block, lo, hi, ...) \
-    do {                                                \
-        idx lo = 0, hi = total;                         \
-        (void)(n_threads);                              \
-        __VA_ARGS__;                                    \
-    } while (0)
-#endif
-
-/* SDL_TEAM makes its call in each thread; sdl_barrier, which all of them must reach, waits there for the others. */
-#ifdef _OPENMP
 #define SDL_TEAM(n_threads, thread, threads, ...)                                   \
     do {                                                                            \
         int sdl_n = n_threads;                                                      \
@@ -161,6 +131,19 @@ INLINE void sdl_barrier(int threads)
     }
 #endif
 }
+
+/* SDL_SPANS makes the call that ends it in each thread, with [lo, hi) the thread's part of `total`, cut at multiples of
+ * `block` so that its vectorised loops begin at the same elements whatever the number of threads. The call must be to a
+ * function that is not inlined: then there is one copy of its arithmetic. */
+#define SDL_SPANS(n_threads, total, block, lo, hi, ...)                    \
+    do {                                                                   \
+        idx sdl_total = total;                                             \
+        SDL_TEAM(n_threads, sdl_i, sdl_parts, {                            \
+            idx lo = sdl_edge(sdl_total, block, sdl_i, sdl_parts);         \
+            idx hi = sdl_edge(sdl_total, block, sdl_i + 1, sdl_parts);     \
+            if (sdl_parts == 1 || lo < hi) __VA_ARGS__;                    \
+        });                                                                \
+    } while (0)
 
 /* Denormals. Adam's first moment of a weight that gets no gradient shrinks by a tenth a step and is denormal for good after
  * some 800; the update then took an AMD Zen 3 half as long again, and other cores are known to mind more. SDL_FLUSHED makes its
