@@ -11,10 +11,8 @@ their rows; a weight multiplies a sample's loss.
 """
 
 import copy
-import inspect
 import math
 import numbers
-import textwrap
 import time
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -24,10 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
-    assert_all_finite,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 
@@ -42,236 +37,23 @@ from sklearn_dl._callbacks import (
     is_one_of_many,
     with_callbacks,
 )
+from sklearn_dl._checks import check_real
 from sklearn_dl._doc_link import DocLinkMixin
+from sklearn_dl._inputs import (
+    as_native,
+    check_labels,
+    check_weights,
+    drop_uniform,
+    flatten_images,
+    is_finite,
+    merge_duplicates,
+    named,
+)
 from sklearn_dl._interrupts import stopping_at_interrupt
-from sklearn_dl._params import DTYPES, check_bool, check_choice, check_int, check_real
+from sklearn_dl._parameters import LEARNING_RATES, check_parameters
 from sklearn_dl._progress import in_joblib_worker, make_displays
-from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
-from sklearn_dl.augmentation import check_augmentation
-from sklearn_dl.schedules import check_schedule
+from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
-
-SHARED_PARAMETERS = """\
-    learning_rate : float or 'auto', default='auto'
-        Step size. 'auto' takes what suits the update rule: {learning_rates}.
-    lr_decay : float, default=1.0
-        Factor on the learning rate after each epoch.
-    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or schedule, default=None
-        Factor on the learning rate in the course of training, beside `lr_decay`: an object of `sklearn_dl.schedules`,
-        such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine', 'linear' and 'one_cycle' go
-        by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends earlier does not see their end),
-        and start anew with each `fit`; successive calls of `partial_fit` are the epochs of one schedule.
-        'reduce_on_plateau' goes by the validation accuracy of each epoch, or, without a validation set, by the training
-        loss; with `warm_start` and in `partial_fit` it goes on.
-    reg : float, default={reg}
-        {reg_text}
-    num_epochs : int, default={num_epochs}
-        Passes over the data, at most: see `tol`.
-    num_iters : int, default=None
-        An exact number of minibatch updates, in place of `num_epochs`; `tol` then only counts with `early_stopping`.
-    batch_size : int, default=64
-        Minibatch size, cut to the number of samples.
-    shuffle : bool, default=True
-        Whether each epoch visits the samples in a fresh random order.
-    update_rule : {{'sgd', 'sgd_momentum', 'adagrad', 'rmsprop', 'adam'}}, default='{update_rule}'
-        Function of `sklearn_dl.optim`.
-    optim_config : dict, default=None
-        Its other constants: ``momentum`` (sgd_momentum), ``epsilon`` (adagrad, rmsprop, adam), ``decay_rate``
-        (rmsprop), ``beta1``, ``beta2`` (adam). Each is a parameter of its own, too, to be given in one of the two ways.
-        Here, a constant that the rule does not have is an error.
-    momentum : float in [0, 1], default=None
-        Constant of 'sgd_momentum', 0.9 if None; the other rules ignore it.
-    decay_rate : float in [0, 1], default=None
-        Constant of 'rmsprop', 0.99 if None; the other rules ignore it.
-    beta1 : float in [0, 1), default=None
-        Constant of 'adam', 0.9 if None; the other rules ignore it.
-    beta2 : float in [0, 1), default=None
-        Constant of 'adam', 0.999 if None; the other rules ignore it.
-    epsilon : float above 0, default=None
-        Constant of 'adagrad', 'rmsprop' and 'adam', 1e-8 if None; the other rules ignore it.
-    weight_scale : float, 'he' or 'xavier', default={weight_scale}
-        Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or
-        sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010].
-    dtype : {{'auto', 'float32', 'float64'}}, default='auto'
-        What to compute in. 'auto': float64 for float64 X, float32 for everything else.
-    tol : float, default=1e-4
-        Training ends when the loss (with `early_stopping`: the validation accuracy) has not got better by more than
-        `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`. `early_stopping` waits at least
-        50 epochs where an epoch is a single update.
-    n_iter_no_change : int, default=10
-        See `tol`.
-    early_stopping : bool, default=False
-        Watch the accuracy on a validation set: `X_val` given to `fit`, or else a stratified share
-        `validation_fraction` of the training samples, set aside (not stratified where a class has too few). Whenever
-        there is a validation set, the weights of the best epoch are kept.
-    validation_fraction : float, default=0.1
-        Share of the samples set aside for `early_stopping`.
-    class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, multiplied into the samples' weights. 'balanced': inversely to their total weight.
-    random_state : int, RandomState instance or None, default=None
-        Draws first weights, order of the samples, dropout masks and the validation set.
-    verbose : int, default=0
-        1 shows epoch, loss, accuracies and the time left: as a bar where tqdm is installed (the extra ``progress``) and
-        the output is a terminal or a notebook, as a line for each epoch elsewhere and in `partial_fit`. Fits in the
-        workers of a parallel search show nothing, from scikit-learn 1.9 on those of any search. 2 prints the lines,
-        always, and the loss of every tenth update.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights, the update rule's state and the random state of the last one."""
-
-SHARED_ATTRIBUTES = """\
-    classes_ : ndarray of shape (n_classes,)
-        The labels.
-    n_features_in_ : int
-        Number of features; C * H * W for images.
-    feature_names_in_ : ndarray of str
-        Names of the features, where X is a data frame with string names.
-    params_ : dict of str to ndarray
-        The learned parameters: W1, b1, ….
-    running_stats_ : dict of str to ndarray
-        Running statistics of batch normalization; empty without it.
-    loss_history_ : list of float
-        Loss of each update's minibatch, penalty included.
-    learning_rate_history_ : list of float
-        Learning rate of each update.
-    train_acc_history_ : list of float
-        Accuracy before training and after each epoch, on up to 1,000 training samples.
-    val_acc_history_ : list of float
-        The same on the validation set; empty without one.
-    history_ : dict of str to list
-        A row for each epoch, ready for ``pandas.DataFrame(net.history_)``: ``epoch`` (from 1), ``loss`` (mean over its
-        updates), ``train_accuracy``, ``val_accuracy`` (nan without a validation set), ``learning_rate``, ``seconds``.
-    n_iter_ : int
-        Epochs done, those of earlier fits and partial fits that this one continued included.
-    best_val_score_ : float or None
-        The best validation accuracy; None without a validation set."""
-
-REG_TEXT = "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."
-
-
-# The learning rates of 'auto' where there are hidden layers.
-LEARNING_RATES = {"sgd": 0.1, "sgd_momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3}
-
-# The ranges of the update rules' constants.
-_UP_TO_ONE = {"low": 0, "high": 1, "boundaries": "both"}
-_BELOW_ONE = {"low": 0, "high": 1, "boundaries": "left"}
-CONSTANTS = {
-    "momentum": _UP_TO_ONE,
-    "decay_rate": _UP_TO_ONE,
-    "beta1": _BELOW_ONE,
-    "beta2": _BELOW_ONE,
-    "epsilon": {"low": 0, "boundaries": "neither"},
-}
-
-
-def shared_docs(*, hidden_parameters="", **defaults):
-    """Fill the parameters and attributes that estimators share into a class's docstring."""
-    defaults = {
-        "reg": 0.0,
-        "reg_text": REG_TEXT,
-        "update_rule": "adam",
-        "num_epochs": 100,
-        "learning_rates": LEARNING_RATES,
-        **defaults,
-    }
-    defaults["learning_rates"] = ", ".join(f"{rate:g} for {rule}" for rule, rate in defaults["learning_rates"].items())
-    sections = {
-        "shared_parameters": SHARED_PARAMETERS.format(**defaults),
-        "hidden_parameters": hidden_parameters,
-        "shared_attributes": SHARED_ATTRIBUTES,
-    }
-
-    def fill(cls):
-        if cls.__doc__ is None:  # python -OO
-            return cls
-        # Python 3.13 strips a docstring's indentation, earlier versions keep it.
-        cls.__doc__ = inspect.cleandoc(cls.__doc__)
-        for name, text in sections.items():
-            cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", textwrap.dedent(text))
-        return cls
-
-    return fill
-
-
-@contextmanager
-def _named(name):
-    """Let the errors of scikit-learn's checks, which speak of X and sample_weight, name the argument."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name}: {error}") from error
-
-
-def _flatten_images(X):
-    """Return images (n, C, H, W) as rows (n, C * H * W) and (C, H, W); anything else as it is and None."""
-    if isinstance(X, (list, tuple)):
-        with _named("X"):
-            X = np.asarray(X)
-    if getattr(X, "ndim", 2) < 3:
-        return X, None
-    if X.ndim != 4 or 0 in X.shape:
-        raise ValueError(
-            "X must be rows (n_samples, n_features) or images (n_samples, C, H, W) that are not empty, got shape"
-            f" {tuple(X.shape)}."
-        )
-    return X.reshape(len(X), -1), tuple(X.shape[1:])
-
-
-def _as_native(X):
-    """Return numbers as the kernels read them: aligned and in this machine's byte order."""
-    if X.dtype.kind not in "biuf":
-        raise TypeError(f"X must hold numbers, got dtype {X.dtype}.")
-    return np.require(X, X.dtype.newbyteorder("="), ["ALIGNED"])
-
-
-def _is_finite(X):
-    """Return whether X holds neither nan nor infinity; False where only scikit-learn can tell."""
-    plain = type(X) is np.ndarray and X.dtype in (np.float32, np.float64) and X.flags.c_contiguous and X.flags.aligned
-    return plain and _ext.all_finite(X, n_threads())
-
-
-def _check_labels(name, labels):
-    """Return an array (n,) of labels, checked as scikit-learn checks y."""
-    with _named(name):
-        labels = column_or_1d(labels)
-        assert_all_finite(labels)
-        check_classification_targets(labels)
-    return labels
-
-
-def _check_weights(name, sample_weight, X):
-    """Return weights of the rows of X in float64, checked."""
-    with _named(name):
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not (np.isfinite(weights).all() and weights.any()):
-        raise ValueError(f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}.")
-    return weights
-
-
-def merge_duplicates(X, y, sample_weight):
-    """Return X, y, weights with equal (row, class) pairs merged into one of their total weight, sorted.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, n_features)
-    y : ndarray of int of shape (n,)
-    sample_weight : ndarray of float64 of shape (n,), or None
-
-    Returns
-    -------
-    X, y : ndarray of shape (m, n_features), (m,)
-    sample_weight : ndarray of shape (m,), or None where all weights are equal
-    """
-    rows = np.ascontiguousarray(X).view(np.uint8).reshape(len(X), -1)
-    keys = np.hstack([rows, y.astype(np.int64)[:, None].view(np.uint8)])
-    keys = keys.view(np.dtype((np.void, keys.shape[1]))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return X[first], y[first], _drop_uniform(np.bincount(inverse, weights=sample_weight))
-
-
-def _drop_uniform(sample_weight):
-    """Return None in place of weights that are all the same."""
-    return None if (sample_weight == sample_weight[0]).all() else np.asarray(sample_weight, float)
 
 
 class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
@@ -356,7 +138,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, validation):
-        params = self._check_parameters()
+        params = check_parameters(self)
         going_on = params["warm_start"] and hasattr(self, "params_")
         X_given, weight_given = X, sample_weight
         X, y = self._check_training_data(X, y, reset=not going_on)
@@ -448,7 +230,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             raise
 
     def _partial_fit(self, X, y, classes, sample_weight):
-        params = self._check_parameters()
+        params = check_parameters(self)
         going_on = hasattr(self, "params_")
         X, y = self._check_training_data(X, y, reset=not going_on)
         self._check_classes(classes, y, going_on)
@@ -472,7 +254,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def _check_classes(self, classes, y, going_on):
         """Learn classes_ from the first partial_fit, check the later ones, and y, against it."""
         if classes is not None:
-            classes = np.unique(_check_labels("classes", classes))
+            classes = np.unique(check_labels("classes", classes))
         if not going_on:
             self._class_totals = 0.0
             if classes is None:
@@ -558,7 +340,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if sample_weight is None:
             return None, None
         rows = np.flatnonzero(sample_weight)
-        uniform = _drop_uniform(sample_weight[rows]) is None
+        uniform = drop_uniform(sample_weight[rows]) is None
         return None if len(rows) == len(sample_weight) else rows, None if uniform else sample_weight
 
     def _set_aside(self, data, fraction):
@@ -684,73 +466,10 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     # ---------------------------------------------------------------- checks
 
-    def _check_parameters(self):
-        """Return the parameters of training, checked; the net checks its own."""
-        optim_config = {} if self.optim_config is None else self.optim_config
-        if not isinstance(optim_config, dict):
-            raise TypeError(f"optim_config must be a dict or None, got {optim_config!r}.")
-        check_choice("update_rule", self.update_rule, tuple(UPDATE_RULES))
-        if "learning_rate" in optim_config:
-            raise ValueError(
-                f"optim_config={optim_config!r} must not hold 'learning_rate': set the parameter learning_rate."
-            )
-        optim_config = {**optim_config, **self._check_constants(optim_config)}
-        learning_rate = self.learning_rate
-        if isinstance(learning_rate, str) and learning_rate == "auto":
-            learning_rate = self._learning_rates[self.update_rule]
-        elif isinstance(learning_rate, str) or learning_rate is None:
-            raise ValueError(f"learning_rate must be a number of at least 0 or 'auto', got {learning_rate!r}.")
-        learning_rate = check_real("learning_rate", learning_rate, low=0)
-        check_real("reg", self.reg, low=0)
-        with _named(f"random_state={self.random_state!r}"):
-            check_random_state(self.random_state)
-        check_choice("dtype", self.dtype, ("auto", *DTYPES))
-        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-            raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}.")
-        if not (self.class_weight is None or isinstance(self.class_weight, (str, dict))):
-            raise TypeError(f"class_weight must be a dict, 'balanced' or None, got {self.class_weight!r}.")
-        return {
-            "optim_config": {"learning_rate": learning_rate, **optim_config},
-            "update_rule": self.update_rule,
-            "dtype": self.dtype,
-            "lr_decay": check_real("lr_decay", self.lr_decay, low=0, boundaries="neither"),
-            "lr_schedule": check_schedule("lr_schedule", self.lr_schedule),
-            "augmentation": check_augmentation("augmentation", getattr(self, "augmentation", None)),
-            "num_epochs": check_int("num_epochs", self.num_epochs, low=1),
-            "num_iters": None if self.num_iters is None else check_int("num_iters", self.num_iters, low=1),
-            "batch_size": check_int("batch_size", self.batch_size, low=1),
-            "shuffle": check_bool("shuffle", self.shuffle),
-            "tol": None if self.tol is None else check_real("tol", self.tol, low=0),
-            "n_iter_no_change": check_int("n_iter_no_change", self.n_iter_no_change, low=1),
-            "early_stopping": check_bool("early_stopping", self.early_stopping),
-            "validation_fraction": check_real(
-                "validation_fraction",
-                self.validation_fraction,
-                low=0,
-                high=1,
-                boundaries="neither",
-            ),
-            "verbose": int(self.verbose)
-            if isinstance(self.verbose, bool)
-            else check_int("verbose", self.verbose, low=0),
-            "warm_start": check_bool("warm_start", self.warm_start),
-        }
-
-    def _check_constants(self, optim_config):
-        """Return the update rule's constants that are parameters; those of other rules are checked and left out."""
-        given = {name: getattr(self, name) for name in CONSTANTS if getattr(self, name) is not None}
-        for name, value in given.items():
-            check_real(name, value, **CONSTANTS[name])
-            if name in optim_config:
-                raise ValueError(
-                    f"{name}={value!r} is also given as optim_config[{name!r}]={optim_config[name]!r}: leave out one."
-                )
-        return {name: value for name, value in given.items() if name in UPDATE_RULES[self.update_rule]}
-
     def _check_training_data(self, X, y, *, reset):
-        X, image_shape = _flatten_images(X)
-        X, y = validate_data(self, X, y, reset=reset, dtype="numeric", ensure_all_finite=not _is_finite(X))
-        X = _as_native(X)
+        X, image_shape = flatten_images(X)
+        X, y = validate_data(self, X, y, reset=reset, dtype="numeric", ensure_all_finite=not is_finite(X))
+        X = as_native(X)
         check_classification_targets(y)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
@@ -760,10 +479,10 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_X(self, X):
         """Return X to predict as rows, checked against what was learned."""
-        if self._is_plain(X) and _is_finite(X):
+        if self._is_plain(X) and is_finite(X):
             return X.reshape(len(X), -1)
-        X, image_shape = _flatten_images(X)
-        X = _as_native(validate_data(self, X, reset=False, dtype="numeric"))
+        X, image_shape = flatten_images(X)
+        X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
         self._check_image_shape(image_shape)
         return X
 
@@ -797,9 +516,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         for name, value in (("X_val", X_val), ("y_val", y_val)):
             if value is None:
                 raise ValueError(f"{name} is None: X_val and y_val must be given together.")
-        with _named("X_val"):
+        with named("X_val"):
             X_val = self._check_X(X_val)
-        y_val = _check_labels("y_val", y_val)
+        y_val = check_labels("y_val", y_val)
         if y_val.shape != (len(X_val),):
             raise ValueError(
                 f"y_val must have shape ({len(X_val)},), one label for each row of X_val, got {y_val.shape}."
@@ -808,13 +527,13 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if len(unseen):
             raise ValueError(f"y_val has labels {unseen}, which are not in y: {self.classes_}.")
         if sample_weight_val is not None:
-            sample_weight_val = _check_weights("sample_weight_val", sample_weight_val, X_val)
+            sample_weight_val = check_weights("sample_weight_val", sample_weight_val, X_val)
         return X_val, np.searchsorted(self.classes_, y_val), sample_weight_val
 
     def _combine_weights(self, X, y, sample_weight):
         """Return sample weights times class weights in float64, or None without either."""
         if sample_weight is not None:
-            sample_weight = _check_weights("sample_weight", sample_weight, X)
+            sample_weight = check_weights("sample_weight", sample_weight, X)
         self._class_totals = self._class_totals + np.bincount(y, sample_weight, minlength=len(self.classes_))
         if self.class_weight is not None:
             weights = self._class_weights()[y]
@@ -861,7 +580,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
                 began = time.perf_counter()
                 batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
                 # A batch at a time, which is then in the cache.
-                if plain and not _is_finite(batch):
+                if plain and not is_finite(batch):
                     self._check_X(X)
                 scores[start : start + EVALUATION_BATCH] = net.scores(batch, work)
                 tuner.note(began, len(batch))

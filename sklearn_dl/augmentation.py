@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_dl._params import check_fields, check_int, check_real
+from sklearn_dl._checks import check_fields, check_int, check_real
 
 __all__ = ["Augmentation", "Cutout", "HorizontalFlip", "RandomCrop"]
 

@@ -2,8 +2,9 @@
 
 import math
 
-from sklearn_dl._base import BaseNetClassifier, shared_docs
-from sklearn_dl._params import check_dims
+from sklearn_dl._base import BaseNetClassifier
+from sklearn_dl._checks import check_dims
+from sklearn_dl._parameters import shared_docs
 from sklearn_dl.nets import ThreeLayerConv
 from sklearn_dl.preprocessing import guess_image_shape
 

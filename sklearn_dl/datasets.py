@@ -24,7 +24,7 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
-from ._params import check_bool, check_dtype, check_int, check_real
+from ._checks import check_bool, check_dtype, check_int, check_real
 from .preprocessing import MeanSubtractor
 
 __all__ = ["CIFAR10", "RemoteFile", "cifar10_splits", "fetch_cifar10", "load_cifar10"]

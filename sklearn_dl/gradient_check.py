@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_dl._params import check_int, check_real
+from sklearn_dl._checks import check_int, check_real
 
 
 def rel_error(x, y):

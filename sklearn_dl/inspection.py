@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from sklearn_dl._base import BaseNetClassifier
-from sklearn_dl._params import check_dims, check_int
+from sklearn_dl._checks import check_dims, check_int
 
 __all__ = ["SweepDisplay", "TrainingCurveDisplay", "WeightsDisplay", "weights_grid"]
 

@@ -1,7 +1,8 @@
 """The linear softmax classifier."""
 
-from sklearn_dl._base import BaseNetClassifier, shared_docs
-from sklearn_dl._params import check_real
+from sklearn_dl._base import BaseNetClassifier
+from sklearn_dl._checks import check_real
+from sklearn_dl._parameters import shared_docs
 from sklearn_dl.nets import FullyConnected
 
 __all__ = ["Softmax"]

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dl._arrays import positive_eps
 from sklearn_dl._base import BaseNetClassifier
-from sklearn_dl._params import check_int
+from sklearn_dl._checks import check_int
 from sklearn_dl.nets import layers
 from sklearn_dl.persistence import _estimator_classes
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor

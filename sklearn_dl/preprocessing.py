@@ -15,8 +15,8 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, single_task
+from ._checks import check_bool, check_choice, check_dims, check_int
 from ._doc_link import DocLinkMixin
-from ._params import check_bool, check_choice, check_dims, check_int
 
 __all__ = ["ImageReshaper", "MeanSubtractor", "guess_image_shape"]
 

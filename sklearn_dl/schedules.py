@@ -7,7 +7,7 @@ Whoever trains holds the state, a dict of numbers that `Schedule.begin` makes.
 import math
 from dataclasses import dataclass
 
-from sklearn_dl._params import check_fields, check_int, check_real
+from sklearn_dl._checks import check_fields, check_int, check_real
 
 __all__ = ["Cosine", "Linear", "OneCycle", "ReduceOnPlateau", "Schedule"]
 

@@ -18,8 +18,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
+from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._ext import gather_rows
-from sklearn_dl._params import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_dl._params import check_choice, check_dims, check_int
+from sklearn_dl._checks import check_choice, check_dims, check_int
 from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, GroupNorm, MaxPool, ReLU
 from sklearn_dl.nets.net import Net
 

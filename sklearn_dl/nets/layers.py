@@ -24,7 +24,7 @@ import numpy as np
 from sklearn_dl import _ext
 from sklearn_dl import layers as f
 from sklearn_dl._arrays import buffer
-from sklearn_dl._params import check_int, check_real
+from sklearn_dl._checks import check_int, check_real
 from sklearn_dl._threads import n_threads
 
 __all__ = [

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import buffer, normalized_weights
-from sklearn_dl._params import check_dims, check_dtype, check_real, check_weight_scale
+from sklearn_dl._checks import check_dims, check_dtype, check_real, check_weight_scale
 from sklearn_dl._threads import n_threads
 from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, Initializer, Layer, MaxPool, ReLU
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sklearn_dl._params import (
+from sklearn_dl._checks import (
     check_bool,
     check_choice,
     check_dims,
