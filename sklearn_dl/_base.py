@@ -57,10 +57,12 @@ from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
-from sklearn_dl.training.state import TrainingState
+from sklearn_dl.training.state import TrainingState, copy_field
 
 # Attributes of an estimator that are fields of the training's state.
 PUBLISHED = {
+    "params_": "params",
+    "running_stats_": "statistics",
     "loss_history_": "loss_history",
     "learning_rate_history_": "learning_rate_history",
     "train_acc_history_": "train_acc_history",
@@ -70,7 +72,6 @@ PUBLISHED = {
     "best_epoch_": "best_epoch",
     "stop_reason_": "stop_reason",
 }
-LEARNED = (*PUBLISHED, "best_val_score_", "params_", "running_stats_")
 
 # By which share the loss must have grown to be called worse.
 WORSE = 1e-3
@@ -358,6 +359,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if interrupts:
             self._state.stop_reason = "interrupted"
         self._state.forget_best()
+        if schedule_length is not None:
+            self._state.stop_reason = None  # a part of a training has not ended it
         self._learn(solver)
         return solver
 
@@ -427,15 +430,13 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def _publish(self, state):
         """Set the public attributes that a training changes."""
         self._state = state
-        self.params_ = self._net.params
-        self.running_stats_ = self._net.statistics
         for name, field in PUBLISHED.items():
             setattr(self, name, getattr(state, field))
         self.best_val_score_ = state.best_val_acc if state.validated else None
 
     def _snapshot(self, solver):
         """Return the attributes of a copy that shares nothing, with the weights that training would end with now."""
-        state = self._get_state(histories=list)
+        state = self.__getstate__()
         state.pop(CALLBACKS, None)
         twin = type(self).__new__(type(self))
         twin.__setstate__(state)
@@ -698,32 +699,30 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def __getstate__(self):
         """Leave out the net, whose arrays are in the training's state, and a fit under way."""
-        return self._get_state(histories=np.array)
-
-    def _get_state(self, *, histories):
         state = dict(super().__getstate__())
         for name in DURING_FIT:
             state.pop(name, None)
         if state.pop("_net", None) is None:
             return state
-        for name in LEARNED:
-            state.pop(name, None)
-        state["_state"] = archive = self._state.to_archive(histories=histories)
+        archive = self._state.to_archive(histories=list)
+        for name, field in PUBLISHED.items():
+            del archive[field]
+            state[name] = copy_field(field, state[name])
         if isinstance(self.random_state, numbers.Integral):  # a copy draws from a generator of its own
             own = copy.deepcopy(self._random_state)
             state["_random_state"] = archive["random_state"] = archive["net_random_state"] = own
-        return state
+        return {**state, "_state": archive}
 
     def __setstate__(self, state):
-        if "params_" in state:
+        if "_optim_state" in state:
             state = upgrade_state(state)
         super().__setstate__(state)
-        if "_state" not in state:
+        if "params_" not in state:
             return
         # The draw of weights that are replaced at once must not count.
         drawn_so_far = self._random_state.get_state()
         self._net = self._net_class(**self._net_args, random_state=self._random_state)
         self._random_state.set_state(drawn_so_far)
         restored = TrainingState.of_net(self._net, self._random_state)
-        restored.restore(state["_state"])
+        restored.restore({**state["_state"], **{field: state[name] for name, field in PUBLISHED.items()}})
         self._publish(restored)

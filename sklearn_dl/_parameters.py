@@ -113,7 +113,7 @@ SHARED_ATTRIBUTES = """\
         The epoch whose weights were kept, 0 for those before training; None without a validation set.
     stop_reason_ : str or None
         Why training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'stopped' (by a callback) or
-        'interrupted' (by Ctrl-C)."""
+        'interrupted' (by Ctrl-C). None after `partial_fit`."""
 
 REG_TEXT = "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."
 

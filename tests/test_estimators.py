@@ -66,7 +66,7 @@ EFFECTS = {
     "filter_size": ({}, 1),
     "augmentation": ({}, "flip"),
 }
-ELSEWHERE = {"verbose", "warm_start"}  # test_verbose, test_warm_start_*
+ELSEWHERE = {"verbose", "warm_start", "monitor"}  # test_verbose, test_warm_start_*, test_validation_sets
 
 effects = [
     pytest.param(cls, name, id=f"{cls.__name__}-{name}")

@@ -182,6 +182,11 @@ class TrainingState:
             setattr(self, name, _ASSIGN[kind](getattr(self, name), unpacked[name]))
 
 
+def copy_field(name, value):
+    """Return a copy of a value that is a field's, or was put in its place."""
+    return _pack(dict(_kinds())[name], value, list)
+
+
 def _kinds():
     """Return the name and kind of each field."""
     return [(item.name, item.metadata["kind"]) for item in dataclasses.fields(TrainingState)]
