@@ -78,7 +78,7 @@ class Case:
         return (self.x[0], self.w[1]) if self.kind == "affine" else self.x
 
     def draw(self, *shape):
-        """Return normal random numbers, the same whoever asks in the same order."""
+        """Return normal random numbers, the same for each library that asks in the same order."""
         rng = np.random.RandomState(SEED)
         rng.seed(SEED + sum(shape))
         return rng.standard_normal(shape).astype(self.dtype)
