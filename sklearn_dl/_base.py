@@ -56,6 +56,7 @@ from sklearn_dl._parameters import LEARNING_RATES, check_parameters
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.solver import Solver
+from sklearn_dl.training.diagnosis import diagnose
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 from sklearn_dl.training.state import TrainingState, copy_field
 
@@ -72,9 +73,6 @@ PUBLISHED = {
     "best_epoch_": "best_epoch",
     "stop_reason_": "stop_reason",
 }
-
-# By which share the loss must have grown to be called worse.
-WORSE = 1e-3
 
 
 class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
@@ -136,8 +134,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         Warns
         -----
         ConvergenceWarning
-            If `num_epochs` ended training before `tol` did, with no schedule that plans for it; or if the loss on the
-            training samples ended above where it began.
+            If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
+            training samples ended above where it began; or if all of them get one class, at a loss no better than that
+            of the classes' shares.
         UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
@@ -152,40 +151,14 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         """
         with self._unchanged_on_error(in_place=self.warm_start):
             solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
-        for category, message in self._doubts(solver):
-            warnings.warn(message, category, stacklevel=2)
-        return self
-
-    def _doubts(self, solver):
-        """Return what a user would notice too late of a training that has ended: categories and texts of warnings."""
-        doubts = []
         if solver.stop_reason == "interrupted":
             weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
-            doubts.append(
-                (UserWarning, f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.")
+            warnings.warn(
+                f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.", stacklevel=2
             )
-        if not solver.converged:
-            watched = f"validation {solver.monitor}" if solver.early_stopping else "training loss"
-            doubts.append(
-                (
-                    ConvergenceWarning,
-                    f"Training ended at num_epochs={solver.num_epochs} before the {watched} had stopped improving by"
-                    f" more than tol={solver.tol:g} for {solver.patience} epochs: raise num_epochs, or set tol=None to"
-                    " train for just as many.",
-                )
-            )
-        began, ended = self._state.initial_loss, solver.history["loss"][-1]
-        # A look at all minibatches of the last epoch is at hand; a second one, in test mode, decides.
-        if ended > began and (ended := solver.final_train_loss()) > began + WORSE * abs(began):
-            doubts.append(
-                (
-                    ConvergenceWarning,
-                    f"The loss on the training samples ended at {ended:.4g}, above the {began:.4g} of the first"
-                    f" weights: learning_rate={solver.optim_config['learning_rate']:g} is too large for this data and"
-                    " net. Lower it, or scale X.",
-                )
-            )
-        return doubts
+        for text in diagnose(solver):
+            warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        return self
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, validation):

@@ -27,6 +27,7 @@ def upgrade_state(attributes):
         "net_random_state": generator,
         "update_rule": attributes.pop("_update_rule"),
         "initial_loss": math.nan,
+        "initial_n_classes": 0,
         "validated": best is not None,
         "best_val_acc": 0.0 if best is None else best,
         "best_score": -math.inf,

@@ -58,8 +58,9 @@ class TrainingState:
     train_acc_history: list = field(metadata=HISTORIES, default_factory=list)
     val_acc_history: list = field(metadata=HISTORIES, default_factory=list)
     history: dict = field(metadata=HISTORIES, default_factory=lambda: {name: [] for name in HISTORY})
-    # The loss on the training samples that accuracy is taken on, before any update.
+    # Before any update, on the training samples that accuracy is taken on: loss, and number of classes predicted.
     initial_loss: float = field(metadata=VALUE, default=math.nan)
+    initial_n_classes: int = field(metadata=VALUE, default=0)
     # The best epoch of this training; a training with a validation set begins anew.
     validated: bool = field(metadata=VALUE, default=False)
     best_epoch: int | None = field(metadata=VALUE, default=None)
