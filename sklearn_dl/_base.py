@@ -52,7 +52,7 @@ from sklearn_dl._inputs import (
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._legacy import upgrade_state
-from sklearn_dl._parameters import LEARNING_RATES, check_parameters
+from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.solver import Solver
@@ -88,11 +88,14 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     # ------------------------------------------------- what a subclass states
 
     _net_class = None
-    _learning_rates = LEARNING_RATES
 
     def _net_config(self, n_features, n_classes):
         """Return the arguments of the net, but for dtype and random_state."""
         raise NotImplementedError
+
+    def _is_linear(self):
+        """Return whether the net has no hidden layer; its learning rates are then others."""
+        return False
 
     def _learn_input_shape(self, image_shape, n_features):
         """Learn the shape of an image, if the net needs one.
@@ -213,7 +216,6 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             validation,
             params,
             continuing,
-            num_epochs=params["num_epochs"],
             num_iters=params["num_iters"],
             watchers=watchers,
             can_interrupt=alone,
@@ -271,7 +273,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         self._check_classes(classes, y, continuing)
         y = np.searchsorted(self.classes_, y)
         weights = self._check_weights(X, y, sample_weight)
-        params = {**params, "early_stopping": False, "tol": None}
+        params = resolve_lengths({**params, "early_stopping": False, "tol": None})
         # A bar for every part of the data would be many.
         watchers = make_displays(params["verbose"], alone=not in_joblib_worker(), may_draw=False)
         self._train(
@@ -312,7 +314,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         params,
         continuing,
         *,
-        num_epochs,
+        num_epochs=None,
         num_iters=None,
         schedule_length=None,
         watchers,
@@ -328,12 +330,16 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         self._net.reg = self._net_config(X.shape[1], len(self.classes_))["reg"]
         before = self._state.epoch, self._state.num_updates
         if schedule_length is not None:
-            self._check_schedule_has_room(params["lr_schedule"])
+            self._check_schedule_has_room(params["lr_schedule"], schedule_length)
+        data = self._solver_data(X, y, weights, validation, params)
+        params = resolve_lengths(params, single_updates=_n_training_rows(data) <= params["batch_size"])
+        if num_epochs is None:
+            num_epochs = params["num_epochs"]
         solver = Solver(
             self._net,
-            self._solver_data(X, y, weights, validation, params),
+            data,
             update_rule=params["update_rule"],
-            optim_config=params["optim_config"],
+            optim_config=check_rule(self, self._net.dtype),
             lr_decay=params["lr_decay"],
             batch_size=params["batch_size"],
             num_epochs=before[0] + num_epochs,
@@ -406,9 +412,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if changed:
             raise ValueError(f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}.")
 
-    def _check_schedule_has_room(self, lr_schedule):
+    def _check_schedule_has_room(self, lr_schedule, length):
         """Raise if partial_fit has come to the end of a schedule that has one."""
-        state, length = self._state, (self.num_epochs, self.num_iters)
+        state = self._state
         same = state.schedule == repr(lr_schedule) and state.schedule_length is not None
         if not same or lr_schedule is None or not lr_schedule.needs_length:
             return
@@ -417,8 +423,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if done >= of:
             name = "num_epochs" if self.num_iters is None else "num_iters"
             raise ValueError(
-                f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={getattr(self, name)}: to go on"
-                f" with partial_fit, raise {name}, or set lr_schedule=None."
+                f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={of}: to go on with partial_fit,"
+                f" raise {name}, or set lr_schedule=None."
             )
 
     def _learn(self, solver):
@@ -727,3 +733,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         restored = TrainingState.of_net(self._net, self._random_state)
         restored.restore(state["_state"])
         self._publish(restored)
+
+
+def _n_training_rows(data):
+    """Return how many rows the data of a `Solver` trains on."""
+    rows = data.get("rows_train")
+    return len(data["X_train"] if rows is None else rows)

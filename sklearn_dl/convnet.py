@@ -4,14 +4,22 @@ import math
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims
-from sklearn_dl._parameters import shared_docs
+from sklearn_dl._parameters import Setting, documented
 from sklearn_dl.nets import ThreeLayerConv
 from sklearn_dl.preprocessing import guess_image_shape
 
 __all__ = ["ThreeLayerConvNet"]
 
 
-@shared_docs(weight_scale="'he'")
+@documented(
+    Setting("hidden_dim", "int", "Units of the hidden affine layer."),
+    Setting(
+        "normalization",
+        "None, 'batchnorm' or 'groupnorm'",
+        "Normalization after the convolution. With batch normalization, weights of the samples count in the batch"
+        " statistics.",
+    ),
+)
 class ThreeLayerConvNet(BaseNetClassifier):
     """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - affine - softmax.
 
@@ -21,27 +29,13 @@ class ThreeLayerConvNet(BaseNetClassifier):
 
     Parameters
     ----------
-    input_shape : tuple (C, H, W), default=None
-        Shape of one image; see above.
-    num_filters : int, default=32
-        Number of filters of the convolution.
-    filter_size : int, default=7
-        Their height and width; odd.
-    hidden_dim : int, default=100
-        Units of the hidden affine layer.
-    {shared_parameters}
-    normalization : None, 'batchnorm' or 'groupnorm', default=None
-        Normalization after the convolution. With batch normalization, weights of the samples count in the batch
-        statistics.
-    augmentation : None, 'flip', 'crop', 'cutout', augmentation or sequence of these, default=None
-        Random changes to the images of each minibatch in training, in this order: objects of `sklearn_dl.augmentation`,
-        such as ``RandomCrop(padding=2)``, or names of them with their defaults.
+    {parameters}
 
     Attributes
     ----------
     input_shape_ : tuple (C, H, W)
         Shape of one image.
-    {shared_attributes}
+    {attributes}
 
     See Also
     --------
@@ -75,7 +69,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         lr_decay=1.0,
         lr_schedule=None,
         reg=0.0,
-        num_epochs=100,
+        num_epochs="auto",
         num_iters=None,
         batch_size=64,
         shuffle=True,
@@ -89,7 +83,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         weight_scale="he",
         dtype="auto",
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         monitor="accuracy",
