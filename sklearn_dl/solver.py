@@ -485,6 +485,7 @@ class Solver:
     def _record_loss(self, loss):
         self.loss_history.append(float(loss))
         if not math.isfinite(loss):
+            self._check_rule_state()
             raise self._divergence(f"The loss became {loss} at update {self.num_updates}", self.num_updates - 1)
         if self.verbose and self.print_every and (self.num_updates - 1) % self.print_every == 0:
             print(f"(Iteration {self.num_updates} / {self._last_update}) loss: {loss:f}")
@@ -527,34 +528,35 @@ class Solver:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
 
     def _check_finite(self):
-        """Raise if what was learned is no longer finite: scores can be finite all the same.
+        """Raise if what was learned is not finite, which finite scores can hide.
 
-        A unit with a weight of minus infinity is just zero after relu; a net that divides by an infinite running
-        variance scores each sample alike; a weight whose state is infinite does not move any more.
+        A unit with a weight of minus infinity is zero after relu, and a net that divides by an infinite running
+        variance scores all samples alike.
         """
         for name, values in self.state.statistics.items():
             if not all_finite(values):
-                raise self._overflow(f"{name} of batch normalization is", values.dtype)
-        name, array = optim.overflowed_state(self.update_rule, self.optim_configs)
-        if name is not None:
-            raise self._overflow(
-                f"The state {array!r} of update_rule {self.update_rule!r}, which {name} cannot be trained without, is",
-                self.state.params[name].dtype,
-            )
+                raise self._overflow(f"{name} of batch normalization", values.dtype)
+        self._check_rule_state()
         for name, values in self.state.params.items():
             if not all_finite(values):
                 raise self._divergence(f"{name} became nan or infinite by update {self.num_updates}", self.num_updates)
 
+    def _check_rule_state(self):
+        """Raise if the update rule's state is not finite: weights whose squared gradients overflowed do not move."""
+        name, array = optim.overflowed_state(self.update_rule, self.optim_configs)
+        if name is not None:
+            what = f"The state {array!r} that update_rule {self.update_rule!r} has for {name}"
+            raise self._overflow(what, self.state.params[name].dtype)
+
     def _overflow(self, what, dtype):
         """Return the error for a number made of activations or gradients that is not finite."""
+        what = f"{what} became nan or infinite in {dtype} by update {self.num_updates}"
         sizes = self._magnitudes()
-        largest = max(sizes, key=sizes.get)
-        remedy = "Scale X: another learning_rate does not help"
-        if largest != "X":
-            remedy = f"Lower learning_rate {self.optim_config['learning_rate']}, or weight_scale"
+        if max(sizes, key=sizes.get) != "X":
+            return self._divergence(what, self.num_updates)
         return ValueError(
-            f"{what} no longer finite in {dtype} (epoch {self.epoch}): activations or gradients are too large."
-            f" {remedy} ({self._largest_values()})."
+            f"{what}: activations or gradients are too large, because X is ({self._largest_values()}). Scale X; another"
+            " learning_rate does not help."
         )
 
     def _record_epoch(self, train_loss, evaluation):
