@@ -56,11 +56,14 @@ from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.solver import Solver
+from sklearn_dl.training.diagnosis import diagnose
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
-from sklearn_dl.training.state import TrainingState
+from sklearn_dl.training.state import TrainingState, copy_field
 
 # Attributes of an estimator that are fields of the training's state.
 PUBLISHED = {
+    "params_": "params",
+    "running_stats_": "statistics",
     "loss_history_": "loss_history",
     "learning_rate_history_": "learning_rate_history",
     "train_acc_history_": "train_acc_history",
@@ -70,10 +73,6 @@ PUBLISHED = {
     "best_epoch_": "best_epoch",
     "stop_reason_": "stop_reason",
 }
-LEARNED = (*PUBLISHED, "best_val_score_", "params_", "running_stats_")
-
-# By which share the loss must have grown to be called worse.
-WORSE = 1e-3
 
 
 class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
@@ -138,8 +137,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         Warns
         -----
         ConvergenceWarning
-            If `num_epochs` ended training before `tol` did, with no schedule that plans for it; or if the loss on the
-            training samples ended above where it began.
+            If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
+            training samples ended above where it began; or if all of them get one class, at a loss no better than that
+            of the classes' shares.
         UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
@@ -154,40 +154,14 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         """
         with self._unchanged_on_error(in_place=self.warm_start):
             solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
-        for category, message in self._doubts(solver):
-            warnings.warn(message, category, stacklevel=2)
-        return self
-
-    def _doubts(self, solver):
-        """Return what a user would notice too late of a training that has ended: categories and texts of warnings."""
-        doubts = []
         if solver.stop_reason == "interrupted":
             weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
-            doubts.append(
-                (UserWarning, f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.")
+            warnings.warn(
+                f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.", stacklevel=2
             )
-        if not solver.converged:
-            watched = f"validation {solver.monitor}" if solver.early_stopping else "training loss"
-            doubts.append(
-                (
-                    ConvergenceWarning,
-                    f"Training ended at num_epochs={solver.num_epochs} before the {watched} had stopped improving by"
-                    f" more than tol={solver.tol:g} for {solver.patience} epochs: raise num_epochs, or set tol=None to"
-                    " train for just as many.",
-                )
-            )
-        began, ended = self._state.initial_loss, solver.history["loss"][-1]
-        # A look at all minibatches of the last epoch is at hand; a second one, in test mode, decides.
-        if ended > began and (ended := solver.final_train_loss()) > began + WORSE * abs(began):
-            doubts.append(
-                (
-                    ConvergenceWarning,
-                    f"The loss on the training samples ended at {ended:.4g}, above the {began:.4g} of the first"
-                    f" weights: learning_rate={solver.optim_config['learning_rate']:g} is too large for this data and"
-                    " net. Lower it, or scale X.",
-                )
-            )
-        return doubts
+        for text in diagnose(solver):
+            warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        return self
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, validation):
@@ -364,6 +338,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if interrupts:
             self._state.stop_reason = "interrupted"
         self._state.forget_best()
+        if schedule_length is not None:
+            self._state.stop_reason = None  # a part of a training has not ended it
         self._learn(solver)
         return solver
 
@@ -433,15 +409,13 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def _publish(self, state):
         """Set the public attributes that a training changes."""
         self._state = state
-        self.params_ = self._net.params
-        self.running_stats_ = self._net.statistics
         for name, field in PUBLISHED.items():
             setattr(self, name, getattr(state, field))
         self.best_val_score_ = state.best_val_acc if state.validated else None
 
     def _snapshot(self, solver):
         """Return the attributes of a copy that shares nothing, with the weights that training would end with now."""
-        state = self._get_state(histories=list)
+        state = self.__getstate__()
         state.pop(CALLBACKS, None)
         twin = type(self).__new__(type(self))
         twin.__setstate__(state)
@@ -704,34 +678,32 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def __getstate__(self):
         """Leave out the net, whose arrays are in the training's state, and a fit under way."""
-        return self._get_state(histories=np.array)
-
-    def _get_state(self, *, histories):
         state = dict(super().__getstate__())
         for name in DURING_FIT:
             state.pop(name, None)
         if state.pop("_net", None) is None:
             return state
-        for name in LEARNED:
-            state.pop(name, None)
-        state["_state"] = archive = self._state.to_archive(histories=histories)
+        archive = self._state.to_archive(histories=list)
+        for name, field in PUBLISHED.items():
+            del archive[field]
+            state[name] = copy_field(field, state[name])
         if isinstance(self.random_state, numbers.Integral):  # a copy draws from a generator of its own
             own = copy.deepcopy(self._random_state)
             state["_random_state"] = archive["random_state"] = archive["net_random_state"] = own
-        return state
+        return {**state, "_state": archive}
 
     def __setstate__(self, state):
-        if "params_" in state:
+        if "_optim_state" in state:
             state = upgrade_state(state)
         super().__setstate__(state)
-        if "_state" not in state:
+        if "params_" not in state:
             return
         # The draw of weights that are replaced at once must not count.
         drawn_so_far = self._random_state.get_state()
         self._net = self._net_class(**self._net_args, random_state=self._random_state)
         self._random_state.set_state(drawn_so_far)
         restored = TrainingState.of_net(self._net, self._random_state)
-        restored.restore(state["_state"])
+        restored.restore({**state["_state"], **{field: state[name] for name, field in PUBLISHED.items()}})
         self._publish(restored)
 
 

@@ -364,7 +364,7 @@ ATTRIBUTES = """\
         The epoch whose weights were kept, 0 for those before training; None without a validation set.
     stop_reason_ : str or None
         Why training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'stopped' (by a callback) or
-        'interrupted' (by Ctrl-C)."""
+        'interrupted' (by Ctrl-C). None after `partial_fit`."""
 
 
 def documented(*rows):

@@ -375,7 +375,13 @@ class Solver:
         return self.n_iter_no_change
 
     @property
-    def _watches_tol(self):
+    def train_samples(self):
+        """The training `Samples`."""
+        return self._train
+
+    @property
+    def watches_tol(self):
+        """Whether `tol` can end training."""
         return self.tol is not None and (self.num_iters is None or self.early_stopping)
 
     def _reason_to_stop(self):
@@ -387,15 +393,6 @@ class Solver:
         if self.num_iters is None:
             return "num_epochs" if self.epoch >= self.num_epochs else None
         return "num_iters" if self.num_updates >= self.num_iters else None
-
-    @property
-    def converged(self):
-        """Whether `tol` had a say in the end of training, and did not ask for more epochs.
-
-        A schedule that spans `num_epochs` has training end there, as does a `tol` of None.
-        """
-        planned = self.lr_schedule is not None and self.lr_schedule.needs_length
-        return self.stop_reason != "num_epochs" or planned or not self._watches_tol
 
     def _run_epoch(self, tuner):
         for watcher in self.watchers:
@@ -578,7 +575,7 @@ class Solver:
 
     def _watch(self, score):
         """Count the epochs in which the score did not improve by more than tol."""
-        if not self._watches_tol:
+        if not self.watches_tol:
             return
         state = self.state
         if score > state.stop_score + self.tol:
@@ -609,16 +606,15 @@ class Solver:
         rows = self._subset("num_samples", num_samples, samples)
         return self._evaluate(samples, rows, check_int("batch_size", batch_size, low=1), with_loss=False).accuracy
 
-    def final_train_loss(self):
-        """Loss, without the penalty, on the training samples that accuracy is taken on, with the net as it is.
+    def evaluate_training_samples(self):
+        """Evaluate the net, as it is, on the training samples that accuracy is taken on.
 
         Returns
         -------
-        loss : float
-            nan for a net with a loss of its own.
+        evaluation : Evaluation
         """
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
-            return self._evaluate(self._train, self._train_rows).loss
+            return self._evaluate(self._train, self._train_rows)
 
     def _evaluate(self, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True):
         try:
@@ -634,9 +630,9 @@ class Solver:
         train = self._evaluate(self._train, self._train_rows, with_loss=before_training)
         state.train_acc_history.append(train.accuracy)
         if before_training:
-            state.initial_loss = train.loss
+            state.initial_loss, state.initial_n_classes = train.loss, train.n_classes
         line = f"(Epoch {self.epoch} / {self._last_epoch}) train acc: {train.accuracy:f}"
-        evaluation = Evaluation(math.nan, math.nan)
+        evaluation = Evaluation(math.nan, math.nan, 0)
         if self.validates:
             evaluation = self._evaluate(self._val, self._val_rows)
             state.val_acc_history.append(evaluation.accuracy)

@@ -91,6 +91,7 @@ SHARED = {
         ("Auto", ValueError, "n_iter_no_change must be an integer of at least 1 or 'auto', got 'Auto'"),
     ],
     "early_stopping": [("yes", TypeError, "early_stopping must be True or False, got 'yes'")],
+    "monitor": [("auc", ValueError, "monitor must be one of 'accuracy', 'loss', got 'auc'")],
     "validation_fraction": [
         (1.0, ValueError, r"validation_fraction == 1\.0"),
         (0, ValueError, "validation_fraction == 0"),

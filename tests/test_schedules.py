@@ -263,7 +263,7 @@ def test_what_reduce_on_plateau_watches(validates, monkeypatch):
     accuracies = iter(np.linspace(0, 1, 7).tolist())
 
     def scripted(solver, samples, *args, **kwargs):
-        return Evaluation(next(accuracies) if samples is solver._val else 0.5, loss=1.0)
+        return Evaluation(next(accuracies) if samples is solver._val else 0.5, loss=1.0, n_classes=1)
 
     monkeypatch.setattr(Solver, "_evaluate", scripted)
     data = dataset(60, 20 if validates else 0)

@@ -12,10 +12,14 @@ EVALUATION_BATCH = 256
 
 
 class Evaluation(NamedTuple):
-    """Weighted mean accuracy and loss; the loss has no penalty, and is nan where the net's loss is one of its own."""
+    """Weighted mean accuracy and loss, and how many classes were predicted.
+
+    The loss has no penalty, and is nan where the net's loss is one of its own.
+    """
 
     accuracy: float
     loss: float
+    n_classes: int
 
 
 class NotFiniteError(ValueError):
@@ -42,15 +46,18 @@ def evaluate(net, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True)
     """
     correct = np.empty(len(rows), dtype=bool)
     total = 0.0 if with_loss else math.nan
+    predicted = set()
     for start in range(0, len(rows), batch_size):
         X, y, weight = samples.gather(rows[start : start + batch_size])
         scores = net.loss(X)
         if not np.isfinite(scores).all():
             raise NotFiniteError
-        np.equal(scores.argmax(axis=1), y, out=correct[start : start + batch_size])
+        best = scores.argmax(axis=1)
+        np.equal(best, y, out=correct[start : start + batch_size])
+        predicted.update(np.unique(best).tolist())
         if with_loss:
             # Over a total of one: the weighted sum.
             total += _ext.softmax_loss(scores, y.astype(np.int64, copy=False), weight, None, 1.0)
     weights = None if samples.sample_weight is None else samples.sample_weight[rows]
     accuracy = float(correct.mean() if weights is None else np.average(correct, weights=weights))
-    return Evaluation(accuracy, total / (len(rows) if weights is None else float(weights.sum())))
+    return Evaluation(accuracy, total / (len(rows) if weights is None else float(weights.sum())), len(predicted))

@@ -58,8 +58,9 @@ class TrainingState:
     train_acc_history: list = field(metadata=HISTORIES, default_factory=list)
     val_acc_history: list = field(metadata=HISTORIES, default_factory=list)
     history: dict = field(metadata=HISTORIES, default_factory=lambda: {name: [] for name in HISTORY})
-    # The loss on the training samples that accuracy is taken on, before any update.
+    # Before any update, on the training samples that accuracy is taken on: loss, and number of classes predicted.
     initial_loss: float = field(metadata=VALUE, default=math.nan)
+    initial_n_classes: int = field(metadata=VALUE, default=0)
     # The best epoch of this training; a training with a validation set begins anew.
     validated: bool = field(metadata=VALUE, default=False)
     best_epoch: int | None = field(metadata=VALUE, default=None)
@@ -180,6 +181,11 @@ class TrainingState:
                 raise ValueError(f"it is of another net: its {name} are {theirs}, here {ours}.")
         for name, kind in _kinds():
             setattr(self, name, _ASSIGN[kind](getattr(self, name), unpacked[name]))
+
+
+def copy_field(name, value):
+    """Return a copy of a value that is a field's, or was put in its place."""
+    return _pack(dict(_kinds())[name], value, list)
 
 
 def _kinds():
