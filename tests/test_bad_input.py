@@ -96,7 +96,6 @@ SHARED = {
         (1.0, ValueError, r"validation_fraction == 1\.0"),
         (0, ValueError, "validation_fraction == 0"),
     ],
-    "monitor": [("score", ValueError, "monitor must be one of 'accuracy', 'loss', got 'score'")],
     "class_weight": [
         ("balance", ValueError, "class_weight must be .* 'balanced' or None, got 'balance'"),
         ([1, 2, 3], TypeError, r"class_weight must be a dict, .* got \[1, 2, 3\]"),
