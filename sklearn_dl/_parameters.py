@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int, check_real
+from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int, check_real, check_weight_scale
 from sklearn_dl._inputs import named
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
@@ -27,6 +27,30 @@ RULE_PARAMETERS = {constant.name: constant for constant in CONSTANTS if constant
 # hundred updates like any other, and the loss of 10 updates, with dropout in it, says little.
 LENGTHS = {"num_epochs": 100, "n_iter_no_change": 10}
 LENGTHS_OF_SINGLE_UPDATES = {"num_epochs": 1000, "n_iter_no_change": 50}
+
+# A loss without hidden layers is convex: its weights need no draw that tells them apart, and train best from near zero.
+LINEAR_WEIGHT_SCALE = 1e-3
+
+
+def resolve_lengths(params, *, single_updates=False):
+    """Return checked parameters with numbers in place of 'auto' for how long to train.
+
+    Parameters
+    ----------
+    params : dict
+        As `check_parameters` returns them.
+    single_updates : bool
+        Whether an epoch is a single update.
+    """
+    lengths = LENGTHS_OF_SINGLE_UPDATES if single_updates else LENGTHS
+    return {**params, **{name: length for name, length in lengths.items() if params[name] == "auto"}}
+
+
+def resolve_weight_scale(weight_scale, *, linear):
+    """Return what 'auto' stands for, anything else as it is."""
+    if isinstance(weight_scale, str) and weight_scale == "auto":
+        return LINEAR_WEIGHT_SCALE if linear else "he"
+    return weight_scale
 
 
 # --------------------------------------------------------------------- checks
@@ -209,9 +233,11 @@ SETTINGS = {
         *(_of_rule(constant) for constant in RULE_PARAMETERS.values()),
         Setting(
             "weight_scale",
-            "float, 'he' or 'xavier'",
+            "float, 'he', 'xavier' or 'auto'",
             "Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or"
-            " sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010].",
+            f" sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010]. 'auto' is 'he', and {LINEAR_WEIGHT_SCALE} without"
+            " hidden layers.",
+            _or_auto(check_weight_scale),
         ),
         Setting(
             "dtype",
@@ -315,20 +341,6 @@ SETTINGS = {
         Setting("filter_size", "int", "Their height and width; odd."),
     )
 }
-
-
-def resolve_lengths(params, *, single_updates=False):
-    """Return checked parameters with numbers in place of 'auto' for how long to train.
-
-    Parameters
-    ----------
-    params : dict
-        As `check_parameters` returns them.
-    single_updates : bool
-        Whether an epoch is a single update.
-    """
-    lengths = LENGTHS_OF_SINGLE_UPDATES if single_updates else LENGTHS
-    return {**params, **{name: length for name, length in lengths.items() if params[name] == "auto"}}
 
 
 # ------------------------------------------------------------------ docstrings

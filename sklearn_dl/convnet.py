@@ -4,7 +4,7 @@ import math
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims
-from sklearn_dl._parameters import Setting, documented
+from sklearn_dl._parameters import Setting, documented, resolve_weight_scale
 from sklearn_dl.nets import ThreeLayerConv
 from sklearn_dl.preprocessing import guess_image_shape
 
@@ -104,7 +104,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
             "hidden_dim": self.hidden_dim,
             "num_classes": n_classes,
             "normalization": self.normalization,
-            "weight_scale": self.weight_scale,
+            "weight_scale": resolve_weight_scale(self.weight_scale, linear=False),
             "reg": self.reg,
         }
 

@@ -2,7 +2,7 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims, check_int
-from sklearn_dl._parameters import LINEAR_RATES, RATES, documented, learning_rate
+from sklearn_dl._parameters import LINEAR_RATES, RATES, documented, learning_rate, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected
 
 __all__ = ["FullyConnectedNet", "TwoLayerNet"]
@@ -18,7 +18,7 @@ class _FullyConnectedBase(BaseNetClassifier):
             "num_classes": n_classes,
             "normalization": self.normalization,
             "dropout_keep_ratio": self.dropout_keep_ratio,
-            "weight_scale": self.weight_scale,
+            "weight_scale": resolve_weight_scale(self.weight_scale, linear=self._is_linear()),
             "reg": self.reg,
         }
 
@@ -138,7 +138,7 @@ class FullyConnectedNet(_FullyConnectedBase):
         beta1=None,
         beta2=None,
         epsilon=None,
-        weight_scale="he",
+        weight_scale="auto",
         dtype="auto",
         tol=1e-4,
         n_iter_no_change="auto",

@@ -2,7 +2,7 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_real
-from sklearn_dl._parameters import LINEAR_RATES, documented, learning_rate, reg
+from sklearn_dl._parameters import LINEAR_RATES, documented, learning_rate, reg, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected
 
 __all__ = ["Softmax"]
@@ -85,6 +85,6 @@ class Softmax(BaseNetClassifier):
             "hidden_dims": (),
             "input_dim": n_features,
             "num_classes": n_classes,
-            "weight_scale": self.weight_scale,
+            "weight_scale": resolve_weight_scale(self.weight_scale, linear=True),
             "reg": 2 * check_real("reg", self.reg, low=0),
         }
