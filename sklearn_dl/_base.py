@@ -40,14 +40,18 @@ from sklearn_dl._callbacks import (
 from sklearn_dl._checks import check_real
 from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._inputs import (
+    as_array,
     as_native,
     check_labels,
+    check_unstated_images,
     check_weights,
     drop_uniform,
     flatten_images,
     is_finite,
     merge_duplicates,
     named,
+    naming_columns,
+    transposed_hint,
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._parameters import LEARNING_RATES, check_parameters
@@ -90,7 +94,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
             Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time. As for any net, values
             of about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or,
-            for raw pixels, a `weight_scale` of 1e-3.
+            for raw pixels, a `weight_scale` of 1e-3. Whatever NumPy can convert is an array-like: a dataset of h5py or
+            zarr is read into memory once, as a whole, and an array that is memory-mapped stays on the disk.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -468,11 +473,15 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_training_data(self, X, y, *, reset):
         X, image_shape = flatten_images(X)
-        X, y = validate_data(self, X, y, reset=reset, dtype="numeric", ensure_all_finite=not is_finite(X))
-        X = as_native(X)
+        with naming_columns(X):
+            finite = is_finite(X)
+            X, y = validate_data(self, X, as_array("y", y), reset=reset, dtype="numeric", ensure_all_finite=not finite)
+            X = as_native(X)
         check_classification_targets(y)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
+            if getattr(self, "input_shape", self) is None and self.input_shape_ is not None:
+                check_unstated_images(image_shape, self.input_shape_, len(X))
         else:
             self._check_image_shape(image_shape)
         return X, y
@@ -482,7 +491,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if self._is_plain(X) and is_finite(X):
             return X.reshape(len(X), -1)
         X, image_shape = flatten_images(X)
-        X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
+        with naming_columns(X):
+            X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
         self._check_image_shape(image_shape)
         return X
 
@@ -506,6 +516,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if None not in (image_shape, learned) and image_shape != learned:
             raise ValueError(
                 f"X holds images of shape {image_shape}, but {type(self).__name__} was fitted on {learned} (C, H, W)."
+                + transposed_hint(image_shape, learned)
             )
 
     def _check_validation_data(self, X_val, y_val, sample_weight_val):
@@ -649,6 +660,24 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         scores = self._scores(X).astype(np.float64, copy=False)
         _ext.log_softmax(scores, scores)
         return scores
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict` on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Share of the samples, by weight, whose label is predicted.
+        """
+        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
 
     # ----------------------------------------------------------- persistence
 

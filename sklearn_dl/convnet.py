@@ -4,6 +4,7 @@ import math
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims
+from sklearn_dl._inputs import transposed_hint
 from sklearn_dl._parameters import shared_docs
 from sklearn_dl.nets import ThreeLayerConv
 from sklearn_dl.preprocessing import guess_image_shape
@@ -17,7 +18,9 @@ class ThreeLayerConvNet(BaseNetClassifier):
 
     X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. What a row holds is said by
     `input_shape`. Without it, a square number of features is a grey image, three times a square a colour image, and any
-    other number one row of pixels (1, 1, n_features).
+    other number one row of pixels (1, 1, n_features): a warning for tables of more than 20 columns and at least 100 rows.
+    Images that look like (n_samples, H, W, C), with 1, 3 or 4 channels last and more than 4 rows of pixels first, are an
+    error. `input_shape` is believed in all cases.
 
     Parameters
     ----------
@@ -121,5 +124,6 @@ class ThreeLayerConvNet(BaseNetClassifier):
                 raise ValueError(
                     f"input_shape={stated} does not fit X, which holds"
                     f" {f'{n_features} features' if image_shape is None else f'images {image_shape}'} a sample."
+                    + transposed_hint(image_shape, stated)
                 )
         self.input_shape_ = stated or image_shape or guess_image_shape(n_features)
