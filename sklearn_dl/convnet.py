@@ -16,11 +16,10 @@ __all__ = ["ThreeLayerConvNet"]
 class ThreeLayerConvNet(BaseNetClassifier):
     """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - affine - softmax.
 
-    X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. What a row holds is said by
-    `input_shape`. Without it, a square number of features is a grey image, three times a square a colour image, and any
-    other number one row of pixels (1, 1, n_features): a warning for tables of more than 20 columns and at least 100 rows.
-    Images that look like (n_samples, H, W, C), with 1, 3 or 4 channels last and more than 4 rows of pixels first, are an
-    error. `input_shape` is believed in all cases.
+    X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. `input_shape` says what they are.
+    Without it, rows of a square number of features are grey images, of three times a square colour images, and of any
+    other number one row of pixels (1, 1, n_features), with a warning where these are more than 20 in at least 100 rows.
+    Images that look like (n_samples, H, W, C), with 1, 3 or 4 in place of W and more than 4 in place of C, are an error.
 
     Parameters
     ----------
