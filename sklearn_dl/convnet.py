@@ -19,7 +19,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
     X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. `input_shape` says what they are.
     Without it, rows of a square number of features are grey images, of three times a square colour images, and of any
     other number one row of pixels (1, 1, n_features), with a warning where these are more than 20 in at least 100 rows.
-    Images that look like (n_samples, H, W, C), with 1, 3 or 4 in place of W and more than 4 in place of C, are an error.
+    Images that look like (n_samples, H, W, C), more than 4 in the first place and 1, 3 or 4 in the last, are an error.
 
     Parameters
     ----------
