@@ -14,7 +14,6 @@ import copy
 import math
 import numbers
 import time
-import warnings
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -52,8 +51,10 @@ from sklearn_dl._inputs import (
     named,
     naming_columns,
     transposed_hint,
+    warn_caller,
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
+from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._parameters import LEARNING_RATES, check_parameters
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
@@ -86,6 +87,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     # -------------------------------------------------------------- training
 
+    @explain_keywords
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the net.
 
@@ -134,10 +136,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         with self._unchanged_on_error(in_place=self.warm_start):
             interrupted = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         if interrupted:
-            warnings.warn(
+            warn_caller(
                 f"Training was interrupted in epoch {self.n_iter_}: the estimator has the"
-                f" {'weights so far' if self.best_val_score_ is None else 'best weights so far'}.",
-                stacklevel=2,
+                f" {'weights so far' if self.best_val_score_ is None else 'best weights so far'}."
             )
         return self
 
@@ -174,6 +175,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             can_interrupt=alone,
         )
 
+    @explain_keywords
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on a part of the data, going on from what is there.
 
@@ -599,6 +601,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             raise ValueError(f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan.")
         return scores
 
+    @explain_keywords
     def predict(self, X):
         """Predict labels.
 
@@ -614,6 +617,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         best = self._scores(X).argmax(axis=1)
         return self.classes_[best]
 
+    @explain_keywords
     def decision_function(self, X):
         """Raw scores, from which the softmax makes probabilities.
 
@@ -629,6 +633,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
+    @explain_keywords
     def predict_proba(self, X):
         """Probabilities of the classes.
 
@@ -646,6 +651,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         _ext.softmax(scores, scores)
         return scores
 
+    @explain_keywords
     def predict_log_proba(self, X):
         """Logarithms of the probabilities; finite where `predict_proba` rounds to zero.
 
@@ -661,6 +667,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         _ext.log_softmax(scores, scores)
         return scores
 
+    @explain_keywords
     def score(self, X, y, sample_weight=None):
         """Accuracy of `predict` on X.
 
