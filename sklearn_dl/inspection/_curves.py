@@ -117,7 +117,8 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
-            Fitted net, or a fitted pipeline, search or other estimator that holds exactly one.
+            Fitted net, or a fitted pipeline, search or other estimator that holds exactly one; or a Solver, as in
+            :meth:`from_solver`.
         ax, smoothing, points_kw, line_kw, accuracy_kw
             As in :meth:`plot`.
 
@@ -145,7 +146,11 @@ class TrainingCurveDisplay:
         >>> TrainingCurveDisplay.from_estimator(clf)  # doctest: +SKIP
         >>> plt.show()  # doctest: +SKIP
         """
-        display = cls(**curves_of_net(find_net(estimator)))
+        if is_solver(estimator):
+            curves = curves_of_solver("estimator", estimator)
+        else:
+            curves = curves_of_net(find_net(estimator))
+        display = cls(**curves)
         return display.plot(ax, smoothing=smoothing, points_kw=points_kw, line_kw=line_kw, accuracy_kw=accuracy_kw)
 
     @classmethod
@@ -232,9 +237,9 @@ class TrainingCurveDisplay:
         """
         runs = label_runs(runs, labels)
         if step is None:
-            step = "epoch" if any(map(is_history, runs.values())) else "update"
+            step = "epoch" if any(is_history(run) for _, run in runs.values()) else "update"
         check_choice("step", step, STEPS)
-        curves = {label: curves_of(f"runs[{label!r}]", run, step) for label, run in runs.items()}
+        curves = {label: curves_of(name, run, step) for label, (name, run) in runs.items()}
         columns = {
             name: {label: curve[name] for label, curve in curves.items() if name in curve} for name in ("loss", *PARTS)
         }
@@ -333,7 +338,9 @@ class TrainingCurveDisplay:
         return line
 
     def _mark_best(self, ax, run, epochs, line):
-        """Mark the kept epoch on a curve of the validation set."""
+        """Mark the kept epoch on a curve of the validation set, if it is one of the curve's."""
+        if run.best_epoch is None:
+            return
         for place in np.flatnonzero(epochs == run.best_epoch):
             style = {"color": line.get_color(), "label": f"kept: epoch {run.best_epoch}", "zorder": 3}
             x, y = (values[place] for values in line.get_data())
@@ -344,7 +351,7 @@ class TrainingCurveDisplay:
         from matplotlib.lines import Line2D
 
         names = [
-            Line2D([], [], color=style["loss"]["color"], label=shorten(label, 30))
+            Line2D([], [], color=style["loss"]["color"], label=shorten(str(label), 30))
             for label, style in zip(runs, styles, strict=True)
         ]
         beside = own_figure and len(names) > MOST_IN_LEGEND
@@ -429,7 +436,9 @@ def _style_of_one(run, window):
 def _styles_of_many(plt, runs):
     """Return how the lines of each run are drawn: in its colour, dashed for training where there is validation, too."""
     both = any(run.val_loss.size for run in runs.values())
-    both_accuracies = all(any(getattr(run, name).size for run in runs.values()) for name in list(PARTS)[:2])
+    both_accuracies = all(
+        any(getattr(run, name).size for run in runs.values()) for name in ("train_accuracy", "val_accuracy")
+    )
     return [
         {
             "loss": {"color": color, "linewidth": 1.5} | (DASHED if both else {}),

@@ -43,45 +43,45 @@ class Kind:
     is_fitted: Callable
 
 
-def find_net(estimator):
+def find_net(estimator, name="estimator"):
     """Return the fitted net in an estimator or in what wraps it; raise if there is none or more than one."""
-    return _find(estimator, NET)
+    return _find(estimator, NET, name)
 
 
 def find_search(estimator):
     """Return the fitted search in an estimator or in what wraps it; raise if there is none or more than one."""
-    return _find(estimator, SEARCH)
+    return _find(estimator, SEARCH, "estimator")
 
 
-def _find(estimator, kind):
+def _find(estimator, kind, argument):
     found = _fitted_parts(estimator, kind) if _is_estimator(estimator) else {}
     if not found:
-        raise _nothing_found(estimator, kind)
+        raise _nothing_found(estimator, kind, argument)
     if len(found) > 1:
-        paths = [f"estimator{path}" for path in found]
+        paths = [f"{argument}{path}" for path in found]
         listed = ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
         raise ValueError(
-            f"estimator {type(estimator).__name__} holds {len(found)} fitted {kind.plural}, and one at a time is drawn:"
+            f"{argument} {type(estimator).__name__} holds {len(found)} fitted {kind.plural}, of which one can be drawn:"
             f" pass one of {listed}."
         )
     return next(iter(found.values()))
 
 
-def _nothing_found(estimator, kind):
+def _nothing_found(estimator, kind, argument):
     """Return the error that says why there is no fitted net or search."""
     end = _end(estimator)
     holder = next((value for value in (end, estimator) if _is_estimator(value) and _holds(value, kind)), None)
     if holder is None or (holder is not end and _is_fitted(holder)):
-        return TypeError(f"estimator must be {kind.wanted}, got {end!r:.80}.")
+        return TypeError(f"{argument} must be {kind.wanted}, got {end!r:.80}.")
     name = type(holder).__name__
     if not _is_fitted(holder):
-        return NotFittedError(f"estimator {name} is not fitted yet.")
+        return NotFittedError(f"{argument} {name} is not fitted yet.")
     if _has_results(holder) and not getattr(holder, "refit", True):
         return ValueError(
-            f"estimator {name} was run with refit={holder.refit!r}: it holds no fitted net. Use refit=True."
+            f"{argument} {name} was run with refit={holder.refit!r}: it holds no fitted net. Use refit=True."
         )
     return ValueError(
-        f"estimator {name} is fitted, but keeps no fitted {kind.name}: it fits copies and discards them. Fit a"
+        f"{argument} {name} is fitted, but keeps no fitted {kind.name}: it fits copies and discards them. Fit a"
         f" {kind.name} on its own to draw it."
     )
 

@@ -10,7 +10,7 @@ from sklearn_dl.inspection._axes import check_names
 from sklearn_dl.inspection._nets import find_net
 
 SOLVER = ("loss_history", "train_acc_history", "val_acc_history")
-NOT_A_RUN = (
+A_RUN = (
     "a fitted net, an estimator that holds one, a Solver, a history with a column 'loss', or a list with the loss of"
     " each update"
 )
@@ -68,13 +68,27 @@ class Run:
     def smoothed(self, window):
         """Return the mean of the finite losses in a window around each; at the ends, of those that there are."""
         finite = np.isfinite(self.loss)
-        total = np.concatenate([[0.0], np.cumsum(np.where(finite, self.loss, 0.0))])
-        count = np.concatenate([[0], np.cumsum(finite)])
-        low = np.arange(self.loss.size) - (window - 1) // 2
-        high = np.minimum(low + window, self.loss.size)
-        low = np.maximum(low, 0)
-        n = count[high] - count[low]
-        return np.where(n > 0, (total[high] - total[low]) / np.maximum(n, 1), np.nan)
+        total = _window_sums(np.where(finite, self.loss, 0.0), window)
+        n = _window_sums(finite.astype(np.float64), window)
+        return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def _window_sums(values, window):
+    """Return the sum of a window around each value, in time that does not depend on the window.
+
+    A window is the end of one block and the beginning of the next, of its own length: two running sums that hold
+    nothing from outside of it. Rejected: differences of one running sum, which lose small losses after a huge one.
+    """
+    window = min(window, 2 * values.size)
+    blocks = np.zeros((-(-(values.size + window) // window), window))
+    left = (window - 1) // 2
+    blocks.ravel()[left : left + values.size] = values
+    with np.errstate(over="ignore"):
+        heads = blocks.cumsum(axis=1).ravel()
+        tails = blocks[:, ::-1].cumsum(axis=1)[:, ::-1].ravel()
+        first = np.arange(values.size)
+        last = heads[first + window - 1]
+        return np.where(first % window, tails[first] + last, last)
 
 
 def check_run(*, loss, train_accuracy, val_accuracy, val_loss, first_epoch, best_epoch, step, of=""):
@@ -109,21 +123,23 @@ def _check_curve(name, values):
 
 
 def label_runs(runs, labels):
-    """Return runs as a dict by label."""
+    """Return runs by label, each with a name for errors."""
     if isinstance(runs, Mapping):
         if labels is not None:
             raise ValueError("labels must be None where runs is a dict, whose keys are the labels.")
-        labels, runs = runs.keys(), list(runs.values())
+        labels, places, runs = list(runs), list(runs), list(runs.values())
     elif isinstance(runs, (list, tuple)):
-        labels = [f"run {i + 1}" for i in range(len(runs))] if labels is None else labels
+        places = range(len(runs))
+        labels = [f"run {i + 1}" for i in places] if labels is None else labels
     else:
         raise TypeError(f"runs must be a dict or a list, got {runs!r:.80}.")
     if not runs:
         raise ValueError("runs must hold at least one run, got none.")
-    labels = check_names("labels", list(labels), len(runs), of="run")
+    labels = check_names("labels", labels, len(runs), of="run")
     if len(set(labels)) < len(labels):
         raise ValueError(f"labels must be distinct, got {labels}.")
-    return dict(zip(labels, runs, strict=True))
+    names = [f"runs[{place!r}]" for place in places]
+    return dict(zip(labels, zip(names, runs, strict=True), strict=True))
 
 
 def is_solver(value):
@@ -149,9 +165,9 @@ def curves_of(name, run, step):
             raise ValueError(f"step must be 'update' or None: {name} is a list with the loss of each update.")
         return {"loss": _check_curve(name, run)}
     try:
-        net = find_net(run)
+        net = find_net(run, name)
     except TypeError as error:
-        raise TypeError(f"{name} must be {NOT_A_RUN}, got {run!r:.80}.") from error
+        raise TypeError(f"{name} must be {A_RUN}, got {run!r:.80}.") from error
     return curves_of_net(net, step)
 
 
@@ -187,7 +203,7 @@ def _curves_of_updates(loss, train_accuracy, val_accuracy, history, best_epoch):
 
 def _curves_of_history(name, history):
     if "loss" not in history:
-        raise TypeError(f"{name} must be {NOT_A_RUN}, got {history!r:.80}.")
+        raise TypeError(f"{name} must be {A_RUN}, got {history!r:.80}.")
     columns = ("loss", "train_accuracy", "val_accuracy", "val_loss")
     curves = {column: list(history[column]) for column in columns if column in history}
     if not curves["loss"]:
