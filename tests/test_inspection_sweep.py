@@ -400,6 +400,7 @@ VALUES = {
     "nothing": [None, np.nan, 0, False, ""],
     "numbers": [1.23456, 1.23457, 12_345, 1, 1e-300, float("inf")],
     "large numbers": [1_000_000, 1_000_001, 10**30, 2**70],
+    "long strings": ["s" * 59, "s" * 60, "s" * 80 + "a", "s" * 80 + "b"],
     "functions": [len, max, lambda: 1, lambda: 2],
     "opaque": [Opaque(), Opaque()],
     "dicts": [{"a": [1]}, {"a": [2]}, {}],
@@ -411,7 +412,8 @@ VALUES = {
 def test_each_value_has_a_row_and_a_label_of_its_own(values):
     params = [{"a": value, "b": b} for value in values for b in (1, 2)]
     scores = np.arange(len(params))
-    display = SweepDisplay.from_estimator(fake_search(params, scores), param_x="b", param_y="a")
+    drawn(SweepDisplay.from_estimator(fake_search(params, scores), param_x="a", param_y="b"))
+    display = drawn(SweepDisplay.from_estimator(fake_search(params, scores), param_x="b", param_y="a"))
     texts = labels(display.ax_.yaxis)
     assert len(set(texts)) == len(values)
     assert [text for text in texts if len(text) > 60 or "\n" in text or "0x" in text] == []
@@ -446,6 +448,12 @@ def test_labels_of_layers_and_functions():
     params = [{"a": a, "b": b} for a in layers for b in functions]
     display = drawn(SweepDisplay.from_estimator(fake_search(params, range(6)), param_x="b", param_y="a"))
     assert labels(display.ax_.xaxis) == ["<lambda> (1)", "<lambda> (2)", "len"]
+
+
+def test_labels_of_numbers():
+    values = [1e-6, 0.123456, 512, 1024.0, 10**6, -3]
+    display = SweepDisplay(np.zeros((1, 6)), x_values=values, y_values=[1], param_x="x", param_y="y").plot()
+    assert labels(drawn(display).ax_.xaxis) == ["1e-06", "0.123", "512", "1024", "1e+06", "-3"]
 
 
 def test_numbers_are_sorted_and_the_default_is_last():

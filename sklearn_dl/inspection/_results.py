@@ -198,9 +198,10 @@ def _numbered(labels):
 
 
 def _number_labels(values):
+    """Return numbers in as few digits, from three on, as tell them apart; whole ones below a million in full."""
     for digits in range(3, 18):
         labels = [
-            str(value) if isinstance(value, numbers.Integral) and abs(value) < 10**6 else f"{float(value):.{digits}g}"
+            f"{value:.0f}" if abs(value) < 10**6 and value == int(value) else f"{float(value):.{digits}g}"
             for value in values
         ]
         if len(set(labels)) == len(labels):

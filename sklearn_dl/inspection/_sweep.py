@@ -220,7 +220,7 @@ class SweepDisplay:
         n_y, n_x = scores.shape
         if ax is None:
             size = (max(4.5, 0.75 * n_x + 2.5), max(3, 0.5 * n_y + 1.6 + x_axis.is_crowded))
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+            ax = _new_axes(plt, size, x_axis, y_axis)
         self.ax_ = check_axes(ax)
         options = {"cmap": cmap, "interpolation": "nearest", "aspect": "auto"}
         ax.set_facecolor("0.9")
@@ -233,7 +233,7 @@ class SweepDisplay:
 
     def _plot_points(self, plt, ax, scores, x_axis, y_axis, cmap, im_kw):
         if ax is None:
-            _, ax = plt.subplots(figsize=(6.5, 4.5), layout="constrained")
+            ax = _new_axes(plt, (6.5, 4.5), x_axis, y_axis)
         self.ax_ = check_axes(ax)
         rows, cols = np.nonzero(np.isfinite(scores))
         order = np.argsort(scores[rows, cols])  # the best on top
@@ -274,6 +274,15 @@ class SweepDisplay:
         return text
 
 
+def _new_axes(plt, size, x_axis, y_axis):
+    """Return axes of a new figure, which is larger where labels are long."""
+    width, height = size
+    width += 0.08 * max(0, y_axis.longest - 16)
+    height += 0.06 * max(0, x_axis.longest - 16) * x_axis.is_crowded
+    _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+    return ax
+
+
 class _Axis:
     """Where the values of a parameter stand along an axis, and how they are labelled.
 
@@ -284,6 +293,7 @@ class _Axis:
         self.is_scale = as_points and all(is_number(value) and np.isfinite(value) for value in values)
         self.labels = [] if self.is_scale else labels_of(values)
         self.places = np.array(values if self.is_scale else range(len(values)), dtype=float)
+        self.longest = max(map(len, self.labels), default=0)
         self.is_crowded = sum(map(len, self.labels)) > 8 * len(values)
 
     def label(self, ax, axis):
