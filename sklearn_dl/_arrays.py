@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_dl import _ext
+from sklearn_dl._threads import n_threads
+
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
@@ -59,6 +62,13 @@ def as_gradient(dout, shape, dtype, name="dout", of="the forward output"):
     if dout.shape != shape:
         raise ValueError(f"{name} must have the shape of {of}, {shape}, got {dout.shape}")
     return dout
+
+
+def all_finite(a):
+    """Return whether an array of numbers holds neither nan nor infinity."""
+    if type(a) is np.ndarray and a.dtype in (FLOAT32, FLOAT64) and a.flags.num & _C_ALIGNED == _C_ALIGNED:
+        return _ext.all_finite(a, n_threads())
+    return bool(np.isfinite(a).all())
 
 
 def check_batch(name, x, ndim, axes):

@@ -18,10 +18,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
+from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net
+from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError, evaluate
@@ -30,15 +32,6 @@ from sklearn_dl.training.state import HISTORY, TrainingState
 from sklearn_dl.training.watchers import Watcher
 
 __all__ = ["Solver", "Watcher"]
-
-# The update rules and their constants; what else an optim config holds is state.
-UPDATE_RULES = {
-    "sgd": ("learning_rate",),
-    "sgd_momentum": ("learning_rate", "momentum"),
-    "adagrad": ("learning_rate", "epsilon"),
-    "rmsprop": ("learning_rate", "decay_rate", "epsilon"),
-    "adam": ("learning_rate", "beta1", "beta2", "epsilon"),
-}
 
 # The least number of epochs that early stopping waits for where an epoch is a single update: accuracy on the few
 # validation samples of so small a set does not move in a few updates.
@@ -201,7 +194,7 @@ class Solver:
         self.net = net
         self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
         self.update_rule = check_choice("update_rule", update_rule, tuple(UPDATE_RULES))
-        self.optim_config = _check_optim_config(update_rule, optim_config)
+        self.optim_config = _check_optim_config(update_rule, optim_config, net.params)
         self.lr_decay = check_real("lr_decay", lr_decay, low=0, boundaries="neither")
         self.batch_size = check_int("batch_size", batch_size, low=1)
         self.num_epochs = check_int("num_epochs", num_epochs, low=0)
@@ -489,6 +482,7 @@ class Solver:
     def _record_loss(self, loss):
         self.loss_history.append(float(loss))
         if not math.isfinite(loss):
+            self._check_rule_state()
             raise self._divergence(f"The loss became {loss} at update {self.num_updates}", self.num_updates - 1)
         if self.verbose and self.print_every and (self.num_updates - 1) % self.print_every == 0:
             print(f"(Iteration {self.num_updates} / {self._last_update}) loss: {loss:f}")
@@ -506,16 +500,19 @@ class Solver:
             " Lower it, or scale X."
         )
 
+    def _magnitudes(self):
+        """Return the largest magnitude among the values of X, and of each parameter."""
+        sizes = {"X": self._train.X[self._train.rows[:1000]], **self.state.params}
+        return {name: np.abs(values.astype(np.float64)).max() for name, values in sizes.items()}
+
     def _largest_values(self):
         """Say how large the values of X and the parameters are."""
-        sizes = {"X": self._train.X[self._train.rows[:1000]], **self.state.params}
-        largest = [f"{name} {np.abs(values.astype(np.float64)).max():.3g}" for name, values in sizes.items()]
-        return f"the largest magnitudes are {', '.join(largest)}"
+        return f"the largest magnitudes are {', '.join(f'{n} {size:.3g}' for n, size in self._magnitudes().items())}"
 
     def _end_epoch(self, train_loss):
         state = self.state
         state.epoch += 1
-        self._check_statistics()
+        self._check_finite()
         evaluation = self._record_evaluation()
         self._record_epoch(train_loss, evaluation)
         self._watch(self._score(evaluation) if self.early_stopping else -train_loss)
@@ -527,14 +524,37 @@ class Solver:
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
 
-    def _check_statistics(self):
-        """Raise if a running statistic is no longer finite: a net that divides by infinity has finite scores."""
+    def _check_finite(self):
+        """Raise if what was learned is not finite, which finite scores can hide.
+
+        A unit with a weight of minus infinity is zero after relu, and a net that divides by an infinite running
+        variance scores all samples alike.
+        """
         for name, values in self.state.statistics.items():
-            if not np.isfinite(values).all():
-                raise ValueError(
-                    f"{name} of batch normalization is no longer finite in {values.dtype} (epoch {self.epoch}):"
-                    f" {self._largest_values()}. Scale X."
-                )
+            if not all_finite(values):
+                raise self._overflow(f"{name} of batch normalization", values.dtype)
+        self._check_rule_state()
+        for name, values in self.state.params.items():
+            if not all_finite(values):
+                raise self._divergence(f"{name} became nan or infinite by update {self.num_updates}", self.num_updates)
+
+    def _check_rule_state(self):
+        """Raise if the update rule's state is not finite: weights whose squared gradients overflowed do not move."""
+        name, array = optim.overflowed_state(self.update_rule, self.optim_configs)
+        if name is not None:
+            what = f"The state {array!r} that update_rule {self.update_rule!r} has for {name}"
+            raise self._overflow(what, self.state.params[name].dtype)
+
+    def _overflow(self, what, dtype):
+        """Return the error for a number made of activations or gradients that is not finite."""
+        what = f"{what} became nan or infinite in {dtype} by update {self.num_updates}"
+        sizes = self._magnitudes()
+        if max(sizes, key=sizes.get) != "X":
+            return self._divergence(what, self.num_updates)
+        return ValueError(
+            f"{what}: activations or gradients are too large, because X is ({self._largest_values()}). Scale X; another"
+            " learning_rate does not help."
+        )
 
     def _record_epoch(self, train_loss, evaluation):
         row = (
@@ -691,21 +711,12 @@ def _has_softmax_loss(net):
     return isinstance(net, Net) and cls.backprop is Net.backprop and cls.loss is Net.loss
 
 
-def _check_optim_config(update_rule, optim_config):
-    """Return an update rule's constants, with a learning rate; raise if one is not the rule's."""
+def _check_optim_config(update_rule, optim_config, params):
+    """Return all constants of an update rule, in range for updates of these parameters."""
     if not (optim_config is None or isinstance(optim_config, Mapping)):
         raise TypeError(f"optim_config must be a dict or None, got {optim_config!r}.")
-    config = {"learning_rate": 1e-2, **(optim_config or {})}
-    known = UPDATE_RULES[update_rule]
-    for name, value in config.items():
-        if name not in known:
-            raise ValueError(
-                f"optim_config[{name!r}] is no constant of update_rule {update_rule!r}, which has {', '.join(known)}."
-            )
-        config[name] = check_real(f"optim_config[{name!r}]", value, low=0)
-    # The rule knows the ranges of its constants: better here than after a first evaluation.
-    getattr(optim, update_rule)(np.zeros(1), np.zeros(1), dict(config))
-    return config
+    dtype = FLOAT32 if any(w.dtype == FLOAT32 for w in params.values()) else FLOAT64
+    return UPDATE_RULES[update_rule].check(optim_config or {}, optim.in_optim_config, dtype)
 
 
 def _copy_into(copies, arrays):
