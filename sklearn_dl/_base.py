@@ -134,6 +134,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         Returns
         -------
         self : object
+            The fitted estimator itself.
 
         Raises
         ------
@@ -211,14 +212,18 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features in each call.
         y : array-like of shape (n_samples,)
+            Labels.
         classes : array-like of shape (n_classes,), default=None
             All labels that any call will bring. Required in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
@@ -566,6 +571,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
@@ -577,11 +583,12 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     @explain_keywords
     def decision_function(self, X):
-        """Raw scores, from which the softmax makes probabilities.
+        """Return the raw scores, from which the softmax makes probabilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
@@ -593,11 +600,12 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     @explain_keywords
     def predict_proba(self, X):
-        """Probabilities of the classes.
+        """Return the probabilities of the classes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
@@ -611,15 +619,17 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     @explain_keywords
     def predict_log_proba(self, X):
-        """Logarithms of the probabilities; finite where `predict_proba` rounds to zero.
+        """Return the logarithms of the probabilities; finite where `predict_proba` rounds to zero.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
         log_probabilities : ndarray of float64 of shape (n_samples, n_classes)
+            In the order of `classes_`.
         """
         scores = self._scores(X).astype(np.float64, copy=False)
         _ext.log_softmax(scores, scores)
@@ -627,11 +637,12 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     @explain_keywords
     def score(self, X, y, sample_weight=None):
-        """Accuracy of `predict` on X.
+        """Return the accuracy of `predict` on X.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -663,6 +674,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         Parameters
         ----------
         path : str or path
+            Name of the file.
 
         Returns
         -------

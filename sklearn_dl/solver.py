@@ -344,6 +344,7 @@ class Solver:
         Returns
         -------
         num_epochs, num_updates : int
+            Epochs begun and updates to do, if nothing ends training earlier.
         """
         per_epoch = math.ceil(len(self._train) / self.batch_size)
         if self.num_iters is None:
@@ -427,7 +428,18 @@ class Solver:
         return learning_rate * self.lr_schedule.multiplier(*self.schedule_position(i), self.state.schedule_state)
 
     def schedule_position(self, i=0):
-        """Return which update of the schedule the i-th of this epoch is, and how many the schedule has."""
+        """Return which update of the schedule the i-th of this epoch is, and how many the schedule has.
+
+        Parameters
+        ----------
+        i : int, default=0
+            Which update of the epoch, from 0.
+
+        Returns
+        -------
+        update, num_updates : int
+            What `Schedule.multiplier` is given.
+        """
         epoch, update = self.state.schedule_began
         num_epochs, num_iters = self.state.schedule_length or (
             self.num_epochs - epoch,
@@ -587,12 +599,14 @@ class Solver:
     # ------------------------------------------------------------ evaluation
 
     def check_accuracy(self, X, y, num_samples=None, batch_size=100):
-        """Accuracy of the net on the given data.
+        """Return the accuracy of the net on the given data.
 
         Parameters
         ----------
         X : ndarray of shape (n, …)
+            Samples, as in the solver's data.
         y : ndarray of int of shape (n,)
+            Classes, integers from 0.
         num_samples : int, default=None
             Take it on so many samples, drawn at random.
         batch_size : int, default=100
@@ -601,6 +615,7 @@ class Solver:
         Returns
         -------
         accuracy : float
+            Share of the samples whose class has the highest score.
         """
         samples = Samples(*check_samples(X, y, "X", "y"), dtype=self._dtype)
         rows = self._subset("num_samples", num_samples, samples)
@@ -612,6 +627,7 @@ class Solver:
         Returns
         -------
         evaluation : Evaluation
+            Accuracy and loss, the loss without the penalty.
         """
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
             return self._evaluate(self._train, self._train_rows)
@@ -664,6 +680,7 @@ class Solver:
         Parameters
         ----------
         net : Net
+            Of the same parameters.
         """
         for name, value in self.best_params.items():
             net.params[name][...] = value

@@ -104,7 +104,7 @@ def _draw(random_sample, keep, mask):
 
 
 def dropout_backward(dout, cache, *, out=None):
-    """Gradient of dropout: the mask of the forward pass, applied to dout.
+    """Return the gradient of dropout: the mask of the forward pass, applied to dout.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def affine_relu_forward(x, w, b, *, out=None, work=None):
 
 
 def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the affine-relu pair.
+    """Return the gradients of the affine-relu pair.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `affine_backward`.
 
     Examples
@@ -122,7 +122,7 @@ def affine_norm_relu_dropout_forward(
     gamma, beta : ndarray of shape (M,) or None
         Scale and shift of the normalisation; not looked at without one.
     norm_param : dict or None
-        bn_param of `batchnorm_forward` or ln_param of `layernorm_forward`.
+        The bn_param of `batchnorm_forward` or ln_param of `layernorm_forward`.
     dropout_param : dict or None
         As in `dropout_forward`; no dropout with None.
     normalization : {'batchnorm', 'layernorm', None}, default='batchnorm'
@@ -172,7 +172,7 @@ def affine_norm_relu_dropout_forward(
 
 
 def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the affine-normalisation-relu-dropout sequence.
+    """Return the gradients of the affine-normalisation-relu-dropout sequence.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `affine_backward`.
     dgamma, dbeta : ndarray of shape (M,), or None without normalisation
         Gradients with respect to gamma and beta.
@@ -226,8 +226,14 @@ def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
 
     Parameters
     ----------
-    x, w, b, conv_param
-        As in `conv_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
+    conv_param : dict
+        ``stride`` and ``pad``, as in `conv_forward_fast`.
     out : ndarray of shape (N, F, HO, WO), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
@@ -257,7 +263,7 @@ def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
 
 
 def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution-relu pair.
+    """Return the gradients of the convolution-relu pair.
 
     Parameters
     ----------
@@ -272,7 +278,7 @@ def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `conv_backward_fast`.
 
     Examples
@@ -297,10 +303,16 @@ def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None, work=No
 
     Parameters
     ----------
-    x, w, b, conv_param
-        As in `conv_forward_fast`.
-    pool_param
-        As in `max_pool_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
+    conv_param : dict
+        ``stride`` and ``pad``, as in `conv_forward_fast`.
+    pool_param : dict
+        ``pool_height``, ``pool_width`` and ``stride``, as in `max_pool_forward_fast`.
     out : ndarray, optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
@@ -364,7 +376,7 @@ def _fused_backward(dout, x, w, stride, pad, shape, winners, work, out, need_dx)
 
 
 def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution-relu-pool sequence.
+    """Return the gradients of the convolution-relu-pool sequence.
 
     Parameters
     ----------
@@ -379,7 +391,7 @@ def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `conv_backward_fast`.
 
     Examples
@@ -434,16 +446,22 @@ def conv_norm_relu_pool_forward(
 
     Parameters
     ----------
-    x, w, b, conv_param
-        As in `conv_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
     gamma, beta : ndarray or None
         Scale and shift, as in `spatial_batchnorm_forward` or `spatial_groupnorm_forward`; not
         looked at without a normalisation.
+    conv_param : dict
+        ``stride`` and ``pad``, as in `conv_forward_fast`.
     norm_param : dict or None
-        bn_param of `spatial_batchnorm_forward`, or gn_param of `spatial_groupnorm_forward`, which
+        The bn_param of `spatial_batchnorm_forward`, or gn_param of `spatial_groupnorm_forward`, which
         then also holds G.
-    pool_param
-        As in `max_pool_forward_fast`.
+    pool_param : dict
+        ``pool_height``, ``pool_width`` and ``stride``, as in `max_pool_forward_fast`.
     normalization : {'batchnorm', 'groupnorm', None}, default='batchnorm'
         Which normalisation.
     out : ndarray, optional
@@ -488,7 +506,7 @@ def conv_norm_relu_pool_forward(
 
 
 def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution-normalisation-relu-pool sequence.
+    """Return the gradients of the convolution-normalisation-relu-pool sequence.
 
     Parameters
     ----------
@@ -503,7 +521,7 @@ def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `conv_backward_fast`.
     dgamma, dbeta : ndarray of the shape of gamma, or None without normalisation
         Gradients with respect to gamma and beta.
