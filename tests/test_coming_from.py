@@ -163,6 +163,12 @@ def test_hidden_layers():
     net = FullyConnectedNet(hidden_dims=(7, 3), num_epochs=1, random_state=0).fit(X, Y)
     mlp = MLPClassifier((7, 3), max_iter=1).fit(X, Y)
     assert [net.params_[f"W{i}"].shape for i in (1, 2, 3)] == [w.shape for w in mlp.coefs_]
+    for hidden in (5, (5,)):
+        assert FullyConnectedNet(hidden_dims=hidden, num_epochs=1, random_state=0).fit(X, Y).params_["W2"].shape == (
+            5,
+            3,
+        )
+        assert MLPClassifier(hidden, max_iter=1).fit(X, Y).coefs_[1].shape == (5, 3)
 
 
 @row("``activation='relu'``")
@@ -350,7 +356,9 @@ def test_inverse_scaling_is_a_schedule_of_your_own():
 @row("``max_iter=200``")
 def test_number_of_epochs():
     assert MLPClassifier().max_iter == 200
-    assert FullyConnectedNet().num_epochs == 100
+    assert FullyConnectedNet().num_epochs == "auto"
+    assert FullyConnectedNet(random_state=0).fit(X, Y).n_iter_ == 100
+    assert FullyConnectedNet(batch_size=150, learning_rate=1e-5, random_state=0).fit(X, Y).n_iter_ == 1000
     course = side_by_side({"max_iter": 4}, {"num_epochs": 4})
     assert course.mlp.n_iter_ == course.net.n_iter_ - 1 == 4
     course.assert_same()
@@ -372,10 +380,19 @@ def test_tol_ends_training_in_the_same_epoch(tol):
 @row("``n_iter_no_change=10``")
 @pytest.mark.parametrize("n", [1, 10])
 def test_epochs_without_improvement(n):
-    assert MLPClassifier().n_iter_no_change == FullyConnectedNet().n_iter_no_change == 10
+    assert MLPClassifier().n_iter_no_change == 10
+    assert FullyConnectedNet().n_iter_no_change == "auto"
     long = {"tol": 1, "n_iter_no_change": n}
     course = side_by_side({**long, "max_iter": 50}, {**long, "num_epochs": 50})
     assert course.mlp.n_iter_ == course.net.n_iter_ - 1 == n + 2
+
+
+@row("``n_iter_no_change=10``")
+@pytest.mark.parametrize(("batch_size", "n"), [(50, 10), (150, 50)])
+def test_patience_by_default(batch_size, n):
+    net = FullyConnectedNet(tol=10, batch_size=batch_size, random_state=0).fit(X, Y)
+    assert net.n_iter_ == n + 2
+    assert their_net(tol=10, max_iter=50, batch_size=batch_size).fit(X, Y).n_iter_ == 12
 
 
 @row("``n_iter_no_change=10``")

@@ -176,7 +176,7 @@ class WeightsDisplay:
 
     >>> from sklearn_dl.inspection import WeightsDisplay
     >>> from sklearn_dl.nets import FullyConnected
-    >>> net = FullyConnected([], input_dim=3 * 32 * 32, num_classes=10)
+    >>> net = FullyConnected([], input_dim=3 * 32 * 32, num_classes=10, random_state=0)
     >>> templates = net.params["W1"].T.reshape(10, 3, 32, 32)
     >>> display = WeightsDisplay(templates, names=list("abcdefghij"))
     >>> display.plot()  # doctest: +SKIP
