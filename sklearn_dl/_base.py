@@ -11,6 +11,7 @@ their rows; a weight multiplies a sample's loss.
 """
 
 import copy
+import inspect
 import math
 import numbers
 import time
@@ -53,6 +54,7 @@ from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._parameters import LEARNING_RATES, check_parameters
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
+from sklearn_dl.nets.net import predicts_through_loss
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
 
 
@@ -387,9 +389,10 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_same_net(self, params):
         """Raise if the parameters describe another net than the one that is to be trained on."""
-        made = self._net_args
-        now = self._full_net_config(made["dtype"] if params["dtype"] == "auto" else params["dtype"])
-        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in made if made[name] != now[name]]
+        now = self._full_net_config(self._net_args["dtype"] if params["dtype"] == "auto" else params["dtype"])
+        # A net of an earlier release was made without the arguments that came later.
+        made = {**_defaults(self._net_class), **self._net_args}
+        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in now if made[name] != now[name]]
         if changed:
             raise ValueError(f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}.")
 
@@ -573,6 +576,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             if not plain:
                 X = self._check_X(X)
             net = self._net
+            through_loss = predicts_through_loss(net)
             work = net.workspace()
             scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
             tuner = ThreadTuner()
@@ -582,7 +586,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
                 # A batch at a time, which is then in the cache.
                 if plain and not is_finite(batch):
                     self._check_X(X)
-                scores[start : start + EVALUATION_BATCH] = net.scores(batch, work)
+                scores[start : start + EVALUATION_BATCH] = net.loss(batch) if through_loss else net.scores(batch, work)
                 tuner.note(began, len(batch))
         if not _ext.all_finite(scores, 1):
             raise ValueError(f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan.")
@@ -727,7 +731,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         return state
 
     def __setstate__(self, state):
-        super().__setstate__(state)
+        # A pickle of an earlier release lacks the parameters that came later.
+        super().__setstate__({**_defaults(type(self)), **state})
         if "params_" not in self.__dict__:
             return
         # The draw of weights that are replaced at once must not count.
@@ -739,3 +744,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         for name, value in self.running_stats_.items():
             self._net.statistics[name][...] = value
         self.running_stats_ = self._net.statistics
+
+
+def _defaults(cls):
+    """Return the defaults of a constructor's arguments by name."""
+    parameters = inspect.signature(cls).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}

@@ -13,7 +13,7 @@ __all__ = ["ThreeLayerConvNet"]
 
 @shared_docs(weight_scale="'he'")
 class ThreeLayerConvNet(BaseNetClassifier):
-    """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - affine - softmax.
+    """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
 
     X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. What a row holds is said by
     `input_shape`. Without it, a square number of features is a grey image, three times a square a colour image, and any
@@ -33,6 +33,8 @@ class ThreeLayerConvNet(BaseNetClassifier):
     normalization : None, 'batchnorm' or 'groupnorm', default=None
         Normalization after the convolution. With batch normalization, weights of the samples count in the batch
         statistics.
+    dropout_keep_ratio : float in (0, 1], default=1.0
+        Probability that dropout, after the relu of the hidden layer, keeps a value; 1 is no dropout.
     augmentation : None, 'flip', 'crop', 'cutout', augmentation or sequence of these, default=None
         Random changes to the images of each minibatch in training, in this order: objects of `sklearn_dl.augmentation`,
         such as ``RandomCrop(padding=2)``, or names of them with their defaults.
@@ -97,6 +99,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         verbose=0,
         warm_start=False,
         normalization=None,
+        dropout_keep_ratio=1.0,
         augmentation=None,
     ):
         self._keep(locals())
@@ -109,6 +112,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
             "hidden_dim": self.hidden_dim,
             "num_classes": n_classes,
             "normalization": self.normalization,
+            "dropout_keep_ratio": self.dropout_keep_ratio,
             "weight_scale": self.weight_scale,
             "reg": self.reg,
         }
