@@ -351,7 +351,7 @@ def _value(result):
         raise TypeError(f"f must return real numbers, got {got}")
     if values.dtype.newbyteorder("=") in _SINGLE:
         raise TypeError(f"f must compute in double precision (float64), got {values.dtype}")
-    return values.astype(np.result_type(values, np.float64), copy=False)
+    return values.astype(np.result_type(values.dtype, np.float64), copy=False)
 
 
 def _as_double(name, values, *, real=False):
@@ -361,7 +361,7 @@ def _as_double(name, values, *, real=False):
         values = values.astype(np.float64)  # integers beyond int64, fractions
     if values.dtype.kind not in ("biuf" if real else "biufc"):
         raise TypeError(f"{name} must be an array of {'real ' * real}numbers, got dtype {values.dtype}")
-    return values.astype(np.result_type(values, np.float64), copy=False)
+    return values.astype(np.result_type(values.dtype, np.float64), copy=False)
 
 
 def _check_positive(name, value):

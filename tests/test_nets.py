@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from sklearn_dl import TwoLayerNet, layers
+from sklearn_dl import FullyConnectedNet, TwoLayerNet, layers
 from sklearn_dl.gradient_check import check_net, eval_numerical_gradient, rel_error
 from sklearn_dl.losses import softmax_loss
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
@@ -331,6 +331,8 @@ def test_deep_batchnorm_nets_begin_with_scores_like_those_of_training(dtype):
     for _ in range(3):
         net.loss(X, y)
     assert np.abs(net.loss(X)).max() < 100
+    estimator = FullyConnectedNet(hidden_dims=(50,) * 16, normalization="batchnorm", num_epochs=2, random_state=0)
+    assert np.isfinite(estimator.fit(X.astype(dtype), y).loss_history_).all()
 
 
 def test_statistics_are_named_by_block():

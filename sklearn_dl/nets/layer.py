@@ -33,7 +33,22 @@ class Layer:
     statistics_names = ()  # running statistics, kept in `statistics`
 
     def build(self, in_shape, block, init):
-        """Return the output's shape and the parameters; see the contract in `sklearn_dl.nets.layers`."""
+        """Return the output's shape and the parameters; see the contract in `sklearn_dl.nets.layers`.
+
+        Parameters
+        ----------
+        in_shape : tuple of int
+            Shape of the input, without the batch axis.
+        block : Block
+            The number of the block, an int with a method ``names``.
+        init : Initializer
+            Makes first parameters.
+
+        Returns
+        -------
+        out_shape : tuple of int
+        params : dict of str to ndarray
+        """
         return in_shape, {}
 
     def arguments(self):
@@ -200,10 +215,17 @@ def names_of(block, *kinds):
 
 
 class Initializer:
-    """Draws first parameters: weights at a scale, layer by layer, in the layers' order.
+    """Makes first parameters: draws weights at a scale, layer by layer, in the layers' order.
 
-    `weight_scale` is the standard deviation, or 'he' (sqrt(2 / fan_in), He et al. 2015) or 'xavier'
-    (sqrt(2 / (fan_in + fan_out)), Glorot & Bengio 2010).
+    Parameters
+    ----------
+    weight_scale : float, 'he' or 'xavier'
+        The standard deviation, or sqrt(2 / fan_in) [He et al. 2015], or sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio
+        2010].
+    dtype : dtype
+        Of the parameters.
+    random_state : RandomState
+        What weights are drawn from.
     """
 
     def __init__(self, weight_scale, dtype, random_state):
@@ -212,7 +234,18 @@ class Initializer:
         self.random_state = random_state
 
     def weights(self, shape, fan_in, fan_out):
-        """Draw weights of the given shape."""
+        """Draw weights.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        fan_in, fan_out : int
+            Inputs of each output, outputs of each input.
+
+        Returns
+        -------
+        weights : ndarray of the shape
+        """
         scale = self.weight_scale
         if scale == "he":
             scale = math.sqrt(2 / fan_in)
@@ -221,5 +254,15 @@ class Initializer:
         return (scale * self.random_state.randn(*shape)).astype(self.dtype)
 
     def constant(self, value, shape):
-        """Return an array filled with `value`."""
+        """Return an array filled with one value.
+
+        Parameters
+        ----------
+        value : float
+        shape : int or tuple of int
+
+        Returns
+        -------
+        array : ndarray of the shape
+        """
         return np.full(shape, value, dtype=self.dtype)

@@ -75,7 +75,13 @@ __all__ = [
 
 
 class Affine(Layer):
-    """``x @ W + b`` with `units` outputs; x of any shape is flattened to rows."""
+    """``x @ W + b``; x of any shape is flattened to rows.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    """
 
     starts_block = True
     relu = False  # whether one follows, see AffineReLU
@@ -125,7 +131,12 @@ def _check_layer(name, layer, cls):
 
 
 class AffineReLU(Affine):
-    """Affine and ReLU in one pass; `Net` puts it in the place of the two."""
+    """Affine and ReLU in one pass; `Net` puts it in the place of the two.
+
+    Parameters
+    ----------
+    affine : Affine
+    """
 
     relu = True
 
@@ -149,10 +160,15 @@ class ReLU(Layer):
 
 
 class Dropout(Layer):
-    """Inverted dropout, which keeps a share `keep_ratio` of the values.
+    """Inverted dropout.
 
-    With `seed`, every mask of this layer is the same draw (for gradient checks); layers with one seed and as many
-    values draw one mask.
+    Parameters
+    ----------
+    keep_ratio : float in (0, 1]
+        Probability of keeping a value.
+    seed : int, default=None
+        Makes every mask of this layer the same draw, for gradient checks. Layers with one seed and as many values draw
+        one mask. Without it, masks are drawn from the net's random state.
     """
 
     def __init__(self, keep_ratio, seed=None):
@@ -268,7 +284,13 @@ class LayerNorm(_Norm):
 
 
 class GroupNorm(_Norm):
-    """Group normalization of images (N, C, H, W) in `groups` groups of channels."""
+    """Group normalization of images (N, C, H, W).
+
+    Parameters
+    ----------
+    groups : int
+        Number of groups of channels, a divisor of C.
+    """
 
     _backward = staticmethod(f.spatial_groupnorm_backward)
 
@@ -297,7 +319,15 @@ def _image_shape(layer, in_shape):
 
 
 class Conv(Layer):
-    """Convolution with square filters of odd size, stride 1, output as large as the input."""
+    """Convolution with square filters, stride 1, output as large as the input.
+
+    Parameters
+    ----------
+    filters : int
+        Number of filters.
+    size : int
+        Their height and width; odd.
+    """
 
     starts_block = True
 
@@ -359,7 +389,13 @@ class MaxPool(Layer):
 
 
 class ConvReLUPool(Conv):
-    """Conv, ReLU and MaxPool in one pass; `Net` puts it in the place of the three."""
+    """Conv, ReLU and MaxPool in one pass; `Net` puts it in the place of the three.
+
+    Parameters
+    ----------
+    conv : Conv
+    pool : MaxPool
+    """
 
     def __init__(self, conv, pool):
         self.conv, self.pool = _check_layer("conv", conv, Conv), _check_layer("pool", pool, MaxPool)
