@@ -147,6 +147,31 @@ def buffer(work, name, shape, dtype):
     return held
 
 
+class Cache(tuple):
+    """What a forward function hands to its backward function; each forward function has a subclass of its own."""
+
+    __slots__ = ()
+    forward = None  # name of the forward function
+
+    @classmethod
+    def check(cls, cache):
+        """Return `cache` if it is of this class."""
+        if type(cache) is not cls:
+            refuse_cache(cls.forward, cache)
+        return cache
+
+
+def refuse_cache(forward, value):
+    """Raise the error of a backward function that was not given the cache of its forward function."""
+    if isinstance(value, Cache):
+        got = f"that of {value.forward}"
+    elif isinstance(value, np.ndarray):
+        got = f"an array of {value.dtype} of shape {value.shape}"
+    else:
+        got = "None" if value is None else f"an object of type {type(value).__name__}"
+    raise TypeError(f"cache must be the one that {forward} returned, got {got}")
+
+
 def nested(work, name):
     """Return the part of work that belongs to one layer of a composition (None without work)."""
     return None if work is None else work.setdefault(name, {})

@@ -11,6 +11,7 @@ their random changes. Larger sets keep their rows; a weight multiplies a sample'
 """
 
 import copy
+import inspect
 import numbers
 import time
 from contextlib import contextmanager, nullcontext
@@ -60,6 +61,7 @@ from sklearn_dl._legacy import upgrade_state
 from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
+from sklearn_dl.nets.net import predicts_through_loss
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.diagnosis import diagnose
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
@@ -393,9 +395,10 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_same_net(self, params):
         """Raise if the parameters describe another net than the one that is to be trained on."""
-        made = self._net_args
-        now = self._full_net_config(made["dtype"] if params["dtype"] == "auto" else params["dtype"])
-        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in made if made[name] != now[name]]
+        now = self._full_net_config(self._net_args["dtype"] if params["dtype"] == "auto" else params["dtype"])
+        # A net of an earlier release was made without the arguments that came later.
+        made = {**_defaults(self._net_class), **self._net_args}
+        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in now if made[name] != now[name]]
         if changed:
             raise ValueError(f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}.")
 
@@ -549,6 +552,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             if not plain:
                 X = self._check_X(X)
             net = self._net
+            through_loss = predicts_through_loss(net)
             work = net.workspace()
             scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
             tuner = ThreadTuner()
@@ -558,7 +562,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
                 # A batch at a time, which is then in the cache.
                 if plain and not is_finite(batch):
                     self._check_X(X)
-                scores[start : start + EVALUATION_BATCH] = net.scores(batch, work)
+                scores[start : start + EVALUATION_BATCH] = net.loss(batch) if through_loss else net.scores(batch, work)
                 tuner.note(began, len(batch))
         if not _ext.all_finite(scores, 1):
             raise ValueError(f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan.")
@@ -742,7 +746,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def __setstate__(self, state):
         if "_optim_state" in state:
             state = upgrade_state(state)
-        super().__setstate__(state)
+        # A pickle of an earlier release lacks the parameters that came later.
+        super().__setstate__({**_defaults(type(self)), **state})
         if "params_" not in state:
             return
         # The draw of weights that are replaced at once must not count.
@@ -758,3 +763,9 @@ def _n_training_rows(data):
     """Return how many rows the data of a `Solver` trains on."""
     rows = data.get("rows_train")
     return len(data["X_train"] if rows is None else rows)
+
+
+def _defaults(cls):
+    """Return the defaults of a constructor's arguments by name."""
+    parameters = inspect.signature(cls).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}

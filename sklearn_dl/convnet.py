@@ -22,7 +22,7 @@ __all__ = ["ThreeLayerConvNet"]
     ),
 )
 class ThreeLayerConvNet(BaseNetClassifier):
-    """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - affine - softmax.
+    """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
 
     X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. `input_shape` says what they are.
     Without it, rows of a square number of features are grey images, of three times a square colour images, and of any
@@ -94,6 +94,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         verbose=0,
         warm_start=False,
         normalization=None,
+        dropout_keep_ratio=1.0,
         augmentation=None,
     ):
         self._keep(locals())
@@ -106,6 +107,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
             "hidden_dim": self.hidden_dim,
             "num_classes": n_classes,
             "normalization": self.normalization,
+            "dropout_keep_ratio": self.dropout_keep_ratio,
             "weight_scale": resolve_weight_scale(self.weight_scale, linear=False),
             "reg": self.reg,
         }

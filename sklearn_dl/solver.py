@@ -22,7 +22,7 @@ from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
-from sklearn_dl.nets.net import Net
+from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trains_through_loss
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
@@ -220,9 +220,13 @@ class Solver:
         self._val = self._samples(data, "val") if data.get("X_val") is not None else None
         if self.early_stopping and self._val is None:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
-        if self._train.sample_weight is not None and not hasattr(net, "backprop"):
-            raise ValueError(f"data['sample_weight_train'] needs a net with backprop, {type(net).__name__} has none.")
-        self._knows_loss = _has_softmax_loss(net)
+        self._through_loss = trains_through_loss(net)
+        if self._train.sample_weight is not None and self._through_loss and not loss_takes_weights(net):
+            raise ValueError(
+                "data['sample_weight_train'] needs a net with backprop, or with an argument sample_weight of its loss:"
+                f" {type(net).__name__} has none."
+            )
+        self._knows_loss = trains_on_softmax(net)
         if self.monitor == "loss" and self._val is not None and not self._knows_loss:
             raise ValueError(
                 f"monitor='loss' needs a net with the library's loss, {type(net).__name__} has one of its own."
@@ -465,16 +469,17 @@ class Solver:
         """Update the parameters once; return the loss."""
         net = self.net
         options = {}
-        if isinstance(net, Net) and net.takes_rows and not self.augmentation:
+        if isinstance(net, Net) and net.takes_rows and not (self._through_loss or self.augmentation):
             X, options["rows"] = self._train.X, rows
             y, weight = self._train.gather_labels(rows)
         else:
             X, y, weight = self._train.gather(rows)
         for augment in self.augmentation:
             augment(X.reshape(-1, *self._image_shape), self.random_state, self._augmentation_work)
-        if hasattr(net, "backprop"):
-            total = None if weight is None else len(rows) * self._train.mean_weight
-            loss, grads = net.backprop(X, y, weight, total_weight=total, **options)
+        if not self._through_loss:
+            if weight is not None:
+                options.update(sample_weight=weight, total_weight=len(rows) * self._train.mean_weight)
+            loss, grads = net.backprop(X, y, **options)
             loss += net.penalty(self._squares)
             self._record_loss(loss)
             update, configs = optim.in_place[self.update_rule], self.optim_configs
@@ -484,7 +489,7 @@ class Solver:
             }
             self._squares = None if self.watchers else squares  # a watcher may change the weights
         else:
-            loss, grads = net.loss(X, y)
+            loss, grads = net.loss(X, y) if weight is None else net.loss(X, y, sample_weight=weight)
             self._record_loss(loss)
             rule = getattr(optim, self.update_rule)
             for name, w in net.params.items():
@@ -720,12 +725,6 @@ class Solver:
             self.state.restore(state)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not fit this Solver: {error}") from error
-
-
-def _has_softmax_loss(net):
-    """Return whether a net is trained on softmax and cross-entropy of its scores, and on nothing else."""
-    cls = type(net)
-    return isinstance(net, Net) and cls.backprop is Net.backprop and cls.loss is Net.loss
 
 
 def _check_optim_config(update_rule, optim_config, params):

@@ -42,6 +42,7 @@ ESTIMATORS = [
     ThreeLayerConvNet(**CONV, update_rule="sgd_momentum", learning_rate=0.01),
     ThreeLayerConvNet(**CONV, normalization="batchnorm"),
     ThreeLayerConvNet(**CONV, normalization="groupnorm", learning_rate=0.01),
+    ThreeLayerConvNet(**CONV, dropout_keep_ratio=0.7, learning_rate=0.01),
     ThreeLayerConvNet(**CONV, early_stopping=True, learning_rate=0.01),
     ThreeLayerConvNet(**CONV, dtype="float32", learning_rate=0.01),
     ThreeLayerConvNet(**CONV, num_iters=120, weight_scale="xavier", learning_rate=0.01),

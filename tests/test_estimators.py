@@ -625,7 +625,7 @@ def test_going_on_is_one_long_fit(cls, rule, continued):
     assert_same(whole, parts)
 
 
-@pytest.mark.parametrize("cls", [TwoLayerNet, FullyConnectedNet])
+@each_hidden
 def test_going_on_with_dropout_is_one_long_fit(cls):
     X, y = blobs()
     whole = small(cls, num_epochs=4, dropout_keep_ratio=0.6).fit(X, y)

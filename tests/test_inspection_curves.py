@@ -174,6 +174,19 @@ def test_kept_epoch_is_marked_on_the_validation_curves(first_epoch, best):
     assert legend(display.accuracy_ax_) == ["train", "validation", f"kept: epoch {first_epoch + best}"]
 
 
+@pytest.mark.parametrize("n", [10, 10_000])
+def test_marks_in_the_legend_are_of_legible_size(n):
+    display = drawn(TrainingCurveDisplay(np.linspace(2, 1, n), val_loss=[3.0, 2.0], best_epoch=1).plot())
+    points, _, _, kept = display.ax_.get_legend().legend_handles
+    assert 5 < points.get_markersize() < 10
+    assert kept.get_markersize() == display.best_points_[0].get_markersize()
+
+
+def test_kept_epoch_of_a_run_without_accuracies():
+    display = drawn(TrainingCurveDisplay([2.0, 1.5, 1.0], val_loss=[3.0, 2.0, 2.5], best_epoch=2).plot())
+    assert [mark.get_xydata().tolist() for mark in display.best_points_] == [[[2.0, 2.0]]]
+
+
 def test_no_mark_without_a_kept_epoch():
     for best_epoch in (None, 9):
         display = TrainingCurveDisplay([1.0], val_accuracy=[0.1, 0.5], best_epoch=best_epoch).plot()

@@ -1,5 +1,6 @@
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -348,6 +349,20 @@ def test_several_metrics(refit, metric):
         assert display.scores[display.best] == np.nanmax(display.scores) == scores.max()
 
 
+@pytest.mark.parametrize(
+    ("refit", "metric", "best"),
+    [("f1", "f1", (0, 0)), ("f1", "score", (1, 1)), (len, "f1", (0, 0)), (len, "score", (0, 0)), (False, "f1", (1, 0))],
+)
+def test_frame_where_metrics_disagree(refit, metric, best):
+    params = [{"a": i, "b": j} for j in (0, 1) for i in (0, 1)]
+    search = fake_search(params, [1, 2, 3, 4]).set_params(refit=refit)
+    search.cv_results_["mean_test_f1"] = np.array([1, 1, 5, 1]) if refit is False else np.array([5, 1, 1, 1])
+    search.multimetric_ = True
+    if refit:
+        search.best_index_ = 0
+    assert SweepDisplay.from_estimator(search, metric=metric).best == best
+
+
 def test_frame_is_the_searchs_choice_not_the_best_score():
     grid = {"learning_rate": [0.1, 0.01], "reg": [0.0, 0.01]}
     search = GridSearchCV(
@@ -594,6 +609,29 @@ def test_optuna_search_with_failed_trials(optuna_search):
     display = drawn(SweepDisplay.from_estimator(search.fit(X, y)))
     assert np.isnan(display.scores[display.y_values.index(3.0)]).all()
     assert display.scores[display.best] == search.best_score_
+
+
+class TrialsOnly(LogisticRegression):
+    """As little of an OptunaSearchCV as there has to be."""
+
+    refit, estimator = True, None
+
+
+def test_pruned_trials_count_only_where_none_was_completed():
+    search = TrialsOnly()
+    search.trials_ = [
+        SimpleNamespace(params={"a": a, "b": b}, value=value, state=SimpleNamespace(name=state))
+        for a, b, value, state in [
+            (1, 1, 0.9, "PRUNED"),
+            (1, 1, 0.5, "COMPLETE"),
+            (2, 1, 0.4, "PRUNED"),
+            (2, 2, 0.6, "COMPLETE"),
+            (1, 2, None, "FAIL"),
+        ]
+    ]
+    display = SweepDisplay.from_estimator(search)
+    assert_array_equal(display.scores, [[0.5, 0.4], [np.nan, 0.6]])
+    assert display.best == (1, 1)
 
 
 @ignore_optuna

@@ -292,7 +292,8 @@ class TrainingCurveDisplay:
         if several:
             self._explain_many(runs, styles, own_figure=ax is None)
         elif windows[0] > 1 or self.val_loss_lines_:
-            self.ax_.legend(markerscale=4 if _are_many(runs[None]) else 1)
+            points, *_ = self.ax_.legend().legend_handles
+            points.set_markersize(8)
         self._label_axes()
         return self
 

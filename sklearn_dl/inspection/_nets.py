@@ -98,10 +98,10 @@ def _end(estimator):
 
 def _fitted_parts(value, kind, path="", seen=None):
     """Return the fitted nets or searches in a value by where they are, such as '.estimators_[0]'."""
-    seen = set() if seen is None else seen
+    seen = {} if seen is None else seen
     if id(value) in seen:
         return {}
-    seen.add(id(value))
+    seen[id(value)] = value  # kept, or another object might get its id
     if kind.matches(value):
         return {path: value} if kind.is_fitted(value) else {}
     for parts in _parts_by_priority(value):
@@ -135,10 +135,10 @@ def _parts_by_priority(value):
 
 def _holds(value, kind, seen=None):
     """Return whether a value is, or has anywhere, a net or search, fitted or not."""
-    seen = set() if seen is None else seen
+    seen = {} if seen is None else seen
     if id(value) in seen:
         return False
-    seen.add(id(value))
+    seen[id(value)] = value
     if kind.matches(value):
         return True
     if _is_pipeline(value):
