@@ -166,7 +166,7 @@ def test_x_is_described(path):
         if "X" in parameter.name.split(", "):
             assert "array" in parameter.type or "DataFrame" in parameter.type
             assert "shape" in parameter.type + " ".join(parameter.desc)
-            assert len(" ".join(parameter.desc)) > 10
+            assert parameter.desc
 
 
 def test_methods_that_take_x_are_found():
@@ -224,10 +224,10 @@ CONSISTENT = {
         "include_params": sorted(common(ESTIMATORS) - {"learning_rate", "reg", "weight_scale"}),
         "include_attrs": sorted(common(ESTIMATORS, "Attributes")),
     },
-    "estimators with hidden layers": {"objects": ESTIMATORS[1:], "include_params": ["reg", "weight_scale"]},
+    "estimators with hidden layers": {"objects": ESTIMATORS[1:], "include_params": ["reg"]},
     "fully connected": {
         "objects": FULLY_CONNECTED,
-        "include_params": sorted(common(FULLY_CONNECTED) - {"learning_rate"}),
+        "include_params": sorted(common(FULLY_CONNECTED) - {"learning_rate", "weight_scale"}),
         "include_attrs": sorted(common(FULLY_CONNECTED, "Attributes")),
     },
     "transformers": {
