@@ -55,13 +55,14 @@ from sklearn_dl._inputs import (
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords
+from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import LEARNING_RATES, check_parameters
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
 
 
-class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
+class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of the estimators; see the module."""
 
     def _keep(self, params):

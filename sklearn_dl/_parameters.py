@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_dl._checks import DTYPES, check_bool, check_choice, check_int, check_real
 from sklearn_dl._inputs import named
+from sklearn_dl._names import HISTORY_ATTRIBUTES
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.solver import UPDATE_RULES
@@ -78,7 +79,8 @@ SHARED_PARAMETERS = """\
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, the update rule's state and the random state of the last one."""
 
-SHARED_ATTRIBUTES = """\
+SHARED_ATTRIBUTES = (
+    """\
     classes_ : ndarray of shape (n_classes,)
         The labels.
     n_features_in_ : int
@@ -103,7 +105,10 @@ SHARED_ATTRIBUTES = """\
     n_iter_ : int
         Epochs done, those of earlier fits and partial fits that this one continued included.
     best_val_score_ : float or None
-        The best validation accuracy; None without a validation set."""
+        The best validation accuracy; None without a validation set.
+"""
+    + HISTORY_ATTRIBUTES
+)
 
 REG_TEXT = "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."
 
@@ -123,7 +128,7 @@ CONSTANTS = {
 }
 
 
-def shared_docs(*, hidden_parameters="", **defaults):
+def shared_docs(*, hidden_parameters="", hidden_attributes="", **defaults):
     """Fill the parameters and attributes that estimators share into a class's docstring."""
     defaults = {
         "reg": 0.0,
@@ -137,6 +142,7 @@ def shared_docs(*, hidden_parameters="", **defaults):
     sections = {
         "shared_parameters": SHARED_PARAMETERS.format(**defaults),
         "hidden_parameters": hidden_parameters,
+        "hidden_attributes": hidden_attributes,
         "shared_attributes": SHARED_ATTRIBUTES,
     }
 

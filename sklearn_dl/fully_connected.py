@@ -2,6 +2,7 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims, check_int
+from sklearn_dl._names import LAYER_ATTRIBUTES, LayerNames
 from sklearn_dl._parameters import shared_docs
 from sklearn_dl.nets import FullyConnected
 
@@ -13,10 +14,10 @@ HIDDEN_PARAMETERS = """\
     dropout_keep_ratio : float in (0, 1], default=1.0
         Probability that dropout, after each relu, keeps a value; 1 is no dropout."""
 
-fill = shared_docs(weight_scale="'he'", hidden_parameters=HIDDEN_PARAMETERS)
+fill = shared_docs(weight_scale="'he'", hidden_parameters=HIDDEN_PARAMETERS, hidden_attributes=LAYER_ATTRIBUTES)
 
 
-class _FullyConnectedBase(BaseNetClassifier):
+class _FullyConnectedBase(LayerNames, BaseNetClassifier):
     _net_class = FullyConnected
 
     def _net_config(self, n_features, n_classes):
@@ -45,6 +46,7 @@ class TwoLayerNet(_FullyConnectedBase):
     Attributes
     ----------
     {shared_attributes}
+    {hidden_attributes}
 
     See Also
     --------
@@ -114,6 +116,7 @@ class FullyConnectedNet(_FullyConnectedBase):
     Attributes
     ----------
     {shared_attributes}
+    {hidden_attributes}
 
     See Also
     --------

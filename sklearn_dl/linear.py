@@ -2,6 +2,7 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_real
+from sklearn_dl._names import LinearNames
 from sklearn_dl._parameters import shared_docs
 from sklearn_dl.nets import FullyConnected
 
@@ -18,7 +19,7 @@ LEARNING_RATES = {"sgd": 0.02, "sgd_momentum": 0.02, "adagrad": 0.2, "rmsprop": 
     reg_text="Strength of the L2 penalty ``reg * sum(W ** 2)``: without the half that the nets have, as in the\n"
     "        published tables of this classifier.",
 )
-class Softmax(BaseNetClassifier):
+class Softmax(LinearNames, BaseNetClassifier):
     """Linear softmax classifier (multinomial logistic regression), trained on minibatches.
 
     Parameters
@@ -27,6 +28,11 @@ class Softmax(BaseNetClassifier):
 
     Attributes
     ----------
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
+        Weights of the features, as `LogisticRegression` has them: ``X @ coef_.T + intercept_`` is `decision_function`.
+        Computed from `params_`, not to be written to.
+    intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
+        Biases.
     {shared_attributes}
 
     See Also
