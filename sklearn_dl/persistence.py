@@ -12,7 +12,8 @@ its size has been compared with the bytes that are really there.
 Files of every release load in all later ones; tests/test_saved_models.py holds this package to it.
 
 Pipelines and searches can be stored without pickle by skops (``pip install "sklearn_dl[skops]"``), which loads what
-its caller trusts. Of this package it needs nothing but the classes themselves, listed in `SKOPS_TRUSTED`::
+its caller trusts. Of this package it needs nothing but the classes themselves, listed in `SKOPS_TRUSTED` (with
+numpy's dtype, which the parameter `dtype` may be)::
 
     skops.io.dump(pipeline, "model.skops")
     pipeline = skops.io.load("model.skops", trusted=SKOPS_TRUSTED)
@@ -39,6 +40,7 @@ from sklearn_dl._version import __version__
 __all__ = ["SKOPS_TRUSTED", "load", "read_archive", "save", "write_archive"]
 
 SKOPS_TRUSTED = (
+    "numpy.dtype",
     "sklearn_dl.convnet.ThreeLayerConvNet",
     "sklearn_dl.fully_connected.FullyConnectedNet",
     "sklearn_dl.fully_connected.TwoLayerNet",
@@ -117,6 +119,8 @@ class _Encoder:
             return {"dtype": node.str}
         if kind is type and issubclass(node, np.generic) and _is_plain(np.dtype(node)):
             return {"type": np.dtype(node).str}
+        if node is float:
+            return {"type": "float"}
         if kind is np.random.RandomState:
             return self._random_state(node, keys)
         if _setting_classes().get(kind.__name__) is kind:
@@ -259,7 +263,7 @@ class _Decoder:
             case "dtype":
                 return _read_dtype(value)
             case "type":
-                return _read_dtype(value).type
+                return float if value == "float" else _read_dtype(value).type
             case "setting":
                 name, fields = value
                 return _setting_classes()[name](**self.decode(fields))

@@ -19,10 +19,10 @@ def round_trip(model):
     return io.loads(data, trusted=SKOPS_TRUSTED)
 
 
-def test_trusted_types_are_all_estimators():
+def test_trusted_types_are_all_estimators_and_the_dtype():
     transformers = [getattr(preprocessing, name) for name in preprocessing.__all__ if name != "guess_image_shape"]
     classes = [*persistence._estimator_classes().values(), *transformers]
-    assert sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in classes) == sorted(SKOPS_TRUSTED)
+    assert sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in [*classes, np.dtype]) == sorted(SKOPS_TRUSTED)
 
 
 @each_estimator
