@@ -429,7 +429,6 @@ def test_class_weights_prevail_on_fifty_rows(estimator):
     check_class_weight_classifiers(type(estimator).__name__, estimator)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("cls", [TwoLayerNet, FullyConnectedNet])
 def test_thirty_rows_of_iris_are_enough(cls):
     """With 7 hidden units: 100 updates left .68 of the others right, MLPClassifier's 200 leave .75."""
