@@ -13,7 +13,6 @@ their random changes. Larger sets keep their rows; a weight multiplies a sample'
 import copy
 import numbers
 import time
-import warnings
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -41,16 +40,22 @@ from sklearn_dl._checks import check_real
 from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._holdout import set_aside, set_aside_and_merge
 from sklearn_dl._inputs import (
+    as_array,
     as_native,
     check_labels,
+    check_unstated_images,
     check_weights,
     drop_uniform,
     flatten_images,
     is_finite,
     merge_duplicates,
     named,
+    naming_columns,
+    transposed_hint,
+    warn_caller,
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
+from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._legacy import upgrade_state
 from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
@@ -104,6 +109,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     # -------------------------------------------------------------- training
 
+    @explain_keywords
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the net.
 
@@ -112,7 +118,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
             Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time. As for any net, values
             of about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or,
-            for raw pixels, a `weight_scale` of 1e-3.
+            for raw pixels, a `weight_scale` of 1e-3. Whatever NumPy can convert is an array-like: a dataset of h5py or
+            zarr is read into memory once, as a whole, and an array that is memory-mapped stays on the disk.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -156,11 +163,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         if solver.stop_reason == "interrupted":
             weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
-            warnings.warn(
-                f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.", stacklevel=2
-            )
+            warn_caller(f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.")
         for text in diagnose(solver):
-            warnings.warn(text, ConvergenceWarning, stacklevel=2)
+            warn_caller(text, ConvergenceWarning)
         return self
 
     @with_callbacks
@@ -195,6 +200,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             can_interrupt=alone,
         )
 
+    @explain_keywords
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on a part of the data, going on from what is there.
 
@@ -426,11 +432,15 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_training_data(self, X, y, *, reset):
         X, image_shape = flatten_images(X)
-        X, y = validate_data(self, X, y, reset=reset, dtype="numeric", ensure_all_finite=not is_finite(X))
-        X = as_native(X)
+        with naming_columns(X):
+            finite = is_finite(X)
+            X, y = validate_data(self, X, as_array("y", y), reset=reset, dtype="numeric", ensure_all_finite=not finite)
+            X = as_native(X)
         check_classification_targets(y)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
+            if getattr(self, "input_shape", self) is None and self.input_shape_ is not None:
+                check_unstated_images(image_shape, self.input_shape_, len(X))
         else:
             self._check_image_shape(image_shape)
         return X, y
@@ -440,7 +450,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if self._is_plain(X) and is_finite(X):
             return X.reshape(len(X), -1)
         X, image_shape = flatten_images(X)
-        X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
+        with naming_columns(X):
+            X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
         self._check_image_shape(image_shape)
         return X
 
@@ -464,6 +475,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if None not in (image_shape, learned) and image_shape != learned:
             raise ValueError(
                 f"X holds images of shape {image_shape}, but {type(self).__name__} was fitted on {learned} (C, H, W)."
+                + transposed_hint(image_shape, learned)
             )
 
     def _check_validation_data(self, X_val, y_val, sample_weight_val):
@@ -547,6 +559,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             raise ValueError(f"X holds values too large for the net: in {net.dtype}, some scores are infinite or nan.")
         return scores
 
+    @explain_keywords
     def predict(self, X):
         """Predict labels.
 
@@ -562,6 +575,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         best = self._scores(X).argmax(axis=1)
         return self.classes_[best]
 
+    @explain_keywords
     def decision_function(self, X):
         """Raw scores, from which the softmax makes probabilities.
 
@@ -577,6 +591,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
+    @explain_keywords
     def predict_proba(self, X):
         """Probabilities of the classes.
 
@@ -594,6 +609,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         _ext.softmax(scores, scores)
         return scores
 
+    @explain_keywords
     def predict_log_proba(self, X):
         """Logarithms of the probabilities; finite where `predict_proba` rounds to zero.
 
@@ -608,6 +624,25 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         scores = self._scores(X).astype(np.float64, copy=False)
         _ext.log_softmax(scores, scores)
         return scores
+
+    @explain_keywords
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict` on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Share of the samples, by weight, whose label is predicted.
+        """
+        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
 
     # ----------------------------------------------------------- persistence
 

@@ -4,6 +4,7 @@ import math
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims
+from sklearn_dl._inputs import transposed_hint
 from sklearn_dl._parameters import Setting, documented, resolve_weight_scale
 from sklearn_dl.nets import ThreeLayerConv
 from sklearn_dl.preprocessing import guess_image_shape
@@ -23,9 +24,10 @@ __all__ = ["ThreeLayerConvNet"]
 class ThreeLayerConvNet(BaseNetClassifier):
     """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - affine - softmax.
 
-    X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. What a row holds is said by
-    `input_shape`. Without it, a square number of features is a grey image, three times a square a colour image, and any
-    other number one row of pixels (1, 1, n_features).
+    X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. `input_shape` says what they are.
+    Without it, rows of a square number of features are grey images, of three times a square colour images, and of any
+    other number one row of pixels (1, 1, n_features), with a warning where these are more than 20 in at least 100 rows.
+    Images that look like (n_samples, H, W, C), more than 4 in the first place and 1, 3 or 4 in the last, are an error.
 
     Parameters
     ----------
@@ -116,5 +118,6 @@ class ThreeLayerConvNet(BaseNetClassifier):
                 raise ValueError(
                     f"input_shape={stated} does not fit X, which holds"
                     f" {f'{n_features} features' if image_shape is None else f'images {image_shape}'} a sample."
+                    + transposed_hint(image_shape, stated)
                 )
         self.input_shape_ = stated or image_shape or guess_image_shape(n_features)

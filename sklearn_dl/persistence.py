@@ -12,8 +12,8 @@ its size has been compared with the bytes that are really there.
 Files of every release load in all later ones; tests/test_saved_models.py holds this package to it.
 
 Pipelines and searches can be stored without pickle by skops (``pip install "sklearn_dl[skops]"``), which loads what
-its caller trusts. Of this package it needs nothing but the classes themselves, listed in `SKOPS_TRUSTED` (with
-numpy's dtype, which the parameter `dtype` may be)::
+its caller trusts. `SKOPS_TRUSTED` names what a fitted estimator of this package can hold: estimators and transformers,
+and what their parameters can be set to (schedules, augmentations, layers, a NumPy dtype)::
 
     skops.io.dump(pipeline, "model.skops")
     pipeline = skops.io.load("model.skops", trusted=SKOPS_TRUSTED)
@@ -22,6 +22,7 @@ Other types that ``skops.io.get_untrusted_types`` finds come from the rest of th
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -39,15 +40,7 @@ from sklearn_dl._version import __version__
 
 __all__ = ["SKOPS_TRUSTED", "load", "read_archive", "save", "write_archive"]
 
-SKOPS_TRUSTED = (
-    "numpy.dtype",
-    "sklearn_dl.convnet.ThreeLayerConvNet",
-    "sklearn_dl.fully_connected.FullyConnectedNet",
-    "sklearn_dl.fully_connected.TwoLayerNet",
-    "sklearn_dl.linear.Softmax",
-    "sklearn_dl.preprocessing.ImageReshaper",
-    "sklearn_dl.preprocessing.MeanSubtractor",
-)
+SKOPS_TRUSTED: tuple[str, ...]  # made when it is asked for, see __getattr__
 
 _FORMAT = "sklearn_dl"
 _FORMAT_VERSION = 1
@@ -527,6 +520,30 @@ def _estimator_classes():
 
     classes = (Softmax, TwoLayerNet, FullyConnectedNet, ThreeLayerConvNet)
     return {cls.__name__: cls for cls in classes}
+
+
+@functools.cache
+def _skops_trusted():
+    """Return the names, qualified, of what a fitted estimator of this package can hold."""
+    import sklearn_dl
+    from sklearn_dl import augmentation, preprocessing, schedules
+    from sklearn_dl.nets import layers
+
+    modules = (preprocessing, schedules, augmentation, layers)
+    public = [getattr(module, name) for module in modules for name in module.__all__]
+    held = [np.dtype, *_public_classes(sklearn_dl), *public]
+    return tuple(sorted(f"{one.__module__}.{one.__qualname__}" for one in held))
+
+
+def _public_classes(module):
+    return [value for value in (getattr(module, name) for name in module.__all__) if isinstance(value, type)]
+
+
+def __getattr__(name):
+    # The estimators import this module, so that their names are there only later.
+    if name == "SKOPS_TRUSTED":
+        return _skops_trusted()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _request_methods(estimator):
