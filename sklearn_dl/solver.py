@@ -533,6 +533,9 @@ class Solver:
         for name, values in self.state.statistics.items():
             if not all_finite(values):
                 raise self._overflow(f"{name} of batch normalization", values.dtype)
+        # The updates have summed up the squares of the parameters, to nan where their state is not finite.
+        if self._squares is not None and math.isfinite(sum(self._squares.values())):
+            return
         self._check_rule_state()
         for name, values in self.state.params.items():
             if not all_finite(values):

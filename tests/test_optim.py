@@ -10,9 +10,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sklearn_dl import optim
+from sklearn_dl import Softmax, TwoLayerNet, optim
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.solver import Solver
+
+from ._estimators import blobs, small
 
 # name: constants, their values in PyTorch, state
 RULES = {
@@ -247,6 +249,41 @@ def test_steps_in_place_continue_from_state_alone(rng, name, rule):
     expected, _ = rule(first, dw, config)
     optim.in_place[name](first, dw, state, 0.0)
     np.testing.assert_array_equal(first, expected)
+
+
+def test_a_rule_is_added_in_one_place():
+    """Function and row, and Solver, estimators, errors and docstring know it."""
+
+    def sign_descent(w, dw, config=None, *, out=None, reg=0.0):
+        """Go by the sign of a mean gradient.
+
+        {parameters}
+
+        {errors}
+        """
+        return optim._update("sign_descent", w, dw, config, out, reg)
+
+    @optim._rule(sign_descent, optim.MOMENTUM, arrays=("mean",), auto_rate=0.01, auto_rate_linear=0.02)
+    def _step(w, dw, config, reg):
+        config["mean"] += (1 - config["momentum"]) * (dw + reg * w - config["mean"])
+        w -= config["learning_rate"] * np.sign(config["mean"])
+        return float((w**2).sum())
+
+    try:
+        next_w, config = sign_descent(np.ones(3), np.array([2.0, 0, -3]))
+        np.testing.assert_allclose(next_w, [0.99, 1, 1.01])
+        assert set(config) == {"learning_rate", "momentum", "mean"}
+        assert "- momentum : float in [0, 1], default 0.9." in sign_descent.__doc__
+        X, y = blobs()
+        for cls, rate in ((TwoLayerNet, 0.01), (Softmax, 0.02)):
+            estimator = small(cls, update_rule="sign_descent", num_epochs=20).fit(X, y)
+            assert estimator.score(X, y) > 0.9
+            assert estimator.learning_rate_history_[0] == rate
+            estimator.partial_fit(X, y)
+        with pytest.raises(ValueError, match=r"^optim_config\['beta1'\] is no constant of update_rule 'sign_descent'"):
+            small(TwoLayerNet, update_rule="sign_descent", optim_config={"beta1": 0.5}).fit(X, y)
+    finally:
+        del optim.UPDATE_RULES["sign_descent"], optim.in_place["sign_descent"]
 
 
 # ------------------------------------- what passes the checks, and what does not
