@@ -128,6 +128,20 @@ def test_weights_that_scores_do_not_show(value):
         solver.train()
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("lr_schedule", [None, "linear"])
+def test_a_decay_beyond_the_largest_number(rule, lr_schedule, dtype):
+    net = FullyConnected([4], 16, 3, weight_scale="he", dtype=dtype, random_state=0)
+    options = {"update_rule": rule, "lr_decay": 1e200, "num_epochs": 4, "verbose": False, "lr_schedule": lr_schedule}
+    data = {"X_train": X, "y_train": y}
+    before = {name: value.copy() for name, value in net.params.items()}
+    Solver(net, data, optim_config={"learning_rate": 0}, **options).train()
+    for name, value in net.params.items():
+        np.testing.assert_array_equal(value, before[name])
+    with pytest.raises(ValueError, match=r"learning_rate 0\.001 is too large"):
+        Solver(net, data, optim_config={"learning_rate": 1e-3}, **options).train()
+
+
 # ------------------------------------------------------------------- layers
 
 

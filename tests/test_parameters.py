@@ -149,6 +149,15 @@ def test_each_constant_in_optim_config_is_named_there(cls, rule):
             estimator.fit(X, y)
 
 
+@each_estimator
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_constant_that_is_taken_back_is_the_default_again(cls, method):
+    twins = [small(cls, update_rule="sgd_momentum", momentum=0.5, warm_start=True).fit(X, y) for _ in range(2)]
+    getattr(twins[0].set_params(momentum=None), method)(X, y)
+    getattr(twins[1].set_params(momentum=0.9), method)(X, y)
+    assert_same(*twins)
+
+
 # ------------------------------------------------------------------ spellings
 
 # Each parameter as written in Python, and in other words that mean the same.
