@@ -222,7 +222,7 @@ SETTINGS = {
             "update_rule",
             f"{{{', '.join(map(repr, UPDATE_RULES))}}}",
             "Function of `sklearn_dl.optim`.",
-            _choice(*UPDATE_RULES),
+            lambda name, value: check_choice(name, value, tuple(UPDATE_RULES)),
         ),
         Setting(
             "optim_config",
