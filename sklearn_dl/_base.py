@@ -58,6 +58,7 @@ from sklearn_dl._inputs import (
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._legacy import upgrade_state
+from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
@@ -82,7 +83,7 @@ PUBLISHED = {
 }
 
 
-class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
+class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of the estimators; see the module."""
 
     def _keep(self, params):

@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int, check_real, check_weight_scale
 from sklearn_dl._inputs import named
+from sklearn_dl._names import HISTORY_ATTRIBUTES
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
 from sklearn_dl.schedules import check_schedule
@@ -221,7 +222,7 @@ SETTINGS = {
             "update_rule",
             f"{{{', '.join(map(repr, UPDATE_RULES))}}}",
             "Function of `sklearn_dl.optim`.",
-            _choice(*UPDATE_RULES),
+            lambda name, value: check_choice(name, value, tuple(UPDATE_RULES)),
         ),
         Setting(
             "optim_config",
@@ -379,13 +380,15 @@ ATTRIBUTES = """\
         'interrupted' (by Ctrl-C). None after `partial_fit`."""
 
 
-def documented(*rows):
+def documented(*rows, attributes=""):
     """Return a class decorator that fills parameters and attributes into an estimator's docstring.
 
     Parameters
     ----------
     rows : Setting
         In place of those of `SETTINGS`, where they mean something else in this class.
+    attributes : str
+        Those that not all estimators have.
     """
     rows = {**SETTINGS, **{row.name: row for row in rows}}
 
@@ -395,7 +398,7 @@ def documented(*rows):
         parameters = inspect.signature(cls).parameters
         sections = {
             "parameters": "\n".join(_entry(rows[name], value.default) for name, value in parameters.items()),
-            "attributes": textwrap.dedent(ATTRIBUTES),
+            "attributes": textwrap.dedent("\n".join(filter(None, [ATTRIBUTES, HISTORY_ATTRIBUTES, attributes]))),
         }
         # Python 3.13 strips a docstring's indentation, earlier versions keep it.
         cls.__doc__ = inspect.cleandoc(cls.__doc__)

@@ -2,13 +2,14 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims, check_int
+from sklearn_dl._names import LAYER_ATTRIBUTES, LayerNames
 from sklearn_dl._parameters import LINEAR_RATES, RATES, documented, learning_rate, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected
 
 __all__ = ["FullyConnectedNet", "TwoLayerNet"]
 
 
-class _FullyConnectedBase(BaseNetClassifier):
+class _FullyConnectedBase(LayerNames, BaseNetClassifier):
     _net_class = FullyConnected
 
     def _net_config(self, n_features, n_classes):
@@ -23,7 +24,7 @@ class _FullyConnectedBase(BaseNetClassifier):
         }
 
 
-@documented()
+@documented(attributes=LAYER_ATTRIBUTES)
 class TwoLayerNet(_FullyConnectedBase):
     """Net with one hidden layer: affine - relu - affine - softmax.
 
@@ -90,7 +91,7 @@ class TwoLayerNet(_FullyConnectedBase):
         return (check_int("hidden_dim", self.hidden_dim, low=1),)
 
 
-@documented(learning_rate(f"{RATES}; without hidden layers {LINEAR_RATES}"))
+@documented(learning_rate(f"{RATES}; without hidden layers {LINEAR_RATES}"), attributes=LAYER_ATTRIBUTES)
 class FullyConnectedNet(_FullyConnectedBase):
     """Net of any depth: {affine - [normalization] - relu - [dropout]} x L - affine - softmax.
 

@@ -2,6 +2,7 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_real
+from sklearn_dl._names import LinearNames
 from sklearn_dl._parameters import LINEAR_RATES, documented, learning_rate, reg, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected
 
@@ -15,7 +16,7 @@ __all__ = ["Softmax"]
         " tables of this classifier."
     ),
 )
-class Softmax(BaseNetClassifier):
+class Softmax(LinearNames, BaseNetClassifier):
     """Linear softmax classifier (multinomial logistic regression), trained on minibatches.
 
     Parameters
@@ -24,6 +25,11 @@ class Softmax(BaseNetClassifier):
 
     Attributes
     ----------
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
+        Weights of the features, as `LogisticRegression` has them: ``X @ coef_.T + intercept_`` is `decision_function`.
+        Computed from `params_`, not to be written to.
+    intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
+        Biases.
     {attributes}
 
     See Also

@@ -112,6 +112,8 @@ class _Encoder:
             return {"dtype": node.str}
         if kind is type and issubclass(node, np.generic) and _is_plain(np.dtype(node)):
             return {"type": np.dtype(node).str}
+        if node is float:
+            return {"type": "float"}
         if kind is np.random.RandomState:
             return self._random_state(node, keys)
         if _setting_classes().get(kind.__name__) is kind:
@@ -254,7 +256,7 @@ class _Decoder:
             case "dtype":
                 return _read_dtype(value)
             case "type":
-                return _read_dtype(value).type
+                return float if value == "float" else _read_dtype(value).type
             case "setting":
                 name, fields = value
                 return _setting_classes()[name](**self.decode(fields))

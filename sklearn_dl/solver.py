@@ -11,6 +11,7 @@ changes is in a `TrainingState`; a `Watcher` follows it and can end it early.
 
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping
 
@@ -426,7 +427,11 @@ class Solver:
 
     def _next_learning_rate(self, i):
         """Return the learning rate of the i-th update of this epoch."""
-        learning_rate = self.optim_config["learning_rate"] * self.lr_decay**self.epoch
+        try:
+            decay = self.lr_decay**self.epoch
+        except OverflowError:  # not infinity, which makes nan of a rate of zero
+            decay = sys.float_info.max
+        learning_rate = self.optim_config["learning_rate"] * decay
         if self.lr_schedule is None:
             return learning_rate
         return learning_rate * self.lr_schedule.multiplier(*self.schedule_position(i), self.state.schedule_state)
@@ -550,6 +555,9 @@ class Solver:
         for name, values in self.state.statistics.items():
             if not all_finite(values):
                 raise self._overflow(f"{name} of batch normalization", values.dtype)
+        # The updates have summed up the squares of the parameters, to nan where their state is not finite.
+        if self._squares is not None and math.isfinite(sum(self._squares.values())):
+            return
         self._check_rule_state()
         for name, values in self.state.params.items():
             if not all_finite(values):

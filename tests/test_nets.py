@@ -941,7 +941,7 @@ def test_layer_objects_may_stand_in_several_places():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: FullyConnected(5), TypeError, "hidden_dims must be a sequence.*got 5"),
+        (lambda: FullyConnected(5.0), TypeError, "hidden_dims must be an integer or a sequence.*got 5"),
         (lambda: FullyConnected("55"), TypeError, "hidden_dims must be.*got '55'"),
         (lambda: FullyConnected([5, 0]), ValueError, r"hidden_dims\[1\] == 0, must be >= 1"),
         (lambda: FullyConnected([2.5]), TypeError, r"hidden_dims\[0\]"),

@@ -246,7 +246,7 @@ BAD = {
     "images": (put("layers", 0, value={"layer": "MaxPool", "arguments": {}}), "MaxPool needs images"),
     "input shape": (put("input_shape", value=(5, 0)), r"input_shape\[1\] == 0"),
     "no input shape": (put("input_shape", value=()), "input_shape must hold at least one size"),
-    "input shape of another type": (put("input_shape", value="5"), "input_shape must be a sequence"),
+    "input shape of another type": (put("input_shape", value="5"), "input_shape must be an integer or a sequence"),
     "inputs": (put("input_shape", value=(6,)), r"params\['W1'\] must be float32 of shape \(6, 4\), got .*\(5, 4\)"),
     "reg": (put("reg", value=-1.0), "reg == -1.0"),
     "nan": (put("reg", value=float("nan")), "reg must be a finite number"),

@@ -128,8 +128,8 @@ class Net:
     ----------
     layers : list of layer objects (`sklearn_dl.nets.layers`)
         From the input to the class scores.
-    input_shape : tuple of int
-        Shape of one sample, (D,) or (C, H, W).
+    input_shape : int or tuple of int
+        Shape of one sample, D, (D,) or (C, H, W).
     reg : float, default=0.0
         Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
         assigned.
