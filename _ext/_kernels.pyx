@@ -19,50 +19,7 @@ cdef extern from "runtime.h" nogil:
     ctypedef struct sdl_conv:
         idx n, c, h, w, f, hh, ww, ho, wo, stride, pad
     ctypedef struct sdl_kernels:
-        int (*affine_forward)(const void *, const void *, const void *, void *, int, idx, idx, idx, int) noexcept nogil
-        int (*affine_backward_dx)(const void *, const void *, void *, idx, idx, idx, int) noexcept nogil
-        int (*affine_backward_dw)(const void *, const void *, void *, void *, idx, idx, idx, int) noexcept nogil
-        int (*conv_forward)(const void *, const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
-        int (*conv_backward_dx)(const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
-        int (*conv_backward_dw)(const void *, const void *, void *, void *, const sdl_conv *, int) noexcept nogil
-        int (*conv_relu_pool_forward)(const void *, const void *, const void *, void *, uint8_t *, const sdl_conv *,
-                                      int) noexcept nogil
-        int (*conv_relu_pool_backward_dw)(const void *, const void *, const uint8_t *, void *, void *, const sdl_conv *,
-                                          int) noexcept nogil
-        void (*relu_pool_backward)(const void *, const uint8_t *, void *, idx, idx, idx, int) noexcept nogil
-        void (*max_pool_forward)(const void *, void *, int32_t *, idx, idx, idx, idx, idx, idx, idx, idx, int) noexcept nogil
-        int (*max_pool_backward)(const void *, const int32_t *, void *, idx, idx, idx, int) noexcept nogil
-        void (*relu_forward)(const void *, void *, idx, int) noexcept nogil
-        void (*relu_backward)(const void *, const void *, void *, idx, int) noexcept nogil
-        void (*scale_by_mask)(const void *, const uint8_t *, double, void *, idx, int) noexcept nogil
-        void (*batchnorm_forward)(const void *, const void *, const void *, const double *, double, void *, void *, void *,
-                                  void *, void *, idx, idx, idx, int) noexcept nogil
-        void (*batchnorm_backward)(const void *, const void *, const void *, const void *, const double *, void *, void *,
-                                   void *, idx, idx, idx, int) noexcept nogil
-        int (*batchnorm_test)(const void *, const void *, const void *, const void *, const void *, double, void *, idx, idx,
-                              idx, int) noexcept nogil
-        void (*layernorm_forward)(const void *, const void *, const void *, double, void *, void *, void *, idx, idx,
-                                  int) noexcept nogil
-        void (*layernorm_backward)(const void *, const void *, const void *, const void *, void *, void *, void *, idx, idx,
-                                   int) noexcept nogil
-        void (*groupnorm_forward)(const void *, const void *, const void *, double, void *, void *, void *, idx, idx, idx, idx,
-                                  int) noexcept nogil
-        int (*groupnorm_backward)(const void *, const void *, const void *, const void *, void *, void *, void *, idx, idx, idx,
-                                  idx, int) noexcept nogil
-        void (*softmax)(const void *, void *, int, idx, idx) noexcept nogil
-        double (*softmax_loss)(const void *, const int64_t *, const double *, double, void *, idx, idx) noexcept nogil
-        int (*linear_takes)(idx, idx) noexcept nogil
-        int (*linear_softmax)(const void *, int, const intptr_t *, const int64_t *, const double *, double, const void *,
-                              const void *, void *, void *, void *, double *, idx, idx, idx, int) noexcept nogil
-        int (*sgd)(void *, const void *, double, double, idx, double *, int) noexcept nogil
-        int (*sgd_momentum)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
-        int (*adagrad)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
-        int (*rmsprop)(void *, const void *, void *, double, double, double, double, idx, double *, int) noexcept nogil
-        int (*adam)(void *, const void *, void *, void *, double, double, double, double, double, double, idx, double *,
-                    int) noexcept nogil
-        int (*all_finite)(const void *, idx, int) noexcept nogil
-        int (*sum_of_squares)(const void *, idx, double *, int) noexcept nogil
-        void (*gather_rows)(const void *, int, const intptr_t *, const void *, void *, idx, idx, int) noexcept nogil
+        pass
     ctypedef struct sdl_table:
         const char *name
         sdl_kernels f32
@@ -73,6 +30,9 @@ cdef extern from "runtime.h" nogil:
     int sdl_debug()
     void sdl_check_index(Py_ssize_t i, Py_ssize_t n)
     int sdl_max_threads()
+
+
+include "kernel_calls.pxi"
 
 
 # --- information ------------------------------------------------------------------------------------------------------
@@ -250,7 +210,7 @@ def affine_forward(
     apart((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).affine_forward(data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
+        status = call_affine_forward(kernels(dtype), data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
     done(status)
 
 
@@ -265,7 +225,7 @@ def affine_backward_dx(cnp.ndarray dout not None, cnp.ndarray w not None, cnp.nd
     apart((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).affine_backward_dx(data(dout), data(w), data(dx), n, d, m, n_threads)
+        status = call_affine_backward_dx(kernels(dtype), data(dout), data(w), data(dx), n, d, m, n_threads)
     done(status)
 
 
@@ -283,7 +243,7 @@ def affine_backward_dw(
     apart((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).affine_backward_dw(data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
+        status = call_affine_backward_dw(kernels(dtype), data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
     done(status)
 
 
@@ -334,7 +294,7 @@ def conv_forward(
     apart((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_forward(data(x), data(w), data(b), data(out), &s, n_threads)
+        status = call_conv_forward(kernels(dtype), data(x), data(w), data(b), data(out), &s, n_threads)
     done(status)
 
 
@@ -348,7 +308,7 @@ def conv_backward_dx(
     apart((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_backward_dx(data(dout), data(w), data(dx), &s, n_threads)
+        status = call_conv_backward_dx(kernels(dtype), data(dout), data(w), data(dx), &s, n_threads)
     done(status)
 
 
@@ -363,7 +323,7 @@ def conv_backward_dw(
     apart((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_backward_dw(data(x), data(dout), data(dw), data(db), &s, n_threads)
+        status = call_conv_backward_dw(kernels(dtype), data(x), data(dout), data(dw), data(db), &s, n_threads)
     done(status)
 
 
@@ -380,8 +340,8 @@ def conv_relu_pool_forward(
     apart((out, winners, x, w, b), 2, "out winners x w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_relu_pool_forward(
-            data(x), data(w), data(b), data(out), <uint8_t *>data(winners), &s, n_threads
+        status = call_conv_relu_pool_forward(
+            kernels(dtype), data(x), data(w), data(b), data(out), <uint8_t *>data(winners), &s, n_threads
         )
     done(status)
 
@@ -398,8 +358,8 @@ def conv_relu_pool_backward_dw(
     apart((dw, db, x, dout, winners), 2, "dw db x dout winners")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_relu_pool_backward_dw(
-            data(x), data(dout), <const uint8_t *>data(winners), data(dw), data(db), &s, n_threads
+        status = call_conv_relu_pool_backward_dw(
+            kernels(dtype), data(x), data(dout), <const uint8_t *>data(winners), data(dw), data(db), &s, n_threads
         )
     done(status)
 
@@ -421,8 +381,8 @@ def relu_pool_backward(
     apart((dconv, dout, winners), 1, "dconv dout winners")
     threads(n_threads)
     with nogil:
-        kernels(dtype).relu_pool_backward(
-            data(dout), <const uint8_t *>data(winners), data(dconv), n * c, ho, wo, n_threads
+        call_relu_pool_backward(
+            kernels(dtype), data(dout), <const uint8_t *>data(winners), data(dconv), n * c, ho, wo, n_threads
         )
 
 
@@ -451,8 +411,9 @@ def max_pool_forward(
     apart((out, argmax, x), 2, "out argmax x")
     threads(n_threads)
     with nogil:
-        kernels(dtype).max_pool_forward(
-            data(x), data(out), <int32_t *>data(argmax), n * c, h, w, ho, wo, ph, pw, stride, n_threads
+        call_max_pool_forward(
+            kernels(dtype), data(x), data(out), <int32_t *>data(argmax), n * c, h, w, ho, wo, ph, pw, stride,
+            n_threads
         )
 
 
@@ -470,8 +431,8 @@ def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cn
     apart((dx, dout, argmax), 1, "dx dout argmax")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).max_pool_backward(
-            data(dout), <const int32_t *>data(argmax), data(dx), n * c, area, outputs, n_threads
+        status = call_max_pool_backward(
+            kernels(dtype), data(dout), <const int32_t *>data(argmax), data(dx), n * c, area, outputs, n_threads
         )
     if status:
         raise ValueError(f"argmax must hold indices into planes of {area} pixels")
@@ -489,7 +450,7 @@ def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
-        kernels(dtype).relu_forward(data(x), data(out), size, n_threads)
+        call_relu_forward(kernels(dtype), data(x), data(out), size, n_threads)
 
 
 def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dx not None, int n_threads):
@@ -502,7 +463,7 @@ def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(dout)
     with nogil:
-        kernels(dtype).relu_backward(data(dout), data(x), data(dx), size, n_threads)
+        call_relu_backward(kernels(dtype), data(dout), data(x), data(dx), size, n_threads)
 
 
 def scale_by_mask(
@@ -517,7 +478,7 @@ def scale_by_mask(
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
-        kernels(dtype).scale_by_mask(data(x), <const uint8_t *>data(mask), scale, data(out), size, n_threads)
+        call_scale_by_mask(kernels(dtype), data(x), <const uint8_t *>data(mask), scale, data(out), size, n_threads)
 
 
 def all_finite(cnp.ndarray x not None, int n_threads):
@@ -527,7 +488,7 @@ def all_finite(cnp.ndarray x not None, int n_threads):
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
-        finite = kernels(dtype).all_finite(data(x), size, n_threads)
+        finite = call_all_finite(kernels(dtype), data(x), size, n_threads)
     return finite != 0
 
 
@@ -585,9 +546,9 @@ def batchnorm_forward(
           "out xhat mean var inv_std x gamma beta sample_weight")
     threads(n_threads)
     with nogil:
-        kernels(dtype).batchnorm_forward(
-            data(x), data(gamma), data(beta), <const double *>data(sample_weight), eps, data(out), data(xhat), data(mean),
-            data(var), data(inv_std), n, c, s, n_threads
+        call_batchnorm_forward(
+            kernels(dtype), data(x), data(gamma), data(beta), <const double *>data(sample_weight), eps, data(out),
+            data(xhat), data(mean), data(var), data(inv_std), n, c, s, n_threads
         )
 
 
@@ -610,9 +571,9 @@ def batchnorm_backward(
           "dx dgamma dbeta dout xhat inv_std gamma sample_weight", 3)
     threads(n_threads)
     with nogil:
-        kernels(dtype).batchnorm_backward(
-            data(dout), data(xhat), data(inv_std), data(gamma), <const double *>data(sample_weight), data(dx), data(dgamma),
-            data(dbeta), n, c, s, n_threads
+        call_batchnorm_backward(
+            kernels(dtype), data(dout), data(xhat), data(inv_std), data(gamma), <const double *>data(sample_weight),
+            data(dx), data(dgamma), data(dbeta), n, c, s, n_threads
         )
 
 
@@ -631,8 +592,9 @@ def batchnorm_test(
     apart((out, x, gamma, beta, mean, var), 1, "out x gamma beta mean var", 1)
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).batchnorm_test(
-            data(x), data(gamma), data(beta), data(mean), data(var), eps, data(out), n, c, s, n_threads
+        status = call_batchnorm_test(
+            kernels(dtype), data(x), data(gamma), data(beta), data(mean), data(var), eps, data(out), n, c, s,
+            n_threads
         )
     done(status)
 
@@ -653,8 +615,9 @@ def layernorm_forward(
     apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
-        kernels(dtype).layernorm_forward(
-            data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, d, n_threads
+        call_layernorm_forward(
+            kernels(dtype), data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, d,
+            n_threads
         )
 
 
@@ -675,8 +638,9 @@ def layernorm_backward(
     apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
-        kernels(dtype).layernorm_backward(
-            data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta), n, d, n_threads
+        call_layernorm_backward(
+            kernels(dtype), data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta),
+            n, d, n_threads
         )
 
 
@@ -705,8 +669,9 @@ def groupnorm_forward(
     apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
-        kernels(dtype).groupnorm_forward(
-            data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, c, s, g, n_threads
+        call_groupnorm_forward(
+            kernels(dtype), data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, c, s, g,
+            n_threads
         )
 
 
@@ -726,8 +691,9 @@ def groupnorm_backward(
     apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).groupnorm_backward(
-            data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta), n, c, s, g, n_threads
+        status = call_groupnorm_backward(
+            kernels(dtype), data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta),
+            n, c, s, g, n_threads
         )
     done(status)
 
@@ -777,8 +743,8 @@ def softmax_loss(
         alike(dscores, "dscores", dtype, scores, "scores", True)
         apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
     with nogil:
-        loss = kernels(dtype).softmax_loss(
-            data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), n, c
+        call_softmax_loss(
+            kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), &loss, n, c
         )
     return loss
 
@@ -790,7 +756,7 @@ cdef int run_softmax(cnp.ndarray scores, cnp.ndarray out, bint take_log) except 
     apart((out, scores), 1, "out scores", 1)
     cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
     with nogil:
-        kernels(dtype).softmax(data(scores), data(out), take_log, n, c)
+        call_softmax(kernels(dtype), data(scores), data(out), take_log, n, c)
     return 0
 
 
@@ -827,7 +793,7 @@ def sgd(cnp.ndarray w not None, cnp.ndarray dw not None, double learning_rate, d
     cdef idx size = check_update(w, dtype, dw)
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).sgd(data(w), data(dw), learning_rate, reg, size, &result, n_threads)
+        status = call_sgd(kernels(dtype), data(w), data(dw), learning_rate, reg, size, &result, n_threads)
     done(status)
     return result
 
@@ -842,8 +808,8 @@ def sgd_momentum(
     cdef idx size = check_update(w, dtype, dw, velocity, "velocity")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).sgd_momentum(
-            data(w), data(dw), data(velocity), learning_rate, momentum, reg, size, &result, n_threads
+        status = call_sgd_momentum(
+            kernels(dtype), data(w), data(dw), data(velocity), learning_rate, momentum, reg, size, &result, n_threads
         )
     done(status)
     return result
@@ -859,8 +825,8 @@ def adagrad(
     cdef idx size = check_update(w, dtype, dw, cache, "cache")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).adagrad(
-            data(w), data(dw), data(cache), learning_rate, epsilon, reg, size, &result, n_threads
+        status = call_adagrad(
+            kernels(dtype), data(w), data(dw), data(cache), learning_rate, epsilon, reg, size, &result, n_threads
         )
     done(status)
     return result
@@ -876,8 +842,9 @@ def rmsprop(
     cdef idx size = check_update(w, dtype, dw, cache, "cache")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).rmsprop(
-            data(w), data(dw), data(cache), learning_rate, decay_rate, epsilon, reg, size, &result, n_threads
+        status = call_rmsprop(
+            kernels(dtype), data(w), data(dw), data(cache), learning_rate, decay_rate, epsilon, reg, size, &result,
+            n_threads
         )
     done(status)
     return result
@@ -897,8 +864,9 @@ def adam(
     cdef idx size = check_update(w, dtype, dw, m, "m", v, "v")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).adam(
-            data(w), data(dw), data(m), data(v), t, learning_rate, beta1, beta2, epsilon, reg, size, &result, n_threads
+        status = call_adam(
+            kernels(dtype), data(w), data(dw), data(m), data(v), t, learning_rate, beta1, beta2, epsilon, reg, size,
+            &result, n_threads
         )
     done(status)
     return result
@@ -912,7 +880,7 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(w)
     with nogil:
-        status = kernels(dtype).sum_of_squares(data(w), size, &result, n_threads)
+        status = call_sum_of_squares(kernels(dtype), data(w), size, &result, n_threads)
     done(status)
     return result
 
@@ -949,7 +917,7 @@ def gather_rows(
     threads(n_threads)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     with nogil:
-        kernels(dtype).gather_rows(data(X), item_size, index, data(mean), data(out), rows, d, n_threads)
+        call_gather_rows(kernels(dtype), data(X), item_size, index, data(mean), data(out), rows, d, n_threads)
 
 
 # --- a linear classifier ----------------------------------------------------------------------------------------------
@@ -959,7 +927,7 @@ def linear_takes(cnp.ndarray w not None):
     """Return whether `linear_softmax` takes weights of this shape and dtype: those of a few classes."""
     cdef int dtype = real_dtype(w, "w")
     require(w, "w", dtype, 2)
-    return bool(kernels(dtype).linear_takes(cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)))
+    return bool(call_linear_takes(kernels(dtype), cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)))
 
 
 def linear_softmax(
@@ -973,7 +941,7 @@ def linear_softmax(
     check_source(X, indices)
     require(w, "w", dtype, 2)
     cdef idx n = cnp.PyArray_DIM(indices, 0), d = cnp.PyArray_DIM(w, 0), m = cnp.PyArray_DIM(w, 1)
-    if not kernels(dtype).linear_takes(d, m):
+    if not call_linear_takes(kernels(dtype), d, m):
         raise ValueError(f"w must have a shape that linear_takes, got {_shape(w)}")
     axis(X, "X", 1, d)
     if n == 0:
@@ -988,9 +956,10 @@ def linear_softmax(
     apart((dscores, dw, db, X, indices, y, sample_weight, w, b), 3, "dscores dw db X indices y sample_weight w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).linear_softmax(
-            data(X), item_size, <const intptr_t *>data(indices), <const int64_t *>data(y), <const double *>data(sample_weight),
-            total, data(w), data(b), data(dscores), data(dw), data(db), &loss, n, d, m, n_threads
+        status = call_linear_softmax(
+            kernels(dtype), data(X), item_size, <const intptr_t *>data(indices), <const int64_t *>data(y), <const
+            double *>data(sample_weight), total, data(w), data(b), data(dscores), data(dw), data(db), &loss, n, d, m,
+            n_threads
         )
     done(status)
     return loss

@@ -62,13 +62,12 @@ NOINLINE void NAME(softmax_loss_rows)(const real *s, const int64_t *y, const dou
     }
 }
 
-/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL. Returns the weighted sum of the losses over
- * `total`, or if that is 0 over the sum of the weights. */
-static double NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, idx n,
-                                 idx c)
+/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL, *loss = the weighted sum of the losses
+ * over `total`, or if that is 0 over the sum of the weights. */
+static void NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, double *loss,
+                               idx n, idx c)
 {
-    double loss = 0;
+    *loss = 0;
     if (!total) total = NAME(total_weight)(weight, n);
-    NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, &loss);
-    return loss;
+    NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, loss);
 }
