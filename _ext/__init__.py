@@ -45,6 +45,8 @@ Normalisation; statistics accumulate in double precision; sample_weight (N,) is 
     batchnorm_forward(x (N, C) or (N, C, ...), gamma (C,), beta (C,), sample_weight, eps,
                       out, xhat, mean (C,), var (C,), inv_std (C,), n_threads)
     batchnorm_backward(dout, xhat, inv_std, gamma, sample_weight, dx, dgamma, dbeta, n_threads)    dx may be dout
+    update_average(average, batch, momentum)    average = momentum * average + (1 - momentum) * batch; overwrites batch
+    weight_shares(sample_weight (N,), shares (N,) float64)                              shares = weights over their sum
     batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads)                                 out may be x
     layernorm_forward(x (N, D), gamma (D,), beta (D,), eps, out, xhat, inv_std (N,), n_threads)
     layernorm_backward(dout, xhat, inv_std, gamma, dx, dgamma, dbeta, n_threads)                   dx may be dout
@@ -77,6 +79,15 @@ the new w::
 Data::
 
     gather_rows(X (N, D) uint8/float32/float64, indices (B,) intp, out (B, D), mean (D,) or None, n_threads)
+    gather_items(items (N,) int64/float64, indices (B,) intp, out (B,))
+
+Draws, to the bits of RandomState's, from its bit generator, whose lock they hold meanwhile::
+
+    draw_mask(bit_generator, keep_ratio, mask bool)      mask = random_sample(mask.shape) < keep_ratio
+    shuffle_rows(bit_generator, rows (N,) intp)          as RandomState.shuffle
+
+Recordings: ``Program`` keeps the calls of a training step and makes them again, without the GIL, for one minibatch
+after the other. Code that does in a step what is no call of these must call ``spoil_recording()``.
 
 Information: ``isa`` (in use), ``isas`` (this CPU could use), ``openmp`` and ``debug`` (bool: built with
 OpenMP, with bounds checks), ``max_threads()``. The environment
@@ -85,6 +96,7 @@ variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 
 try:
     from sklearn_dl._ext._kernels import (
+        Program,
         adagrad,
         adam,
         affine_backward_dw,
@@ -100,6 +112,8 @@ try:
         conv_relu_pool_backward_dw,
         conv_relu_pool_forward,
         debug,
+        draw_mask,
+        gather_items,
         gather_rows,
         groupnorm_backward,
         groupnorm_forward,
@@ -121,9 +135,13 @@ try:
         scale_by_mask,
         sgd,
         sgd_momentum,
+        shuffle_rows,
         softmax,
         softmax_loss,
+        spoil_recording,
         sum_of_squares,
+        update_average,
+        weight_shares,
     )
 except ModuleNotFoundError as error:
     raise ImportError(
@@ -132,6 +150,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "Program",
     "adagrad",
     "adam",
     "affine_backward_dw",
@@ -147,6 +166,8 @@ __all__ = [
     "conv_relu_pool_backward_dw",
     "conv_relu_pool_forward",
     "debug",
+    "draw_mask",
+    "gather_items",
     "gather_rows",
     "groupnorm_backward",
     "groupnorm_forward",
@@ -168,7 +189,11 @@ __all__ = [
     "scale_by_mask",
     "sgd",
     "sgd_momentum",
+    "shuffle_rows",
     "softmax",
     "softmax_loss",
+    "spoil_recording",
     "sum_of_squares",
+    "update_average",
+    "weight_shares",
 ]

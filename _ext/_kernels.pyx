@@ -9,6 +9,7 @@ kernels trust their arguments.
 import os
 
 cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t
 
@@ -32,7 +33,40 @@ cdef extern from "runtime.h" nogil:
     int sdl_max_threads()
 
 
+cdef extern from "record.h" nogil:
+    ctypedef union sdl_cell:
+        void *p
+        idx i
+        double d
+    ctypedef struct sdl_op:
+        const char *name
+        int output_number
+        sdl_cell *args
+    ctypedef struct sdl_program:
+        sdl_op *ops
+        idx n_ops, first_update, loss, n_rows
+        int failed
+        void *owner
+    ctypedef struct sdl_run:
+        idx steps
+        const char *rows
+        idx row_bytes
+        const double *rates
+        double count
+        double *losses
+        const double *squares
+        idx n_squares
+        double half_reg, seconds
+        int n_threads
+    void sdl_record(sdl_program *)
+    sdl_program *sdl_recording()
+    int sdl_vary_rows(sdl_program *, const void *)
+    int sdl_replay(sdl_program *, const sdl_run *, idx *, int *)
+    void sdl_clear(sdl_program *)
+
 include "kernel_calls.pxi"
+
+cdef class Program
 
 
 # --- information ------------------------------------------------------------------------------------------------------
@@ -153,8 +187,16 @@ cdef inline bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
     return p < q + cnp.PyArray_NBYTES(b) and q < p + cnp.PyArray_NBYTES(a)
 
 
+cdef int keep(tuple arrays) except -1:
+    """Have the recording under way, if there is one, keep what its operations point to."""
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL:
+        (<Program>recording.owner).kept.append(arrays)
+    return 0
+
+
 cdef int apart(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2=-1) except -1:
-    """Check that each of the first `outputs` arrays shares no memory with any other (None has none).
+    """Check, and keep for a recording, arrays: each of the first `outputs` arrays shares no memory with any other (None has none).
 
     The very first output may be exactly the array number `may_be` or `may_be_2`. `names` is only split for the message.
     """
@@ -171,7 +213,7 @@ cdef int apart(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2
             if i == 0 and (j == may_be or j == may_be_2) and cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b):
                 continue
             raise ValueError(f"{names.split()[i]} must not overlap {names.split()[j]}")
-    return 0
+    return keep(arrays)
 
 
 cdef inline int threads(int n_threads) except -1:
@@ -577,6 +619,27 @@ def batchnorm_backward(
         )
 
 
+def update_average(cnp.ndarray average not None, cnp.ndarray batch not None, double momentum):
+    """Write momentum * average + (1 - momentum) * batch to average; overwrite batch."""
+    cdef int dtype = real_dtype(average, "average")
+    require(average, "average", dtype, -1, True)
+    alike(batch, "batch", dtype, average, "average", True)
+    apart((average, batch), 2, "average batch")
+    with nogil:
+        call_update_average(kernels(dtype), data(average), data(batch), momentum, cnp.PyArray_SIZE(average))
+
+
+def weight_shares(cnp.ndarray sample_weight not None, cnp.ndarray shares not None):
+    """Write the weights over their sum to shares."""
+    require(sample_weight, "sample_weight", cnp.NPY_DOUBLE, 1)
+    cdef idx n = cnp.PyArray_DIM(sample_weight, 0)
+    check_weight(sample_weight, n)
+    vector(shares, "shares", cnp.NPY_DOUBLE, n, True)
+    apart((shares, sample_weight), 1, "shares sample_weight")
+    with nogil:
+        call_weight_shares(&table.f64, <const double *>data(sample_weight), data(shares), n)
+
+
 def batchnorm_test(
     cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, cnp.ndarray mean not None,
     cnp.ndarray var not None, double eps, cnp.ndarray out not None, int n_threads
@@ -741,7 +804,7 @@ def softmax_loss(
     check_total(total)
     if dscores is not None:
         alike(dscores, "dscores", dtype, scores, "scores", True)
-        apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
+    apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
     with nogil:
         call_softmax_loss(
             kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), &loss, n, c
@@ -878,6 +941,7 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
     cdef double result = 0
     require(w, "w", dtype, -1)
     threads(n_threads)
+    keep((w,))
     cdef idx size = cnp.PyArray_SIZE(w)
     with nogil:
         status = call_sum_of_squares(kernels(dtype), data(w), size, &result, n_threads)
@@ -888,20 +952,24 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-cdef int check_source(cnp.ndarray X, cnp.ndarray indices) except -1:
-    """Check the arrays that rows are gathered from: X (any, D) of a type that is converted, indices (rows,) in range."""
-    cdef int source = cnp.PyArray_TYPE(X)
+cdef int check_indices(cnp.ndarray indices, idx n) except -1:
+    """Check indices (rows,): intp in [0, n)."""
     cdef idx i
-    if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
-        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}")
-    require(X, "X", source, 2)
     require(indices, "indices", cnp.NPY_INTP, 1)
-    cdef idx n = cnp.PyArray_DIM(X, 0)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     for i in range(cnp.PyArray_DIM(indices, 0)):
         if index[i] < 0 or index[i] >= n:
             raise IndexError(f"indices must be in [0, {n}), got {index[i]}")
     return 0
+
+
+cdef int check_source(cnp.ndarray X, cnp.ndarray indices) except -1:
+    """Check the arrays that rows are gathered from: X (any, D) of a type that is converted, indices (rows,) in range."""
+    cdef int source = cnp.PyArray_TYPE(X)
+    if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
+        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}")
+    require(X, "X", source, 2)
+    return check_indices(indices, cnp.PyArray_DIM(X, 0))
 
 
 def gather_rows(
@@ -918,6 +986,51 @@ def gather_rows(
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     with nogil:
         call_gather_rows(kernels(dtype), data(X), item_size, index, data(mean), data(out), rows, d, n_threads)
+
+
+def gather_items(cnp.ndarray items not None, cnp.ndarray indices not None, cnp.ndarray out not None):
+    """Write the items (labels or weights) that indices name to out."""
+    cdef int dtype = cnp.PyArray_TYPE(items)
+    if dtype != cnp.NPY_INT64 and dtype != cnp.NPY_DOUBLE:
+        raise TypeError(f"items must be int64 or float64, got {items.dtype}")
+    require(items, "items", dtype, 1)
+    check_indices(indices, cnp.PyArray_DIM(items, 0))
+    cdef idx rows = cnp.PyArray_DIM(indices, 0)
+    vector(out, "out", dtype, rows, True)
+    apart((out, items, indices), 1, "out items indices")
+    with nogil:
+        call_gather_items(&table.f64, data(items), <const intptr_t *>data(indices), data(out), rows)
+
+
+# --- draws ------------------------------------------------------------------------------------------------------------
+
+
+cdef void *generator_of(object bit_generator) except NULL:
+    """Return NumPy's C interface of a bit generator, which a recording under way keeps."""
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL and bit_generator not in (<Program>recording.owner).generators:
+        (<Program>recording.owner).generators.append(bit_generator)
+    return PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+
+
+def draw_mask(bit_generator, double keep_ratio, cnp.ndarray mask not None):
+    """Write RandomState(bit_generator).random_sample(mask.shape) < keep_ratio to mask."""
+    require(mask, "mask", cnp.NPY_BOOL, -1, True)
+    cdef void *generator = generator_of(bit_generator)
+    cdef idx size = cnp.PyArray_SIZE(mask)
+    keep((mask,))
+    with bit_generator.lock, nogil:
+        call_draw_mask(&table.f64, generator, keep_ratio, <uint8_t *>data(mask), size)
+
+
+def shuffle_rows(bit_generator, cnp.ndarray rows not None):
+    """Do what RandomState(bit_generator).shuffle does to rows."""
+    require(rows, "rows", cnp.NPY_INTP, 1, True)
+    cdef void *generator = generator_of(bit_generator)
+    cdef idx n = cnp.PyArray_DIM(rows, 0)
+    keep((rows,))
+    with bit_generator.lock, nogil:
+        call_shuffle_rows(&table.f64, generator, <intptr_t *>data(rows), n)
 
 
 # --- a linear classifier ----------------------------------------------------------------------------------------------
@@ -963,3 +1076,141 @@ def linear_softmax(
         )
     done(status)
     return loss
+
+
+# --- recordings -------------------------------------------------------------------------------------------------------
+
+
+def spoil_recording():
+    """Mark the recording under way, if there is one: the step does what is no kernel call."""
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL:
+        (<Program>recording.owner).spoiled = True
+
+
+cdef class Program:
+    """The kernel calls of one training step, made again for minibatch after minibatch without the GIL.
+
+    ``with program:`` records what this thread calls up to the gradients, ``with program.updates():`` the updates. `finish`
+    says what differs from step to step; `run` makes steps.
+    """
+
+    cdef sdl_program program
+    cdef list kept, generators
+    cdef readonly bint spoiled
+    cdef cnp.ndarray squares
+    cdef idx batch
+
+    def __cinit__(self):
+        self.program.owner = <void *>self
+        self.program.first_update = self.program.loss = -1
+        self.kept, self.generators = [], []
+
+    def __dealloc__(self):
+        sdl_clear(&self.program)
+
+    def __enter__(self):
+        if sdl_recording() != NULL:
+            raise RuntimeError("a recording is under way in this thread")
+        sdl_record(&self.program)
+        return self
+
+    def __exit__(self, *error):
+        sdl_record(NULL)
+
+    def updates(self):
+        """Have what is recorded from now on wait, in a run, for a loss that is a finite number; return the program."""
+        self.program.first_update = self.program.n_ops
+        return self
+
+    @property
+    def names(self):
+        """Names of the kernels called, in their order."""
+        return [self.program.ops[i].name.decode() for i in range(self.program.n_ops)]
+
+    def finish(self, cnp.ndarray rows not None, list weights, cnp.ndarray squares not None):
+        """Say which array held the minibatch's rows, and which sums of squares the penalty is made of.
+
+        Parameters
+        ----------
+        rows : ndarray of intp of shape (batch,)
+        weights : list of ndarray
+            The parameters with a penalty.
+        squares : ndarray of float64 of shape (len(weights),)
+            Where their updates leave the sums of their squares.
+        """
+        cdef idx i, j, first = self.program.first_update
+        cdef sdl_op *op
+        cdef int output
+        require(rows, "rows", cnp.NPY_INTP, 1)
+        vector(squares, "squares", cnp.NPY_DOUBLE, len(weights), True)
+        self.batch, self.squares = cnp.PyArray_DIM(rows, 0), squares
+        self.kept.append(weights)
+        if self.program.failed or sdl_vary_rows(&self.program, data(rows)):
+            raise MemoryError("not enough memory for a recording")
+        losses = [i for i in range(first) if self.program.ops[i].output_number >= 0]
+        if len(losses) != 1:
+            raise ValueError(f"a step must have one loss, the recorded one has {len(losses)}")
+        self.program.loss = losses[0]
+        for j, w in enumerate(weights):
+            for i in range(first, self.program.n_ops):
+                op = &self.program.ops[i]
+                if op.args[0].p == data(w):
+                    output = op.output_number
+                    op.args[output].p = <double *>data(squares) + j
+                    break
+            else:
+                raise ValueError(f"weights[{j}] has no recorded update")
+
+    def run(
+        self, cnp.ndarray rows not None, cnp.ndarray rates not None, double count, cnp.ndarray losses not None, double reg,
+        double seconds, int n_threads
+    ):
+        """Make steps, one for each learning rate, until the time is up or a loss is not finite.
+
+        Parameters
+        ----------
+        rows : ndarray of intp of shape (at least steps * batch,)
+            Rows of the minibatches, one after the other. They must be rows of the data.
+        rates : ndarray of float64 of shape (steps,)
+            Learning rates.
+        count : float
+            Number of the first update, from 1.
+        losses : ndarray of float64 of shape (steps,)
+            Where the losses go, with 0.5 * reg * (sum of squares) each.
+        reg : float
+        seconds : float
+            No step is begun after so many, but for the first.
+        n_threads : int
+
+        Returns
+        -------
+        done : int
+            How many losses were written.
+        finite : bool
+            Whether all are finite. If not, the last one's update was not made.
+        """
+        cdef sdl_run run
+        cdef idx done = 0
+        cdef int finite = 1, status
+        require(rates, "rates", cnp.NPY_DOUBLE, 1)
+        run.steps = cnp.PyArray_DIM(rates, 0)
+        require(rows, "rows", cnp.NPY_INTP, 1)
+        if cnp.PyArray_DIM(rows, 0) < run.steps * self.batch:
+            raise ValueError(f"rows must hold {run.steps} x {self.batch}, got {cnp.PyArray_DIM(rows, 0)}")
+        vector(losses, "losses", cnp.NPY_DOUBLE, run.steps, True)
+        run.rows, run.row_bytes = <const char *>data(rows), self.batch * sizeof(intptr_t)
+        run.rates, run.count, run.losses = <const double *>data(rates), count, <double *>data(losses)
+        run.squares, run.n_squares = <const double *>data(self.squares), cnp.PyArray_DIM(self.squares, 0)
+        run.half_reg, run.seconds, run.n_threads = 0.5 * reg, seconds, threads(n_threads)
+        for generator in self.generators:
+            generator.lock.acquire()
+        try:
+            with nogil:
+                status = sdl_replay(&self.program, &run, &done, &finite)
+        finally:
+            for generator in self.generators:
+                generator.lock.release()
+        if status:
+            raise MemoryError("not enough memory for the scratch space of a kernel")
+        return done, finite != 0

@@ -13,18 +13,20 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
-from sklearn_dl._ext import gather_rows
+from sklearn_dl._ext import gather_items, gather_rows
 from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
+from sklearn_dl.training._program import RecordedSteps
 
 __all__ = ["Solver", "Watcher"]
 
@@ -74,7 +76,7 @@ class Samples:
             X = X.astype(dtype)
         self.shape = X.shape[1:]
         self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
-        self.y = np.ascontiguousarray(y, dtype=np.intp)
+        self.y = np.ascontiguousarray(y, dtype=np.int64)
         self.sample_weight = sample_weight
         self.rows = np.arange(len(X)) if rows is None else rows
         self.dtype = dtype
@@ -97,11 +99,12 @@ class Samples:
     def gather_labels(self, rows):
         """Return y and weights of some rows, in buffers that the next call overwrites."""
         size = len(rows)
-        y = self.y.take(rows, None, self._buffer("y", (size,), np.intp), "clip")
+        y = self._buffer("y", (size,), np.int64)
+        gather_items(self.y, rows, y)
         weight = None
         if self.sample_weight is not None:
-            out = self._buffer("weight", (size,), self.sample_weight.dtype)
-            weight = self.sample_weight.take(rows, None, out, "clip")
+            weight = self._buffer("weight", (size,), np.float64)
+            gather_items(self.sample_weight, rows, weight)
         return y, weight
 
     def _buffer(self, name, shape, dtype):
@@ -132,6 +135,15 @@ class Watcher:
     >>> solver.epoch < 50, solver.train_acc_history[-1] > 0.8
     (True, True)
     """
+
+    @property
+    def each_update(self):
+        """Whether `on_update` must run after each update, one by one: if the class has one of its own.
+
+        A subclass may set it to False. The solver then makes updates without Python between them where it can, and runs
+        `on_update` every few hundredths of a second, after one update or several.
+        """
+        return type(self).on_update is not Watcher.on_update
 
     def on_train_begin(self, solver):
         """Run before the first epoch; the accuracies before training are recorded."""
@@ -322,6 +334,7 @@ class Solver:
         self.schedule_length = None
         self.schedule_state = {} if self.lr_schedule is None else self.lr_schedule.begin()
         self._stopping = False
+        self._recorded = None  # while training: what makes updates without Python, if these can be
 
     # ------------------------------------------------------------------ data
 
@@ -392,10 +405,12 @@ class Solver:
                 for watcher in self.watchers:
                     watcher.on_train_begin(self)
                 tuner = ThreadTuner()
+                self._recorded = RecordedSteps(self) if RecordedSteps.can_stand_for(self) else None
                 while not self._finished():
                     self._run_epoch(tuner)
             finally:
                 self._stopping = False
+                self._recorded = None
                 self.write_best(self.net)
                 for watcher in self.watchers:
                     watcher.close()
@@ -458,33 +473,52 @@ class Solver:
         for watcher in self.watchers:
             watcher.on_epoch_begin(self)
         self._epoch_began = time.perf_counter()
-        total = weight = 0.0
-        for i, rows in enumerate(self._minibatches()):
-            if i == 0 or self.lr_schedule is not None:
-                learning_rate = self._next_learning_rate(i)
-                for config in self.optim_configs.values():
-                    config["learning_rate"] = learning_rate
-            self.learning_rate_history.append(learning_rate)
-            step_began = time.perf_counter()
-            loss = self._step(rows)
-            tuner.note(step_began, len(rows))
-            total += loss * len(rows)
-            weight += len(rows)
+        rows = self._epoch_rows()
+        starts = range(0, len(rows), self.batch_size)
+        rates = self._learning_rates(len(starts))
+        before = self.num_updates
+        i = 0
+        while i < len(starts):
+            began = time.perf_counter()
+            if self._recorded is None:
+                self._begin_update(float(rates[i]))
+                self._step(rows[starts[i] : starts[i] + self.batch_size])
+            else:
+                self._recorded.run(rows[starts[i] :], rates[i:])
+            done = self.num_updates - before - i
+            tuner.note(began, min(len(rows) - starts[i], done * self.batch_size), done)
             for watcher in self.watchers:
                 watcher.on_update(self)
             if self._stopping:
                 break
-        self._end_epoch(total / weight)
+            i += done
+        self._end_epoch(self._mean_loss(before, len(rows)))
         for watcher in self.watchers:
             if watcher.on_epoch_end(self):
                 self.stop()
 
-    def _next_learning_rate(self, i):
-        """Return the learning rate of the i-th update of this epoch."""
-        learning_rate = self.optim_config["learning_rate"] * self.lr_decay**self.epoch
-        if self.lr_schedule is None:
-            return learning_rate
-        return learning_rate * self.lr_schedule.multiplier(*self.schedule_position(i), self.schedule_state)
+    def _begin_update(self, learning_rate):
+        self.learning_rate_history.append(learning_rate)
+        for config in self.optim_configs.values():
+            config["learning_rate"] = learning_rate
+
+    def _mean_loss(self, before, n_rows):
+        """Return the mean over the rows of the losses of this epoch's updates, those from number `before` on."""
+        total = weight = 0
+        for i, loss in enumerate(self.loss_history[before:]):
+            size = min(self.batch_size, n_rows - i * self.batch_size)
+            total += loss * size
+            weight += size
+        return total / weight
+
+    def _learning_rates(self, count):
+        """Return the learning rates of the first `count` updates of this epoch."""
+        rates = np.full(count, self.optim_config["learning_rate"] * self.lr_decay**self.epoch)
+        if self.lr_schedule is not None:
+            position, length = self.schedule_position()
+            multiplier = self.lr_schedule.multiplier
+            rates *= [multiplier(position + i, length, self.schedule_state) for i in range(count)]
+        return rates
 
     def schedule_position(self, i=0):
         """Return which update of the schedule the i-th of this epoch is, and how many the schedule has."""
@@ -498,19 +532,29 @@ class Solver:
         updates = math.ceil(len(self._train) / self.batch_size)
         return (self.epoch - epoch) * updates + i, num_epochs * updates
 
-    def _minibatches(self):
-        """Yield the rows of each minibatch of one epoch, and no more than are left to do."""
+    def _epoch_rows(self):
+        """Return the rows of one epoch's minibatches, in their order, and no more than are left to do."""
         rows = self._train.rows
         if self.shuffle and len(rows) > self.batch_size:
             rows = self.random_state.permutation(rows)
-        starts = range(0, len(rows), self.batch_size)
         if self.num_iters is not None:
-            starts = starts[: self.num_iters - self.num_updates]
-        for start in starts:
-            yield rows[start : start + self.batch_size]
+            rows = rows[: (self.num_iters - self.num_updates) * self.batch_size]
+        return rows
 
-    def _step(self, rows):
-        """Update the parameters once; return the loss."""
+    def _step(self, rows, program=None):
+        """Update the parameters once; a program records it."""
+        if not hasattr(self.net, "backprop"):
+            self._plain_step(rows)
+            return
+        with program or nullcontext():
+            loss, grads = self._gradients(rows)
+        self._record_losses([float(loss + self.net.penalty(self._squares))])
+        with program.updates() if program else nullcontext():
+            squares = self._update(grads)
+        self._squares = None if self.watchers else squares  # a watcher may change the weights
+
+    def _gradients(self, rows):
+        """Return loss and gradients of a minibatch, both without the penalty."""
         net = self.net
         options = {}
         if isinstance(net, Net) and net.takes_rows and not self.augmentation:
@@ -518,33 +562,42 @@ class Solver:
             y, weight = self._train.gather_labels(rows)
         else:
             X, y, weight = self._train.gather(rows)
+        self._augment(X)
+        total = None if weight is None else len(rows) * self._train.mean_weight
+        return net.backprop(X, y, weight, total_weight=total, **options)
+
+    def _update(self, grads):
+        """Apply the update rule to each parameter; return the sum of squares of each."""
+        net, update = self.net, optim.in_place[self.update_rule]
+        return {
+            name: update(w, grads[name], self.optim_configs[name], net.reg if name in net.weight_names else 0.0)
+            for name, w in net.params.items()
+        }
+
+    def _plain_step(self, rows):
+        """Update the parameters of a net that has ``loss`` and no ``backprop``."""
+        X, y, _ = self._train.gather(rows)
+        self._augment(X)
+        loss, grads = self.net.loss(X, y)
+        self._record_losses([float(loss)])
+        rule = getattr(optim, self.update_rule)
+        for name, w in self.net.params.items():
+            rule(w, grads[name], self.optim_configs[name], out=w)
+
+    def _augment(self, X):
         for augment in self.augmentation:
             augment(X.reshape(-1, *self._image_shape), self.random_state, self._augmentation_work)
-        if hasattr(net, "backprop"):
-            total = None if weight is None else len(rows) * self._train.mean_weight
-            loss, grads = net.backprop(X, y, weight, total_weight=total, **options)
-            loss += net.penalty(self._squares)
-            self._record_loss(loss)
-            update = optim.in_place[self.update_rule]
-            squares = {
-                name: update(w, grads[name], self.optim_configs[name], net.reg if name in net.weight_names else 0.0)
-                for name, w in net.params.items()
-            }
-            self._squares = None if self.watchers else squares  # a watcher may change the weights
-        else:
-            loss, grads = net.loss(X, y)
-            self._record_loss(loss)
-            rule = getattr(optim, self.update_rule)
-            for name, w in net.params.items():
-                rule(w, grads[name], self.optim_configs[name], out=w)
-        return loss
 
-    def _record_loss(self, loss):
-        self.loss_history.append(float(loss))
-        if not math.isfinite(loss):
-            raise self._divergence(f"The loss became {loss} at update {self.num_updates}")
-        if self.verbose and self.print_every and (self.num_updates - 1) % self.print_every == 0:
-            print(f"(Iteration {self.num_updates}) loss: {loss:f}")
+    def _record_losses(self, losses):
+        """Take note of the losses of as many updates; at most the last is not finite."""
+        done = self.num_updates
+        self.loss_history += losses
+        if self.verbose and self.print_every:
+            for i in range(-done % self.print_every, len(losses), self.print_every):
+                if math.isfinite(losses[i]):
+                    print(f"(Iteration {done + i + 1}) loss: {losses[i]:f}")
+        if not math.isfinite(losses[-1]):
+            raise self._divergence(f"The loss became {losses[-1]} at update {self.num_updates}")
 
     def _divergence(self, what):
         return ValueError(

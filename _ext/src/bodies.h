@@ -14,3 +14,4 @@
 #include "gather.h"
 #include "linear.h"
 #include "optim.h"
+#include "random.h"

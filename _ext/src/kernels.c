@@ -2,6 +2,9 @@
  * name; everything is static but the table, so that the linker cannot mix the sets. */
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
+
+#include <numpy/random/bitgen.h>
 
 #include "simd.h"
 

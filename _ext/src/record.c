@@ -73,6 +73,7 @@ static int make(sdl_program *p, idx from, idx to, int n_threads)
 /* Added up as Net.penalty adds: no sum of the two is to be one rounding. */
 static double penalty(const sdl_run *run)
 {
+    if (!run->half_reg) return 0; /* also where the sum is infinite */
     double sum = 0;
     for (idx i = 0; i < run->n_squares; i++) sum += run->squares[i];
     volatile double product = run->half_reg * sum;

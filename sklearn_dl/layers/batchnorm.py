@@ -11,7 +11,7 @@ from sklearn_dl._arrays import (
     buffer,
     check_batch,
     check_shape,
-    normalized_weights,
+    checked_weights,
     output,
     outputs,
     positive_eps,
@@ -276,15 +276,30 @@ def _forward(x, gamma, beta, bn_param, out, work):
         raise ValueError(f"bn_param['momentum'] must be in [0, 1], got {momentum!r}")
     weights = bn_param.get("sample_weight")
     if weights is not None:
-        weights = normalized_weights(weights, x.shape[0], "bn_param['sample_weight']")
+        weights = _shares(checked_weights(weights, x.shape[0], "bn_param['sample_weight']"), work)
     xhat = buffer(work, "xhat", x.shape, x.dtype)
     mean, var, inv_std = (buffer(work, name, channels, x.dtype) for name in ("mean", "var", "inv_std"))
     _ext.batchnorm_forward(x, gamma, beta, weights, eps, out, xhat, mean, var, inv_std, n_threads())
     for average, batch in zip(running, (mean, var), strict=True):
+        _update_average(average, batch, momentum)
+    return out, _TrainCache(xhat, inv_std, gamma, weights)
+
+
+def _shares(weights, work):
+    shares = buffer(work, "shares", weights.shape, weights.dtype)
+    _ext.weight_shares(weights, shares)
+    return shares
+
+
+def _update_average(average, batch, momentum):
+    """Set average to ``momentum * average + (1 - momentum) * batch``; overwrites batch."""
+    if average.dtype == batch.dtype and average.flags.carray:
+        _ext.update_average(average, batch, momentum)
+    else:  # the caller's own, as a strided or a float64 one of float32 samples
+        _ext.spoil_recording()
         batch *= 1 - momentum
         average *= momentum
         average += batch
-    return out, _TrainCache(xhat, inv_std, gamma, weights)
 
 
 def _backward(dout, cache, out):

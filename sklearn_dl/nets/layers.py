@@ -47,6 +47,9 @@ class Layer:
     starts_block = False  # a block: a layer with weights and what follows it, up to the next such
     weight_names = ()  # the parameters that the L2 penalty applies to
     statistics_names = ()  # running statistics, kept in `statistics`
+    # Whether forward and backward leave all arithmetic to kernels, so that a recording of these can replace a step. A
+    # subclass, which may do more, has to say so again: it is not inherited.
+    recordable = False
 
     def build(self, in_shape, block, init):
         """Return the output's shape and the parameters, named after their block."""
@@ -59,6 +62,7 @@ class Layer:
 class Affine(Layer):
     """``x @ W + b`` with `units` outputs; x of any shape is flattened to rows."""
 
+    recordable = True
     starts_block = True
     relu = False  # whether one follows, see AffineReLU
 
@@ -102,6 +106,7 @@ class Affine(Layer):
 class AffineReLU(Affine):
     """Affine and ReLU in one pass; `Net` puts it in the place of the two."""
 
+    recordable = True
     relu = True
 
     def __init__(self, affine):
@@ -110,6 +115,8 @@ class AffineReLU(Affine):
 
 class ReLU(Layer):
     """``max(0, x)``."""
+
+    recordable = True
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return the output, of the shape of x."""
@@ -127,6 +134,8 @@ class Dropout(Layer):
 
     With `seed`, every mask of this layer is the same draw (for gradient checks).
     """
+
+    recordable = True
 
     def __init__(self, keep_ratio, seed=None):
         self.keep_ratio = check_real("keep_ratio", keep_ratio, low=0, high=1, boundaries="right")
@@ -198,6 +207,8 @@ class _Norm(Layer):
 class BatchNorm(_Norm):
     """Batch normalization of features (N, D) or, for images, of channels (N, C, H, W)."""
 
+    recordable = True
+
     def build(self, in_shape, block, init):
         """Make gamma one, beta zero, and running statistics that start at zero."""
         self._forward, self._backward = (
@@ -220,6 +231,8 @@ class BatchNorm(_Norm):
 class LayerNorm(_Norm):
     """Layer normalization of each row (N, D)."""
 
+    recordable = True
+
     def build(self, in_shape, block, init):
         """Make gamma one and beta zero."""
         if len(in_shape) != 1:
@@ -233,6 +246,7 @@ class LayerNorm(_Norm):
 class GroupNorm(_Norm):
     """Group normalization of images (N, C, H, W) in `groups` groups of channels."""
 
+    recordable = True
     _backward = staticmethod(f.spatial_groupnorm_backward)
 
     def __init__(self, groups):
@@ -262,6 +276,7 @@ def _image_shape(layer, in_shape):
 class Conv(Layer):
     """Convolution with square filters of odd size, stride 1, output as large as the input."""
 
+    recordable = True
     starts_block = True
 
     def __init__(self, filters, size):
@@ -301,6 +316,8 @@ class Conv(Layer):
 class MaxPool(Layer):
     """Max-pooling by 2 x 2; an axis one pixel long is left as it is."""
 
+    recordable = True
+
     def build(self, in_shape, block, init):
         """Halve height and width."""
         channels, height, width = _image_shape(self, in_shape)
@@ -323,6 +340,8 @@ class MaxPool(Layer):
 
 class ConvReLUPool(Conv):
     """Conv, ReLU and MaxPool in one pass; `Net` puts it in the place of the three."""
+
+    recordable = True
 
     def __init__(self, conv, pool):
         self.__dict__.update(conv.__dict__)

@@ -1,0 +1,1 @@
+"""What a `sklearn_dl.solver.Solver` is made of."""
