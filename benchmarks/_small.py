@@ -1,7 +1,7 @@
 """Small nets on tables, where what is not arithmetic counts: everyone on one CPU.
 
-sklearn_dl's whole `fit`, checks and accuracies included, beside MLPClassifier's whole `fit`, and JAX with the epoch in one
-`lax.scan`, its data on the device and compiled beforehand.
+sklearn_dl's whole `fit`, checks and accuracies included, beside MLPClassifier's whole `fit`, and JAX with the epoch in
+one `lax.scan`, its data on the device and compiled beforehand.
 """
 
 import os

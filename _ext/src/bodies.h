@@ -3,6 +3,7 @@
 #include "sums.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "small.h"
 #include "narrow.h"
 #include "sparse.h"
 #include "affine.h"
