@@ -4,14 +4,13 @@ The way of `fit`, each step a method: check parameters -> check X, y and weights
 train and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. A subclass says
 which net its parameters describe (`_net_config`), nothing else.
 
-A training set that fits into one minibatch is put into canonical form first: equal rows are merged, their weights
-added, and the rest sorted. Then weights act as repetition does to the last bit, in float32 too, and the order of the
-rows does not matter. Where images are augmented, those that were merged share their random changes. Larger sets keep
-their rows; a weight multiplies a sample's loss.
+A training set that fits into one minibatch is put into canonical form: equal rows are merged, their weights added, and
+the rest sorted, after the samples for `early_stopping` were set aside. Then weights act as repetition does to the last
+bit, in float32 too, and the order of the rows does not matter. Where images are augmented, those that were merged share
+their random changes. Larger sets keep their rows; a weight multiplies a sample's loss.
 """
 
 import copy
-import math
 import numbers
 import time
 import warnings
@@ -19,6 +18,7 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -39,6 +39,7 @@ from sklearn_dl._callbacks import (
 )
 from sklearn_dl._checks import check_real
 from sklearn_dl._doc_link import DocLinkMixin
+from sklearn_dl._holdout import set_aside, set_aside_and_merge
 from sklearn_dl._inputs import (
     as_native,
     check_labels,
@@ -50,10 +51,28 @@ from sklearn_dl._inputs import (
     named,
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
+from sklearn_dl._legacy import upgrade_state
 from sklearn_dl._parameters import LEARNING_RATES, check_parameters
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
-from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
+from sklearn_dl.solver import Solver
+from sklearn_dl.training.diagnosis import diagnose
+from sklearn_dl.training.evaluation import EVALUATION_BATCH
+from sklearn_dl.training.state import TrainingState, copy_field
+
+# Attributes of an estimator that are fields of the training's state.
+PUBLISHED = {
+    "params_": "params",
+    "running_stats_": "statistics",
+    "loss_history_": "loss_history",
+    "learning_rate_history_": "learning_rate_history",
+    "train_acc_history_": "train_acc_history",
+    "val_acc_history_": "val_acc_history",
+    "history_": "history",
+    "n_iter_": "epoch",
+    "best_epoch_": "best_epoch",
+    "stop_reason_": "stop_reason",
+}
 
 
 class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
@@ -114,6 +133,10 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
         Warns
         -----
+        ConvergenceWarning
+            If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
+            training samples ended above where it began; or if all of them get one class, at a loss no better than that
+            of the classes' shares.
         UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
@@ -127,23 +150,24 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         after that epoch.
         """
         with self._unchanged_on_error(in_place=self.warm_start):
-            interrupted = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
-        if interrupted:
+            solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        if solver.stop_reason == "interrupted":
+            weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
             warnings.warn(
-                f"Training was interrupted in epoch {self.n_iter_}: the estimator has the"
-                f" {'weights so far' if self.best_val_score_ is None else 'best weights so far'}.",
-                stacklevel=2,
+                f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.", stacklevel=2
             )
+        for text in diagnose(solver):
+            warnings.warn(text, ConvergenceWarning, stacklevel=2)
         return self
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, validation):
         params = check_parameters(self)
-        going_on = params["warm_start"] and hasattr(self, "params_")
+        continuing = params["warm_start"] and hasattr(self, "params_")
         X_given, weight_given = X, sample_weight
-        X, y = self._check_training_data(X, y, reset=not going_on)
+        X, y = self._check_training_data(X, y, reset=not continuing)
         classes = np.unique(y)
-        if going_on and not np.array_equal(classes, self.classes_):
+        if continuing and not np.array_equal(classes, self.classes_):
             raise ValueError(
                 f"With warm_start, y must hold the classes of the first fit, {self.classes_}, got {classes}."
             )
@@ -154,15 +178,15 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             watchers.append(FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=self._snapshot))
         y = np.searchsorted(classes, y)
         self._class_totals = 0.0
-        sample_weight = self._combine_weights(X, y, sample_weight)
+        weights = self._check_weights(X, y, sample_weight)
         validation = self._check_validation_data(*validation)
         return self._train(
             X,
             y,
-            sample_weight,
+            weights,
             validation,
             params,
-            going_on,
+            continuing,
             num_epochs=params["num_epochs"],
             num_iters=params["num_iters"],
             watchers=watchers,
@@ -202,60 +226,45 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def _unchanged_on_error(self, *, in_place):
         """Put back the attributes after an error; `in_place`, also what changes when training goes on from a fit."""
         before = dict(self.__dict__)
-        with self._arrays_unchanged_on_error() if in_place and hasattr(self, "params_") else nullcontext():
-            try:
-                yield
-            except BaseException:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-                raise
-
-    @contextmanager
-    def _arrays_unchanged_on_error(self):
-        """Put back weights, the update rule's state and the random state after an error."""
-        arrays = [*self.params_.values(), *self.running_stats_.values()]
-        arrays += [
-            value for state in self._optim_state.values() for value in state.values() if isinstance(value, np.ndarray)
-        ]
-        copies = [array.copy() for array in arrays]
-        drawn_so_far = self._random_state.get_state()
+        # A generator of the caller's own keeps what was drawn from it.
+        own_generator = isinstance(self.random_state, numbers.Integral)
+        mark = self._state.mark(generators=own_generator) if in_place and hasattr(self, "_state") else None
         try:
             yield
         except BaseException:
-            for array, value in zip(arrays, copies, strict=True):
-                array[...] = value
-            # A generator of the caller's own is not ours to turn back.
-            if isinstance(self.random_state, numbers.Integral):
-                self._random_state.set_state(drawn_so_far)
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if mark is not None:
+                self._state.roll_back(mark)
             raise
 
     def _partial_fit(self, X, y, classes, sample_weight):
         params = check_parameters(self)
-        going_on = hasattr(self, "params_")
-        X, y = self._check_training_data(X, y, reset=not going_on)
-        self._check_classes(classes, y, going_on)
+        continuing = hasattr(self, "params_")
+        X, y = self._check_training_data(X, y, reset=not continuing)
+        self._check_classes(classes, y, continuing)
         y = np.searchsorted(self.classes_, y)
-        sample_weight = self._combine_weights(X, y, sample_weight)
+        weights = self._check_weights(X, y, sample_weight)
         params = {**params, "early_stopping": False, "tol": None}
         # A bar for every part of the data would be many.
         watchers = make_displays(params["verbose"], alone=not in_joblib_worker(), may_draw=False)
         self._train(
             X,
             y,
-            sample_weight,
+            weights,
             None,
             params,
-            going_on,
+            continuing,
             num_epochs=1,
             schedule_length=(params["num_epochs"], params["num_iters"]),
             watchers=watchers,
         )
 
-    def _check_classes(self, classes, y, going_on):
+    def _check_classes(self, classes, y, continuing):
         """Learn classes_ from the first partial_fit, check the later ones, and y, against it."""
         if classes is not None:
             classes = np.unique(check_labels("classes", classes))
-        if not going_on:
+        if not continuing:
             self._class_totals = 0.0
             if classes is None:
                 raise ValueError(
@@ -272,10 +281,10 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         self,
         X,
         y,
-        sample_weight,
+        weights,
         validation,
         params,
-        going_on,
+        continuing,
         *,
         num_epochs,
         num_iters=None,
@@ -283,94 +292,74 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         watchers,
         can_interrupt=False,
     ):
-        """Run a Solver and learn its results; return whether Ctrl-C ended it."""
-        if not going_on:
+        """Run a `Solver`, learn its results and return it."""
+        if continuing:
+            self._check_same_net(params)
+        else:
             self._random_state = check_random_state(self.random_state)
             self._net = self._make_net(X.dtype, params)
-        else:
-            self._check_same_net(params)
+            self._state = TrainingState.of_net(self._net, self._random_state)
         self._net.reg = self._net_config(X.shape[1], len(self.classes_))["reg"]
-        rows, sample_weight = self._training_rows(sample_weight)
-        n_samples = len(X) if rows is None else len(rows)
-        if n_samples <= params["batch_size"]:
-            if rows is not None:
-                X, y = X[rows], y[rows]
-                sample_weight = None if sample_weight is None else sample_weight[rows]
-            X, y, sample_weight = merge_duplicates(X, y, sample_weight)
-            rows = None
-        data = {"X_train": X, "y_train": y, "sample_weight_train": sample_weight, "rows_train": rows}
-        if validation is not None:
-            data.update(zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True))
-        elif params["early_stopping"]:
-            self._set_aside(data, params["validation_fraction"])
+        before = self._state.epoch, self._state.num_updates
+        if schedule_length is not None:
+            self._check_schedule_has_room(params["lr_schedule"])
         solver = Solver(
             self._net,
-            data,
+            self._solver_data(X, y, weights, validation, params),
             update_rule=params["update_rule"],
             optim_config=params["optim_config"],
             lr_decay=params["lr_decay"],
             batch_size=params["batch_size"],
-            num_epochs=num_epochs,
-            num_iters=num_iters,
+            num_epochs=before[0] + num_epochs,
+            num_iters=None if num_iters is None else before[1] + num_iters,
             shuffle=params["shuffle"],
             tol=params["tol"],
             n_iter_no_change=params["n_iter_no_change"],
             early_stopping=params["early_stopping"],
+            monitor=params["monitor"],
             verbose=False,
             random_state=self._random_state,
             lr_schedule=params["lr_schedule"],
             augmentation=params["augmentation"],
             watchers=watchers,
+            state=self._state,
+            schedule_length=schedule_length,
         )
-        solver.schedule_length = schedule_length
-        if going_on:
-            self._continue(solver)
-        else:
-            self.best_val_score_ = None
-        updates_before = solver.num_updates
         with stopping_at_interrupt(solver) if can_interrupt else nullcontext() as interrupts:
             solver.train()
-        if interrupts and solver.num_updates == updates_before:
+        if interrupts and solver.num_updates == before[1]:
             raise KeyboardInterrupt
+        if interrupts:
+            self._state.stop_reason = "interrupted"
+        self._state.forget_best()
+        if schedule_length is not None:
+            self._state.stop_reason = None  # a part of a training has not ended it
         self._learn(solver)
-        return bool(interrupts)
+        return solver
 
-    def _training_rows(self, sample_weight):
-        """Return the rows with a weight above zero (None: all of them), and the weights (None: all the same)."""
-        if sample_weight is None:
-            return None, None
-        rows = np.flatnonzero(sample_weight)
-        uniform = drop_uniform(sample_weight[rows]) is None
-        return None if len(rows) == len(sample_weight) else rows, None if uniform else sample_weight
-
-    def _set_aside(self, data, fraction):
-        """Move a share of the training rows to the validation set."""
-        from sklearn.model_selection import train_test_split  # three quarters of what importing sklearn_dl would take
-
-        rows = data["rows_train"]
-        rows = np.arange(len(data["X_train"])) if rows is None else rows
-        counts = np.bincount(data["y_train"][rows])
-        n_val = math.ceil(fraction * len(rows))
-        if n_val == len(rows):
-            raise ValueError(
-                f"validation_fraction={fraction} with n_samples={len(rows)} (different ones, of a weight above 0)"
-                " leaves none to train on: lower it, or give X_val and y_val."
-            )
-        n_classes = np.count_nonzero(counts)
-        can_stratify = counts[counts > 0].min() > 1 and n_classes <= min(n_val, len(rows) - n_val)
-        train, val = train_test_split(
-            rows,
-            test_size=fraction,
-            stratify=data["y_train"][rows] if can_stratify else None,
-            random_state=self._random_state,
-        )
-        data.update(
-            X_val=data["X_train"],
-            y_val=data["y_train"],
-            sample_weight_val=data["sample_weight_train"],
-            rows_train=train,
-            rows_val=val,
-        )
+    def _solver_data(self, X, y, weights, validation, params):
+        """Return the data of a `Solver`: rows of a weight above 0, and a validation set; small sets are merged."""
+        sample_weight, class_weight = weights
+        combined = sample_weight
+        if class_weight is not None:
+            combined = class_weight[y] if sample_weight is None else class_weight[y] * sample_weight
+        rows = None if combined is None or combined.all() else np.flatnonzero(combined)
+        if combined is not None and drop_uniform(combined if rows is None else combined[rows]) is None:
+            combined = None
+        aside = params["early_stopping"] and validation is None
+        if (len(X) if rows is None else len(rows)) <= params["batch_size"]:
+            if rows is not None:
+                X, y = X[rows], y[rows]
+                sample_weight, combined = (None if w is None else w[rows] for w in (sample_weight, combined))
+            if aside:
+                fraction = params["validation_fraction"]
+                return set_aside_and_merge(X, y, sample_weight, class_weight, fraction, self._random_state)
+            X, y, combined = merge_duplicates(X, y, combined)
+            rows = None
+        data = {"X_train": X, "y_train": y, "sample_weight_train": combined, "rows_train": rows}
+        if validation is not None:
+            data.update(zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True))
+        return set_aside(data, params["validation_fraction"], self._random_state) if aside else data
 
     def _make_net(self, X_dtype, params):
         dtype = params["dtype"]
@@ -393,35 +382,15 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if changed:
             raise ValueError(f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}.")
 
-    def _continue(self, solver):
-        """Give the solver the update rule's state and the histories of the last fit."""
-        if self._update_rule == solver.update_rule:
-            for name, state in self._optim_state.items():
-                solver.optim_configs[name].update(state)
-        solver.epoch = self.n_iter_
-        solver.num_epochs += self.n_iter_
-        solver.loss_history = list(self.loss_history_)
-        solver.learning_rate_history = list(self.learning_rate_history_)
-        solver.train_acc_history = list(self.train_acc_history_)
-        solver.history = copy.deepcopy(self.history_)
-        # Epochs that had no validation set: the two histories stay in step.
-        missing = len(self.train_acc_history_) - len(self.val_acc_history_) if solver.validates else 0
-        solver.val_acc_history = [math.nan] * missing + list(self.val_acc_history_)
-        if solver.num_iters is not None:
-            solver.num_iters += len(self.loss_history_)
-        self._continue_schedule(solver)
-
-    def _continue_schedule(self, solver):
-        """Tell the solver where in its schedule it is: at the beginning, unless partial_fit follows on partial_fit."""
-        solver.schedule_began = solver.epoch, solver.num_updates
-        if self._schedule["lr_schedule"] != repr(solver.lr_schedule):
+    def _check_schedule_has_room(self, lr_schedule):
+        """Raise if partial_fit has come to the end of a schedule that has one."""
+        state, length = self._state, (self.num_epochs, self.num_iters)
+        same = state.schedule == repr(lr_schedule) and state.schedule_length is not None
+        if not same or lr_schedule is None or not lr_schedule.needs_length:
             return
-        solver.schedule_state = dict(self._schedule["state"])
-        if solver.schedule_length is None or not self._schedule["in_parts"]:
-            return
-        solver.schedule_began = self._schedule["began"]
-        update, num_updates = solver.schedule_position()
-        if update >= num_updates and solver.lr_schedule is not None and solver.lr_schedule.needs_length:
+        epoch, update = state.schedule_began
+        done, of = (state.epoch - epoch, length[0]) if length[1] is None else (state.num_updates - update, length[1])
+        if done >= of:
             name = "num_epochs" if self.num_iters is None else "num_iters"
             raise ValueError(
                 f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={getattr(self, name)}: to go on"
@@ -429,38 +398,21 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             )
 
     def _learn(self, solver):
-        self.params_ = self._net.params
-        self.running_stats_ = self._net.statistics
-        self.loss_history_ = solver.loss_history
-        self.learning_rate_history_ = solver.learning_rate_history
-        self.train_acc_history_ = solver.train_acc_history
-        self.val_acc_history_ = solver.val_acc_history
-        if self.val_acc_history_:
-            missing = len(solver.train_acc_history) - len(solver.val_acc_history)
-            self.val_acc_history_ += [math.nan] * missing
-        self.history_ = solver.history
-        self.n_iter_ = solver.epoch
-        if solver.validates:
-            self.best_val_score_ = solver.best_val_acc
-        self._update_rule = solver.update_rule
-        constants = UPDATE_RULES[solver.update_rule]
-        self._optim_state = {
-            name: {key: value for key, value in config.items() if key not in constants}
-            for name, config in solver.optim_configs.items()
-        }
-        self._schedule = {
-            "lr_schedule": repr(solver.lr_schedule),
-            "began": solver.schedule_began,
-            "state": solver.schedule_state,
-            "in_parts": solver.schedule_length is not None,
-        }
+        self._publish(solver.state)
+
+    def _publish(self, state):
+        """Set the public attributes that a training changes."""
+        self._state = state
+        for name, field in PUBLISHED.items():
+            setattr(self, name, getattr(state, field))
+        self.best_val_score_ = state.best_val_acc if state.validated else None
 
     def _snapshot(self, solver):
         """Return the attributes of a copy that shares nothing, with the weights that training would end with now."""
         state = self.__getstate__()
         state.pop(CALLBACKS, None)
         twin = type(self).__new__(type(self))
-        twin.__setstate__(copy.deepcopy(state))
+        twin.__setstate__(state)
         solver.write_best(twin._net)
         return vars(twin)
 
@@ -530,17 +482,18 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             sample_weight_val = check_weights("sample_weight_val", sample_weight_val, X_val)
         return X_val, np.searchsorted(self.classes_, y_val), sample_weight_val
 
-    def _combine_weights(self, X, y, sample_weight):
-        """Return sample weights times class weights in float64, or None without either."""
+    def _check_weights(self, X, y, sample_weight):
+        """Return the samples' weights in float64 and one weight for each class; None where there are none."""
         if sample_weight is not None:
             sample_weight = check_weights("sample_weight", sample_weight, X)
         self._class_totals = self._class_totals + np.bincount(y, sample_weight, minlength=len(self.classes_))
-        if self.class_weight is not None:
-            weights = self._class_weights()[y]
-            sample_weight = weights if sample_weight is None else weights * sample_weight
-        if sample_weight is not None and not sample_weight.any():
+        if self.class_weight is None:
+            return sample_weight, None
+        class_weight = self._class_weights()
+        used = np.unique(y if sample_weight is None else y[sample_weight > 0])
+        if not class_weight[used].any():
             raise ValueError(f"class_weight={self.class_weight!r} leaves no sample a weight above 0.")
-        return sample_weight
+        return sample_weight, class_weight
 
     def _class_weights(self):
         """Return one weight for each class."""
@@ -718,24 +671,31 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         return to_onnx(self, X, options=options, target_opset=target_opset)
 
     def __getstate__(self):
-        """Leave out the net, whose arrays are in params_ and running_stats_, and a fit under way."""
+        """Leave out the net, whose arrays are in the training's state, and a fit under way."""
         state = dict(super().__getstate__())
         for name in DURING_FIT:
             state.pop(name, None)
-        if state.pop("_net", None) is not None:
-            state["params_"] = dict(state["params_"])
-        return state
+        if state.pop("_net", None) is None:
+            return state
+        archive = self._state.to_archive(histories=list)
+        for name, field in PUBLISHED.items():
+            del archive[field]
+            state[name] = copy_field(field, state[name])
+        if isinstance(self.random_state, numbers.Integral):  # a copy draws from a generator of its own
+            own = copy.deepcopy(self._random_state)
+            state["_random_state"] = archive["random_state"] = archive["net_random_state"] = own
+        return {**state, "_state": archive}
 
     def __setstate__(self, state):
+        if "_optim_state" in state:
+            state = upgrade_state(state)
         super().__setstate__(state)
-        if "params_" not in self.__dict__:
+        if "params_" not in state:
             return
         # The draw of weights that are replaced at once must not count.
         drawn_so_far = self._random_state.get_state()
         self._net = self._net_class(**self._net_args, random_state=self._random_state)
         self._random_state.set_state(drawn_so_far)
-        self._net.params.update(self.params_)
-        self.params_ = self._net.params
-        for name, value in self.running_stats_.items():
-            self._net.statistics[name][...] = value
-        self.running_stats_ = self._net.statistics
+        restored = TrainingState.of_net(self._net, self._random_state)
+        restored.restore({**state["_state"], **{field: state[name] for name, field in PUBLISHED.items()}})
+        self._publish(restored)

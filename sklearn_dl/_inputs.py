@@ -80,11 +80,29 @@ def merge_duplicates(X, y, sample_weight):
     X, y : ndarray of shape (m, n_features), (m,)
     sample_weight : ndarray of shape (m,), or None where all weights are equal
     """
-    rows = np.ascontiguousarray(X).view(np.uint8).reshape(len(X), -1)
-    keys = np.hstack([rows, y.astype(np.int64)[:, None].view(np.uint8)])
+    first, group = canonical_order(X, y)
+    return X[first], y[first], drop_uniform(np.bincount(group, weights=sample_weight))
+
+
+def canonical_order(X, *columns):
+    """Return which rows of (X, columns) there are, sorted, and which of these each row is.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+    *columns : ndarray of shape (n,)
+
+    Returns
+    -------
+    first : ndarray of int of shape (m,)
+        The first row of each group of equal rows.
+    group : ndarray of int of shape (n,)
+    """
+    parts = (np.ascontiguousarray(part.reshape(len(X), -1)).view(np.uint8) for part in (X, *columns))
+    keys = np.hstack(list(parts))
     keys = keys.view(np.dtype((np.void, keys.shape[1]))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return X[first], y[first], drop_uniform(np.bincount(inverse, weights=sample_weight))
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    return first, group
 
 
 def drop_uniform(sample_weight):

@@ -29,7 +29,7 @@ def stopping_at_interrupt(solver):
         if interrupts:
             signal.default_int_handler(signum, frame)
         interrupts.append(signum)
-        solver.stop()
+        solver.stop("interrupted")
 
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

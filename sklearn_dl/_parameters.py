@@ -9,7 +9,7 @@ from sklearn_dl._checks import DTYPES, check_bool, check_choice, check_int, chec
 from sklearn_dl._inputs import named
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.schedules import check_schedule
-from sklearn_dl.solver import UPDATE_RULES
+from sklearn_dl.solver import MONITORS, UPDATE_RULES
 
 SHARED_PARAMETERS = """\
     learning_rate : float or 'auto', default='auto'
@@ -55,17 +55,21 @@ SHARED_PARAMETERS = """\
     dtype : {{'auto', 'float32', 'float64'}}, default='auto'
         What to compute in. 'auto': float64 for float64 X, float32 for everything else.
     tol : float, default=1e-4
-        Training ends when the loss (with `early_stopping`: the validation accuracy) has not got better by more than
-        `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`. `early_stopping` waits at least
-        50 epochs where an epoch is a single update.
+        Training ends when the loss (with `early_stopping`: what `monitor` names, on the validation set) has not
+        improved by more than `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`.
+        `early_stopping` waits at least 50 epochs where an epoch is a single update.
     n_iter_no_change : int, default=10
         See `tol`.
     early_stopping : bool, default=False
-        Watch the accuracy on a validation set: `X_val` given to `fit`, or else a stratified share
-        `validation_fraction` of the training samples, set aside (not stratified where a class has too few). Whenever
-        there is a validation set, the weights of the best epoch are kept.
+        Watch a validation set: `X_val` given to `fit`, or else a stratified share `validation_fraction` of the training
+        samples, set aside (not stratified where a class has too few; a weight of 2 is two samples where the training
+        set fits into one minibatch). Whenever there is a validation set, the weights of the best epoch are kept.
     validation_fraction : float, default=0.1
         Share of the samples set aside for `early_stopping`.
+    monitor : {{'accuracy', 'loss'}}, default='accuracy'
+        What decides on the validation set which epoch is the best one: its accuracy, or its loss without the penalty.
+        Probabilities overfit before labels do, and only the loss shows it. Counts for `early_stopping`, for the weights
+        that are kept, and for 'reduce_on_plateau'.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, multiplied into the samples' weights. 'balanced': inversely to their total weight.
     random_state : int, RandomState instance or None, default=None
@@ -99,11 +103,17 @@ SHARED_ATTRIBUTES = """\
         The same on the validation set; empty without one.
     history_ : dict of str to list
         A row for each epoch, ready for ``pandas.DataFrame(net.history_)``: ``epoch`` (from 1), ``loss`` (mean over its
-        updates), ``train_accuracy``, ``val_accuracy`` (nan without a validation set), ``learning_rate``, ``seconds``.
+        updates), ``train_accuracy``, ``val_accuracy`` and ``val_loss`` (nan without a validation set; without the
+        penalty), ``learning_rate``, ``seconds``.
     n_iter_ : int
         Epochs done, those of earlier fits and partial fits that this one continued included.
     best_val_score_ : float or None
-        The best validation accuracy; None without a validation set."""
+        The validation accuracy of the best epoch; None without a validation set.
+    best_epoch_ : int or None
+        The epoch whose weights were kept, 0 for those before training; None without a validation set.
+    stop_reason_ : str or None
+        Why training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'stopped' (by a callback) or
+        'interrupted' (by Ctrl-C). None after `partial_fit`."""
 
 REG_TEXT = "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."
 
@@ -198,6 +208,7 @@ def check_parameters(estimator):
             high=1,
             boundaries="neither",
         ),
+        "monitor": check_choice("monitor", estimator.monitor, MONITORS),
         "verbose": int(estimator.verbose)
         if isinstance(estimator.verbose, bool)
         else check_int("verbose", estimator.verbose, low=0),

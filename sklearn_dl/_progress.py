@@ -71,8 +71,21 @@ def _accuracies(solver):
     return found
 
 
+def _reason(solver):
+    """Say why training ended."""
+    watched = f"validation {solver.monitor}" if solver.early_stopping else "training loss"
+    tol = 0.0 if solver.tol is None else solver.tol
+    return {
+        "num_epochs": "all epochs are done",
+        "num_iters": "all updates are done",
+        "no_improvement": f"the {watched} did not improve by more than tol={tol:g} for {solver.patience} epochs",
+        "stopped": "a callback asked for it",
+        "interrupted": "it was interrupted",
+    }[solver.stop_reason]
+
+
 class Lines(Watcher):
-    """A line for each epoch, and for every so many updates.
+    """A line for each epoch, for every so many updates, and for the end.
 
     Parameters
     ----------
@@ -92,17 +105,28 @@ class Lines(Watcher):
         """Print the accuracies before training."""
         self._began = time.perf_counter()
         self._updates_before = solver.num_updates
+        self._last_update = solver.num_updates + solver.remaining()[1]
         if solver.epoch == 0:
             self._print_epoch(solver, {})
 
     def on_update(self, solver):
         """Print the loss of every so many-th update."""
         if self.every and (solver.num_updates - 1) % self.every == 0:
-            print(f"(Iteration {solver.num_updates}) loss: {solver.loss_history[-1]:f}", flush=True)
+            line = f"(Iteration {solver.num_updates}/{self._last_update}) loss: {solver.loss_history[-1]:f}"
+            print(line, flush=True)
 
     def on_epoch_end(self, solver):
         """Print loss, accuracies and the time left."""
         self._print_epoch(solver, {"loss": solver.history["loss"][-1]})
+
+    def on_train_end(self, solver):
+        """Print why training ended, and which epoch's weights the net has; not for each call of partial_fit."""
+        if solver.state.schedule_length is not None:
+            return
+        line = f"Training ended after epoch {solver.epoch}: {_reason(solver)}."
+        if solver.best_epoch is not None:
+            line += f" Kept the weights of epoch {solver.best_epoch}, the best by validation {solver.monitor}."
+        print(line, flush=True)
 
     def _print_epoch(self, solver, numbers):
         epochs, updates = solver.remaining()
@@ -131,6 +155,7 @@ class Bar(Watcher):
 
     def on_train_begin(self, solver):
         """Draw the bar, empty."""
+        self._solver = solver
         epochs, updates = solver.remaining()
         self._last_epoch = solver.epoch + epochs
         self._shown = solver.num_updates
@@ -156,6 +181,14 @@ class Bar(Watcher):
         self._bar.set_postfix_str(text, refresh=False)
 
     def close(self):
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.close()
+        """Say what ended training early and which epoch was kept; after an error, leave the bar as it is."""
+        if self._bar is None:
+            return
+        solver = self._solver
+        if solver.stop_reason is not None and self._bar.n < self._bar.total:
+            self._bar.total = self._bar.n
+            done = f"Epoch {solver.epoch}/{self._last_epoch}"
+            self._bar.set_description_str(f"{done}, ended early: {_reason(solver)}", refresh=False)
+        if solver.stop_reason is not None and solver.best_epoch is not None:
+            self._bar.set_postfix_str(f"{self._bar.postfix}, kept epoch {solver.best_epoch}", refresh=False)
+        self._bar.close()

@@ -73,6 +73,7 @@ class Softmax(BaseNetClassifier):
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
+        monitor="accuracy",
         class_weight=None,
         random_state=None,
         verbose=0,

@@ -1,12 +1,12 @@
 """Solver: trains a net on minibatches.
 
-It knows parameters, gradients and minibatches, and neither scikit-learn's estimators nor layers:
-anything with ``params`` and ``loss(X, y)`` can be trained, and a `sklearn_dl.nets.Net` is trained
-without allocating anything in a step.
+It knows parameters, gradients and minibatches, and neither scikit-learn's estimators nor layers: anything with
+``params`` and ``loss(X, y)`` can be trained, and a `sklearn_dl.nets.Net` is trained without allocating anything in a
+step.
 
-The loop, from the outside in: `Solver.train` -> `_run_epoch` -> `_step` (gather a minibatch,
-gradients, update). What happens between epochs (accuracies, best weights, early stopping,
-checkpoint) is in `_end_epoch`. Whoever wants to look on or to end it early is a `Watcher`.
+The loop, from the outside in: `Solver.train` -> `_run_epoch` -> `_step` (gather a minibatch, gradients, update). What
+happens between epochs (evaluation, best weights, early stopping, checkpoint) is in `_end_epoch`. All that training
+changes is in a `TrainingState`; a `Watcher` follows it and can end it early.
 """
 
 import math
@@ -20,13 +20,16 @@ from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
-from sklearn_dl._ext import gather_items, gather_rows
-from sklearn_dl._threads import ThreadTuner, hold_threads, n_threads
+from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training._program import RecordedSteps
+from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError, evaluate
+from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight
+from sklearn_dl.training.state import HISTORY, TrainingState
+from sklearn_dl.training.watchers import Watcher
 
 __all__ = ["Solver", "Watcher"]
 
@@ -39,129 +42,19 @@ UPDATE_RULES = {
     "adam": ("learning_rate", "beta1", "beta2", "epsilon"),
 }
 
-# Epochs that early stopping waits for at least where an epoch is a single update: accuracy on the few
+# The least number of epochs that early stopping waits for where an epoch is a single update: accuracy on the few
 # validation samples of so small a set does not move in a few updates.
 MIN_PATIENCE = 50
 
-# Difference of accuracies that is none.
+# Accuracies that differ by less are equal.
 TIE = 1e-6
 
-# Rows in one forward pass when nothing is learned from them.
-EVALUATION_BATCH = 256
-
-# The columns of Solver.history.
-HISTORY = ("epoch", "loss", "train_accuracy", "val_accuracy", "learning_rate", "seconds")
+MONITORS = ("accuracy", "loss")
 
 
-class Samples:
-    """Rows of X with their classes and weights, of which some, in some order, can be gathered.
-
-    X stays what the caller has (uint8 images, a memory map): only a minibatch at a time is
-    converted to the net's dtype.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, …)
-    y : ndarray of int of shape (n,)
-    sample_weight : ndarray of shape (n,), default=None
-    rows : ndarray of int, default=None
-        The rows that count; all of them if None. Rows of weight zero never do: a minibatch of
-        nothing else has no mean.
-    dtype : dtype
-        What a minibatch is converted to.
-    """
-
-    def __init__(self, X, y, sample_weight=None, rows=None, *, dtype):
-        if X.dtype not in (np.uint8, np.float32, np.float64):
-            X = X.astype(dtype)
-        self.shape = X.shape[1:]
-        self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
-        self.y = np.ascontiguousarray(y, dtype=np.int64)
-        self.sample_weight = sample_weight
-        self.rows = np.arange(len(X)) if rows is None else rows
-        self.dtype = dtype
-        self.mean_weight = None
-        if sample_weight is not None:
-            self.rows = self.rows[sample_weight[self.rows] > 0]
-            self.mean_weight = float(sample_weight[self.rows].mean())
-        self._buffers = {}
-
-    def __len__(self):
-        return len(self.rows)
-
-    def gather(self, rows):
-        """Return X, y and weights of some rows, in buffers that the next call overwrites."""
-        size = len(rows)
-        X = self._buffer("X", (size, self.X.shape[1]), self.dtype)
-        gather_rows(self.X, rows, X, None, n_threads())
-        return X if len(self.shape) == 1 else X.reshape(size, *self.shape), *self.gather_labels(rows)
-
-    def gather_labels(self, rows):
-        """Return y and weights of some rows, in buffers that the next call overwrites."""
-        size = len(rows)
-        y = self._buffer("y", (size,), np.int64)
-        gather_items(self.y, rows, y)
-        weight = None
-        if self.sample_weight is not None:
-            weight = self._buffer("weight", (size,), np.float64)
-            gather_items(self.sample_weight, rows, weight)
-        return y, weight
-
-    def _buffer(self, name, shape, dtype):
-        held = self._buffers.get(name)
-        if held is None or len(held) < shape[0]:
-            held = self._buffers[name] = np.empty(shape, dtype)
-        return held if len(held) == shape[0] else held[: shape[0]]
-
-
-class Watcher:
-    """Looks on while a `Solver` trains. Subclasses override what they care for.
-
-    An error that a watcher raises ends the training, as any other error does.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn_dl.nets import FullyConnected
-    >>> from sklearn_dl.solver import Solver, Watcher
-    >>> class UntilGoodEnough(Watcher):
-    ...     def on_epoch_end(self, solver):
-    ...         return solver.train_acc_history[-1] > 0.8
-    >>> X, y = load_digits(return_X_y=True)
-    >>> net = FullyConnected([50], 64, 10, weight_scale="he", random_state=0)
-    >>> options = {"update_rule": "adam", "num_epochs": 50, "verbose": False, "random_state": 0}
-    >>> solver = Solver(net, {"X_train": X, "y_train": y}, watchers=[UntilGoodEnough()], **options)
-    >>> solver.train()
-    >>> solver.epoch < 50, solver.train_acc_history[-1] > 0.8
-    (True, True)
-    """
-
-    @property
-    def each_update(self):
-        """Whether `on_update` must run after each update, one by one: if the class has one of its own.
-
-        A subclass may set it to False. The solver then makes updates without Python between them where it can, and runs
-        `on_update` every few hundredths of a second, after one update or several.
-        """
-        return type(self).on_update is not Watcher.on_update
-
-    def on_train_begin(self, solver):
-        """Run before the first epoch; the accuracies before training are recorded."""
-
-    def on_epoch_begin(self, solver):
-        """Run before the first update of an epoch."""
-
-    def on_update(self, solver):
-        """Run after each update, in the innermost loop: be quick."""
-
-    def on_epoch_end(self, solver):
-        """Run after each epoch, which is recorded; a true answer ends the training."""
-
-    def close(self):
-        """Run when no epoch is left, and after an error."""
-
-    def on_train_end(self, solver):
-        """Run last, unless there was an error; the net holds its best validation weights."""
+def _of_state(name):
+    """Return a property: a field of the solver's `TrainingState`."""
+    return property(lambda self: getattr(self.state, name))
 
 
 class Solver:
@@ -173,7 +66,7 @@ class Solver:
         Anything with a dict ``params`` and ``loss(X, y)``, as the nets of `sklearn_dl.nets`.
     data : dict
         ``X_train``, ``y_train`` and, if there is a validation set, ``X_val``, ``y_val``; optionally
-        ``sample_weight_train`` and ``sample_weight_val`` (0 is as good as absent), ``rows_train``
+        ``sample_weight_train`` and ``sample_weight_val`` (samples of weight 0 are left out), ``rows_train``
         and ``rows_val`` (the rows of X to use, where it is not all). y are integers from 0.
     update_rule : {'sgd', 'sgd_momentum', 'adagrad', 'rmsprop', 'adam'}, default='sgd'
         A function of `sklearn_dl.optim`.
@@ -202,10 +95,13 @@ class Solver:
     shuffle : bool, default=True
         Whether each epoch has a fresh random order. An epoch of one minibatch keeps its order.
     tol, n_iter_no_change : float, int, default=None, 10
-        Stop when more than `n_iter_no_change` epochs in a row did not better the training loss
-        (with `early_stopping`: the validation accuracy) by more than `tol`. None: no such stop.
+        Stop when more than `n_iter_no_change` epochs in a row did not improve the training loss (with `early_stopping`:
+        what `monitor` names, on the validation set) by more than `tol`. None: no such stop.
     early_stopping : bool, default=False
-        Watch the validation accuracy. Where an epoch is a single update, at least 50 epochs are waited.
+        Watch the validation set. Where an epoch is a single update, at least 50 epochs are waited.
+    monitor : {'accuracy', 'loss'}, default='accuracy'
+        What decides on the validation set which epoch is the best one, for `early_stopping`, for the weights that are
+        kept and for 'reduce_on_plateau'. The loss is without the penalty.
     lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or Schedule, default=None
         Multiplies the learning rate; see `sklearn_dl.schedules`. Its length is that of the whole training, `num_iters`
         or `num_epochs`. `lr_decay` counts as well.
@@ -214,6 +110,11 @@ class Solver:
         taken on the images as they are.
     watchers : sequence of Watcher, default=()
         Told of each epoch and update, in this order; any of them can end the training.
+    state : TrainingState, default=None
+        That of an earlier training of this net, to go on from: histories, the rule's state and the schedule continue;
+        `num_epochs` and `num_iters` include what was done before.
+    schedule_length : tuple (num_epochs, num_iters), default=None
+        The length of `lr_schedule` where this training is a part of what it spans.
 
     Attributes
     ----------
@@ -227,13 +128,17 @@ class Solver:
         Accuracies before training and after each epoch; the latter empty without a validation set.
     history : dict of str to list
         Columns with one row for each epoch: ``epoch`` (from 1), ``loss`` (mean over its updates, penalty included),
-        ``train_accuracy``, ``val_accuracy`` (nan without a validation set), ``learning_rate``, ``seconds`` (the
-        accuracies' share included).
+        ``train_accuracy``, ``val_accuracy`` and ``val_loss`` (nan without a validation set; the latter without penalty,
+        and nan for a net with a loss of its own), ``learning_rate``, ``seconds`` (the evaluation's share included).
     best_val_acc : float
-        The best validation accuracy.
+        The validation accuracy of the best epoch.
+    best_epoch : int or None
+        The best epoch, 0 for the weights before training; None without a validation set.
     best_params : dict of str to ndarray
-        The parameters that reached it; empty where there is no validation set or no accuracy beat
-        zero.
+        The parameters of the best epoch; empty where there is no validation set or no accuracy was above zero.
+    stop_reason : str or None
+        Why the last training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'stopped' (by `stop` or a
+        watcher) or 'interrupted' (by Ctrl-C). None before.
     epoch : int
         Epochs done.
     optim_configs : dict of str to dict
@@ -254,6 +159,18 @@ class Solver:
     >>> solver.best_val_acc > 0.8
     True
     """
+
+    epoch = _of_state("epoch")
+    loss_history = _of_state("loss_history")
+    learning_rate_history = _of_state("learning_rate_history")
+    train_acc_history = _of_state("train_acc_history")
+    val_acc_history = _of_state("val_acc_history")
+    history = _of_state("history")
+    best_val_acc = _of_state("best_val_acc")
+    best_epoch = _of_state("best_epoch")
+    best_params = _of_state("best_params")
+    stop_reason = _of_state("stop_reason")
+    optim_configs = _of_state("optim_configs")
 
     def __init__(
         self,
@@ -276,9 +193,12 @@ class Solver:
         tol=None,
         n_iter_no_change=10,
         early_stopping=False,
+        monitor="accuracy",
         lr_schedule=None,
         augmentation=None,
         watchers=(),
+        state=None,
+        schedule_length=None,
     ):
         self.net = net
         self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
@@ -295,6 +215,7 @@ class Solver:
         self.tol = None if tol is None else check_real("tol", tol, low=0)
         self.n_iter_no_change = check_int("n_iter_no_change", n_iter_no_change, low=1)
         self.early_stopping = check_bool("early_stopping", early_stopping)
+        self.monitor = check_choice("monitor", monitor, MONITORS)
         self.random_state = check_random_state(random_state)
         self.lr_schedule = check_schedule("lr_schedule", lr_schedule)
         self.augmentation = check_augmentation("augmentation", augmentation)
@@ -310,31 +231,23 @@ class Solver:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
         if self._train.sample_weight is not None and not hasattr(net, "backprop"):
             raise ValueError(f"data['sample_weight_train'] needs a net with backprop, {type(net).__name__} has none.")
+        self._knows_loss = _has_softmax_loss(net)
+        if self.monitor == "loss" and self._val is not None and not self._knows_loss:
+            raise ValueError(
+                f"monitor='loss' needs a net with the library's loss, {type(net).__name__} has one of its own."
+            )
         self._train_rows = self._subset("num_train_samples", num_train_samples, self._train)
         self._val_rows = self._subset("num_val_samples", num_val_samples, self._val)
         self._image_shape = self._check_augmentation() if self.augmentation else None
         self._augmentation_work = {}
 
-        self.epoch = 0
-        self.loss_history = []
-        self.learning_rate_history = []
-        self.train_acc_history = []
-        self.val_acc_history = []
-        self.history = {name: [] for name in HISTORY}
-        self.best_val_acc = 0.0
-        self.best_params = {}
-        self._best_statistics = {}
-        self.optim_configs = {name: dict(self.optim_config) for name in net.params}
+        self.state = TrainingState.of_net(net, self.random_state) if state is None else state
+        self.state.begin(self.update_rule, self.optim_config, validates=self.validates)
+        self.state.begin_schedule(self.lr_schedule, schedule_length)
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
-        self._stop_score = -math.inf  # the best that `tol` is measured from
-        self._epochs_without_gain = 0
-        # What a part of a longer training says of the schedule that spans all of it: the epochs and updates done when
-        # it began, and its length, (num_epochs, num_iters), where that is not the rest of this training.
-        self.schedule_began = (0, 0)
-        self.schedule_length = None
-        self.schedule_state = {} if self.lr_schedule is None else self.lr_schedule.begin()
-        self._stopping = False
+        self._stopping = None  # the reason, once `stop` was called
         self._recorded = None  # while training: what makes updates without Python, if these can be
+        self._begin()
 
     # ------------------------------------------------------------------ data
 
@@ -345,7 +258,7 @@ class Solver:
             if data.get(name) is None:
                 held = ", ".join(map(repr, data)) or "nothing"
                 raise ValueError(f"data must hold {name!r}, it holds {held}.")
-        X, y = _check_samples(*(data[name] for name in names), *(f"data[{n!r}]" for n in names))
+        X, y = check_samples(*(data[name] for name in names), *(f"data[{n!r}]" for n in names))
         num_classes = getattr(self.net, "num_classes", None)
         if num_classes is not None and not (y.min() >= 0 and y.max() < num_classes):
             raise ValueError(
@@ -354,9 +267,9 @@ class Solver:
             )
         rows, weight = data.get(f"rows_{part}"), data.get(f"sample_weight_{part}")
         if rows is not None:
-            rows = _check_rows(f"data['rows_{part}']", rows, len(X))
+            rows = check_rows(f"data['rows_{part}']", rows, len(X))
         if weight is not None:
-            weight = _check_weight(f"data['sample_weight_{part}']", weight, y.shape, rows)
+            weight = check_weight(f"data['sample_weight_{part}']", weight, y.shape, rows)
         return Samples(X, y, weight, rows, dtype=self._dtype)
 
     def _subset(self, name, size, samples):
@@ -397,32 +310,44 @@ class Solver:
         # Numbers that overflow raise an error, which says what to do: no warnings before it.
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
             self._squares = None
+            self._begin()
             try:
                 if not self.train_acc_history:
-                    self._record_accuracies()
-                elif self._val is not None and not self.best_params:
-                    self._keep_best(self._accuracy(self._val, self._val_rows))
+                    self._record_evaluation()
+                elif self.validates and not self.best_params:
+                    self._keep_best(self._evaluate(self._val, self._val_rows))
                 for watcher in self.watchers:
                     watcher.on_train_begin(self)
                 tuner = ThreadTuner()
                 self._recorded = RecordedSteps(self) if RecordedSteps.can_stand_for(self) else None
-                while not self._finished():
+                while not (reason := self._reason_to_stop()):
                     self._run_epoch(tuner)
+                self.state.stop_reason = reason
             finally:
-                self._stopping = False
-                self._recorded = None
+                self._stopping = self._recorded = None
                 self.write_best(self.net)
                 for watcher in self.watchers:
                     watcher.close()
             for watcher in self.watchers:
                 watcher.on_train_end(self)
 
-    def stop(self):
+    def _begin(self):
+        """Note where a training begins, and where it will end."""
+        self._updates_before = self.num_updates
+        epochs, updates = self.remaining()
+        self._last_epoch, self._last_update = self.epoch + epochs, self.num_updates + updates
+
+    def stop(self, reason="stopped"):
         """Let `train` end after the update that is under way.
 
         The epoch ends there, too: it is recorded as any other. A later call of `train` goes on.
+
+        Parameters
+        ----------
+        reason : str, default='stopped'
+            What `stop_reason` will be.
         """
-        self._stopping = True
+        self._stopping = reason
 
     def remaining(self):
         """Count what is left to do, at most. Between epochs only.
@@ -446,7 +371,7 @@ class Solver:
     @property
     def num_updates(self):
         """Updates done."""
-        return len(self.loss_history)
+        return self.state.num_updates
 
     @property
     def learning_rate(self):
@@ -454,20 +379,31 @@ class Solver:
         return self.learning_rate_history[-1] if self.learning_rate_history else self.optim_config["learning_rate"]
 
     @property
-    def _patience(self):
-        """Epochs without gain that are borne."""
+    def patience(self):
+        """Epochs in a row without improvement before stopping, see `tol`."""
         if self.early_stopping and len(self._train) <= self.batch_size:
             return max(self.n_iter_no_change, MIN_PATIENCE)
         return self.n_iter_no_change
 
-    def _finished(self):
+    @property
+    def train_samples(self):
+        """The training `Samples`."""
+        return self._train
+
+    @property
+    def watches_tol(self):
+        """Whether `tol` can end training."""
+        return self.tol is not None and (self.num_iters is None or self.early_stopping)
+
+    def _reason_to_stop(self):
+        """Return why training is over, None if it is not."""
         if self._stopping:
-            return True
-        if self._epochs_without_gain > self._patience:
-            return True
+            return self._stopping
+        if self.state.epochs_without_gain > self.patience:
+            return "no_improvement"
         if self.num_iters is None:
-            return self.epoch >= self.num_epochs
-        return self.num_updates >= self.num_iters
+            return "num_epochs" if self.epoch >= self.num_epochs else None
+        return "num_iters" if self.num_updates >= self.num_iters else None
 
     def _run_epoch(self, tuner):
         for watcher in self.watchers:
@@ -516,14 +452,14 @@ class Solver:
         rates = np.full(count, self.optim_config["learning_rate"] * self.lr_decay**self.epoch)
         if self.lr_schedule is not None:
             position, length = self.schedule_position()
-            multiplier = self.lr_schedule.multiplier
-            rates *= [multiplier(position + i, length, self.schedule_state) for i in range(count)]
+            multiplier, state = self.lr_schedule.multiplier, self.state.schedule_state
+            rates *= [multiplier(position + i, length, state) for i in range(count)]
         return rates
 
     def schedule_position(self, i=0):
         """Return which update of the schedule the i-th of this epoch is, and how many the schedule has."""
-        epoch, update = self.schedule_began
-        num_epochs, num_iters = self.schedule_length or (
+        epoch, update = self.state.schedule_began
+        num_epochs, num_iters = self.state.schedule_length or (
             self.num_epochs - epoch,
             None if self.num_iters is None else self.num_iters - update,
         )
@@ -568,9 +504,9 @@ class Solver:
 
     def _update(self, grads):
         """Apply the update rule to each parameter; return the sum of squares of each."""
-        net, update = self.net, optim.in_place[self.update_rule]
+        net, update, configs = self.net, optim.in_place[self.update_rule], self.optim_configs
         return {
-            name: update(w, grads[name], self.optim_configs[name], net.reg if name in net.weight_names else 0.0)
+            name: update(w, grads[name], configs[name], net.reg if name in net.weight_names else 0.0)
             for name, w in net.params.items()
         }
 
@@ -591,55 +527,86 @@ class Solver:
     def _record_losses(self, losses):
         """Take note of the losses of as many updates; at most the last is not finite."""
         done = self.num_updates
-        self.loss_history += losses
+        self.loss_history.extend(losses)
         if self.verbose and self.print_every:
             for i in range(-done % self.print_every, len(losses), self.print_every):
                 if math.isfinite(losses[i]):
-                    print(f"(Iteration {done + i + 1}) loss: {losses[i]:f}")
+                    print(f"(Iteration {done + i + 1} / {self._last_update}) loss: {losses[i]:f}")
         if not math.isfinite(losses[-1]):
-            raise self._divergence(f"The loss became {losses[-1]} at update {self.num_updates}")
+            raise self._divergence(f"The loss became {losses[-1]} at update {self.num_updates}", self.num_updates - 1)
 
-    def _divergence(self, what):
+    def _divergence(self, what, updates):
+        """Return the error for numbers that are not finite after so many updates."""
+        if updates == self._updates_before:
+            return ValueError(
+                f"{what}, before this training changed a weight: X holds nan or very large values, or the first weights"
+                f" are very large ({self._largest_values()}). Scale X, or lower weight_scale."
+            )
         return ValueError(
             f"{what} (epoch {self.epoch + 1}): learning_rate {self.optim_config['learning_rate']}"
             " is too large for this data and net, or X holds nan or very large values."
             " Lower it, or scale X."
         )
 
-    def _end_epoch(self, train_loss):
-        self.epoch += 1
-        self._record_accuracies()
-        self._record_epoch(train_loss)
-        self._watch(self.val_acc_history[-1] if self.early_stopping else -train_loss)
-        if self.lr_schedule is not None:
-            scores = (-train_loss, "training loss") if self._val is None else (self.val_acc_history[-1], "val accuracy")
-            self.lr_schedule.watch(self.schedule_state, *scores)
-        if self.checkpoint is not None:
-            write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._state())
+    def _largest_values(self):
+        """Say how large the values of X and the parameters are."""
+        sizes = {"X": self._train.X[self._train.rows[:1000]], **self.state.params}
+        largest = [f"{name} {np.abs(values.astype(np.float64)).max():.3g}" for name, values in sizes.items()]
+        return f"the largest magnitudes are {', '.join(largest)}"
 
-    def _record_epoch(self, train_loss):
+    def _end_epoch(self, train_loss):
+        state = self.state
+        state.epoch += 1
+        self._check_statistics()
+        evaluation = self._record_evaluation()
+        self._record_epoch(train_loss, evaluation)
+        self._watch(self._score(evaluation) if self.early_stopping else -train_loss)
+        if self.lr_schedule is not None:
+            scores = (
+                (self._score(evaluation), f"val {self.monitor}") if self.validates else (-train_loss, "training loss")
+            )
+            self.lr_schedule.watch(state.schedule_state, *scores)
+        if self.checkpoint is not None:
+            write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
+
+    def _check_statistics(self):
+        """Raise if a running statistic is no longer finite: a net that divides by infinity has finite scores."""
+        for name, values in self.state.statistics.items():
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"{name} of batch normalization is no longer finite in {values.dtype} (epoch {self.epoch}):"
+                    f" {self._largest_values()}. Scale X."
+                )
+
+    def _record_epoch(self, train_loss, evaluation):
         row = (
             self.epoch,
             float(train_loss),
             self.train_acc_history[-1],
-            self.val_acc_history[-1] if self.validates else math.nan,
+            evaluation.accuracy,
+            evaluation.loss,
             self.learning_rate,
             time.perf_counter() - self._epoch_began,
         )
         for name, value in zip(HISTORY, row, strict=True):
             self.history[name].append(value)
 
-    def _watch(self, score):
-        """Count the epochs in which the score did not get better by more than tol."""
-        if self.tol is None or (self.num_iters is not None and not self.early_stopping):
-            return
-        if score > self._stop_score + self.tol:
-            self._epochs_without_gain = 0
-        else:
-            self._epochs_without_gain += 1
-        self._stop_score = max(self._stop_score, score)
+    def _score(self, evaluation):
+        """Return the score of a validation, the higher the better."""
+        return evaluation.accuracy if self.monitor == "accuracy" else -evaluation.loss
 
-    # -------------------------------------------------------------- accuracy
+    def _watch(self, score):
+        """Count the epochs in which the score did not improve by more than tol."""
+        if not self.watches_tol:
+            return
+        state = self.state
+        if score > state.stop_score + self.tol:
+            state.epochs_without_gain = 0
+        else:
+            state.epochs_without_gain += 1
+        state.stop_score = max(state.stop_score, score)
+
+    # ------------------------------------------------------------ evaluation
 
     def check_accuracy(self, X, y, num_samples=None, batch_size=100):
         """Accuracy of the net on the given data.
@@ -657,41 +624,61 @@ class Solver:
         -------
         accuracy : float
         """
-        samples = Samples(*_check_samples(X, y, "X", "y"), dtype=self._dtype)
+        samples = Samples(*check_samples(X, y, "X", "y"), dtype=self._dtype)
         rows = self._subset("num_samples", num_samples, samples)
-        return self._accuracy(samples, rows, check_int("batch_size", batch_size, low=1))
+        return self._evaluate(samples, rows, check_int("batch_size", batch_size, low=1), with_loss=False).accuracy
 
-    def _accuracy(self, samples, rows, batch_size=EVALUATION_BATCH):
-        correct = np.empty(len(rows), dtype=bool)
-        for start in range(0, len(rows), batch_size):
-            X, y, _ = samples.gather(rows[start : start + batch_size])
-            scores = self.net.loss(X)
-            if not np.isfinite(scores).all():
-                # argmax would call nan the best score, and a net that has diverged a good one.
-                raise self._divergence(f"Scores became nan or infinite by update {self.num_updates}")
-            np.equal(scores.argmax(axis=1), y, out=correct[start : start + batch_size])
-        if samples.sample_weight is None:
-            return float(correct.mean())
-        return float(np.average(correct, weights=samples.sample_weight[rows]))
+    def evaluate_training_samples(self):
+        """Evaluate the net, as it is, on the training samples that accuracy is taken on.
 
-    def _record_accuracies(self):
-        self.train_acc_history.append(self._accuracy(self._train, self._train_rows))
-        line = f"(Epoch {self.epoch}) train acc: {self.train_acc_history[-1]:f}"
-        if self._val is not None:
-            self.val_acc_history.append(self._accuracy(self._val, self._val_rows))
-            line += f"; val_acc: {self.val_acc_history[-1]:f}"
-            self._keep_best(self.val_acc_history[-1])
+        Returns
+        -------
+        evaluation : Evaluation
+        """
+        with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
+            return self._evaluate(self._train, self._train_rows)
+
+    def _evaluate(self, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True):
+        try:
+            return evaluate(self.net, samples, rows, batch_size, with_loss=with_loss and self._knows_loss)
+        except NotFiniteError:
+            raise self._divergence(
+                f"Scores became nan or infinite by update {self.num_updates}", self.num_updates
+            ) from None
+
+    def _record_evaluation(self):
+        """Record accuracies, and the best weights; return the evaluation on the validation set (nan without one)."""
+        state, before_training = self.state, not self.train_acc_history
+        train = self._evaluate(self._train, self._train_rows, with_loss=before_training)
+        state.train_acc_history.append(train.accuracy)
+        if before_training:
+            state.initial_loss, state.initial_n_classes = train.loss, train.n_classes
+        line = f"(Epoch {self.epoch} / {self._last_epoch}) train acc: {train.accuracy:f}"
+        evaluation = Evaluation(math.nan, math.nan, 0)
+        if self.validates:
+            evaluation = self._evaluate(self._val, self._val_rows)
+            state.val_acc_history.append(evaluation.accuracy)
+            line += f"; val_acc: {evaluation.accuracy:f}"
+            self._keep_best(evaluation)
+        elif state.val_acc_history:
+            state.val_acc_history.append(math.nan)  # of an earlier training with a validation set
         if self.verbose:
             print(line)
+        return evaluation
 
     # ---------------------------------------------------------- best weights
 
-    def _keep_best(self, accuracy):
-        # Of equal accuracies the later: it has seen more of the data. Equal but for samples of next to no weight.
-        if accuracy > 0 and accuracy >= self.best_val_acc - TIE:
-            self.best_val_acc = max(self.best_val_acc, accuracy)
-            _copy_into(self.best_params, self.net.params)
-            _copy_into(self._best_statistics, getattr(self.net, "statistics", {}))
+    def _keep_best(self, evaluation):
+        state, score = self.state, self._score(evaluation)
+        tie = TIE if self.monitor == "accuracy" else 0.0
+        # Of equal ones the later: it has seen more of the data.
+        if score < state.best_score - tie or (self.monitor == "accuracy" and evaluation.accuracy == 0):
+            return
+        state.best_score = max(state.best_score, score)
+        state.best_val_acc = state.best_score if self.monitor == "accuracy" else evaluation.accuracy
+        state.best_epoch = self.epoch
+        _copy_into(state.best_params, self.net.params)
+        _copy_into(state.best_statistics, state.statistics)
 
     def write_best(self, net):
         """Write the best validation weights so far, if there are any, into a net like the solver's.
@@ -702,37 +689,13 @@ class Solver:
         """
         for name, value in self.best_params.items():
             net.params[name][...] = value
-        for name, value in self._best_statistics.items():
+        for name, value in self.state.best_statistics.items():
             net.statistics[name][...] = value
 
     # ----------------------------------------------------------- checkpoints
 
-    _STATE = (
-        "epoch",
-        "loss_history",
-        "learning_rate_history",
-        "train_acc_history",
-        "val_acc_history",
-        "history",
-        "best_val_acc",
-        "best_params",
-        "optim_configs",
-        "_best_statistics",
-        "_stop_score",
-        "_epochs_without_gain",
-        "schedule_state",
-    )
-
-    def _state(self):
-        return {
-            "params": dict(self.net.params),
-            "statistics": dict(getattr(self.net, "statistics", {})),
-            "update_rule": self.update_rule,
-            "lr_schedule": repr(self.lr_schedule),
-            "random_state": self.random_state,
-            "net_random_state": getattr(self.net, "random_state", None),
-            **{name.lstrip("_"): getattr(self, name) for name in self._STATE},
-        }
+    def _archive(self):
+        return {"lr_schedule": repr(self.lr_schedule), "state": self.state.to_archive()}
 
     def resume(self, path):
         """Go back to a checkpoint; `train` then goes on from there, to the same bits.
@@ -748,26 +711,26 @@ class Solver:
             If the file is no checkpoint, or of another net, update rule or schedule. The solver and the
             net are then unchanged.
         """
-        state = read_archive(path)
-        expected = self._state()
-        if not isinstance(state, dict) or state.keys() != expected.keys():
-            raise ValueError(f"{path} is no checkpoint of a Solver.")
-        theirs, ours = _describe(state["params"]), _describe(self.net.params)
-        if theirs != ours:
-            raise ValueError(f"{path} is of another net: its parameters are {theirs}, here {ours}.")
-        if state["update_rule"] != self.update_rule:
-            raise ValueError(f"{path} was trained with update_rule {state['update_rule']!r}, not {self.update_rule!r}.")
-        if state["lr_schedule"] != repr(self.lr_schedule):
-            raise ValueError(f"{path} was trained with lr_schedule {state['lr_schedule']}, not {self.lr_schedule!r}.")
-        for name, value in state["params"].items():
-            self.net.params[name][...] = value
-        for name, value in state["statistics"].items():
-            self.net.statistics[name][...] = value
-        self.random_state.set_state(state["random_state"].get_state())
-        if state["net_random_state"] is not None:
-            self.net.random_state.set_state(state["net_random_state"].get_state())
-        for name in self._STATE:
-            setattr(self, name, state[name.lstrip("_")])
+        archive = read_archive(path)
+        try:
+            state = archive["state"]
+            settings = {"update_rule": repr(state["update_rule"]), "lr_schedule": archive["lr_schedule"]}
+        except (LookupError, TypeError):
+            raise ValueError(f"{path} is no checkpoint of a Solver.") from None
+        for name, theirs in settings.items():
+            ours = repr(getattr(self, name))
+            if theirs != ours:
+                raise ValueError(f"{path} was trained with {name} {theirs}, not {ours}.")
+        try:
+            self.state.restore(state)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not fit this Solver: {error}") from error
+
+
+def _has_softmax_loss(net):
+    """Return whether a net is trained on softmax and cross-entropy of its scores, and on nothing else."""
+    cls = type(net)
+    return isinstance(net, Net) and cls.backprop is Net.backprop and cls.loss is Net.loss
 
 
 def _check_optim_config(update_rule, optim_config):
@@ -785,44 +748,6 @@ def _check_optim_config(update_rule, optim_config):
     # The rule knows the ranges of its constants: better here than after a first evaluation.
     getattr(optim, update_rule)(np.zeros(1), np.zeros(1), dict(config))
     return config
-
-
-def _check_samples(X, y, X_name, y_name):
-    X, y = np.asarray(X), np.asarray(y)
-    if X.ndim < 2 or X.dtype.kind not in "biuf":
-        raise ValueError(f"{X_name} must be numbers of shape (n, …), got {X.dtype} of shape {X.shape}.")
-    if X.size == 0:
-        raise ValueError(f"{X_name} must hold at least one sample, got shape {X.shape}.")
-    if y.shape != (len(X),) or y.dtype.kind not in "iu":
-        raise ValueError(
-            f"{y_name} must be {len(X)} integers, one for each row of {X_name}, got {y.dtype} of shape {y.shape}."
-        )
-    return X, y
-
-
-def _check_rows(name, rows, n_samples):
-    rows = np.asarray(rows)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
-        raise ValueError(f"{name} must be a list of integers, got {rows.dtype} of shape {rows.shape}.")
-    if rows.min() < 0 or rows.max() >= n_samples:
-        raise ValueError(f"{name} must be rows from 0 to {n_samples - 1}, got {rows.min()} to {rows.max()}.")
-    return np.ascontiguousarray(rows, dtype=np.intp)
-
-
-def _check_weight(name, weight, shape, rows):
-    weight = np.ascontiguousarray(weight, dtype=np.float64)
-    if weight.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {weight.shape}.")
-    used = weight if rows is None else weight[rows]
-    if not (used.min() >= 0 and 0 < used.sum() < math.inf):
-        raise ValueError(
-            f"{name} must be finite, not negative and not all zero, got values from {used.min()} to {used.max()}."
-        )
-    return weight
-
-
-def _describe(params):
-    return {name: (value.shape, str(value.dtype)) for name, value in params.items()}
 
 
 def _copy_into(copies, arrays):

@@ -70,6 +70,7 @@ SHARED = {
     "tol": [(-1e-3, ValueError, r"tol == -0\.001"), ("auto", TypeError, "tol .* str")],
     "n_iter_no_change": [(0, ValueError, "n_iter_no_change == 0")],
     "early_stopping": [("yes", TypeError, "early_stopping must be True or False, got 'yes'")],
+    "monitor": [("auc", ValueError, "monitor must be one of 'accuracy', 'loss', got 'auc'")],
     "validation_fraction": [
         (1.0, ValueError, r"validation_fraction == 1\.0"),
         (0, ValueError, "validation_fraction == 0"),

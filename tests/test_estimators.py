@@ -66,7 +66,7 @@ EFFECTS = {
     "filter_size": ({}, 1),
     "augmentation": ({}, "flip"),
 }
-ELSEWHERE = {"verbose", "warm_start"}  # test_verbose, test_warm_start_*
+ELSEWHERE = {"verbose", "warm_start", "monitor"}  # test_verbose, test_warm_start_*, test_validation_sets
 
 effects = [
     pytest.param(cls, name, id=f"{cls.__name__}-{name}")
@@ -368,10 +368,11 @@ def test_verbose(cls, verbose, capsys):
     loud = small(cls, verbose=verbose, num_iters=11).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     epochs = [line for line in lines if re.fullmatch(r"\(Epoch \d/3\) (loss: \S+; )?train acc: [01]\.\d{6}", line)]
-    updates = [line for line in lines if re.fullmatch(r"\(Iteration \d+\) loss: \d\.\d{6}", line)]
+    updates = [line for line in lines if re.fullmatch(r"\(Iteration \d+/11\) loss: \d\.\d{6}", line)]
     assert len(epochs) == (4 if verbose else 0)
     assert len(updates) == (2 if verbose == 2 else 0)
-    assert len(lines) == len(epochs) + len(updates)
+    ending = ["Training ended after epoch 3: all updates are done."] if verbose else []
+    assert lines[len(epochs) + len(updates) :] == ending
     assert_same(loud, small(cls, num_iters=11).fit(X, y))
 
 

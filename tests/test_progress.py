@@ -102,12 +102,16 @@ def test_lines_where_there_can_be_no_bar(hindrance, monkeypatch, open_terminal, 
     terminal = open_terminal()
     hindrance(monkeypatch)
     X, y = blobs()
-    small(TwoLayerNet, verbose=1).fit(X, y, X_val=X, y_val=y)
+    net = small(TwoLayerNet, verbose=1).fit(X, y, X_val=X, y_val=y)
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(rf"\(Epoch 0/3\) train acc: {NUMBER}; val_acc: {NUMBER}", lines[0])
     for k in (1, 2, 3):
         assert re.fullmatch(rf"\(Epoch {k}/3\) loss: {NUMBER}; train acc: {NUMBER}; val_acc: {NUMBER}", lines[k])
-    assert len(lines) == 4
+    assert lines[4] == (
+        f"Training ended after epoch 3: all epochs are done. Kept the weights of epoch {net.best_epoch_}, the best by"
+        " validation accuracy."
+    )
+    assert len(lines) == 5
     assert terminal.getvalue() == ""
 
 
@@ -126,8 +130,8 @@ def test_more_verbose_is_lines(open_terminal, capsys):
     X, y = blobs()
     net = small(TwoLayerNet, verbose=2).fit(X, y)
     out = capsys.readouterr().out
-    assert re.findall(r"\(Iteration (\d+)\) loss: \S+", out) == ["1", "11"]
-    assert f"(Iteration 11) loss: {net.loss_history_[10]:f}" in out
+    assert re.findall(r"\(Iteration (\d+)/12\) loss: \S+", out) == ["1", "11"]
+    assert f"(Iteration 11/12) loss: {net.loss_history_[10]:f}" in out
     assert len(re.findall(r"\(Epoch \d/3\)", out)) == 4
     assert terminal.getvalue() == ""
 
@@ -188,7 +192,7 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV
 from sklearn_dl import TwoLayerNet
 X, y = np.random.RandomState(0).randn(60, 4), np.arange(60) % 3
-net = TwoLayerNet(num_epochs=2, verbose=1)
+net = TwoLayerNet(num_epochs=2, tol=None, verbose=1)
 """
 
 
@@ -225,7 +229,7 @@ def test_workers_of_a_search_in_a_real_terminal_are_silent():
 
 # -------------------------------------------------------------------------------------- history
 
-COLUMNS = ["epoch", "loss", "train_accuracy", "val_accuracy", "learning_rate", "seconds"]
+COLUMNS = ["epoch", "loss", "train_accuracy", "val_accuracy", "val_loss", "learning_rate", "seconds"]
 
 
 @each_estimator
@@ -235,7 +239,7 @@ def test_history_is_a_data_frame(cls, frame):
     net = small(cls, lr_decay=0.5, learning_rate=0.01).fit(X, y, X_val=X[:20], y_val=y[:20])
     table = frame(net.history_)
     assert list(table.columns) == COLUMNS
-    assert table.shape == (3, 6)
+    assert table.shape == (3, 7)
     assert list(table["epoch"]) == [1, 2, 3]
     np.testing.assert_allclose(table["loss"], np.reshape(net.loss_history_, (3, 4)).mean(axis=1))
     np.testing.assert_array_equal(table["train_accuracy"], net.train_acc_history_[1:])
@@ -247,10 +251,12 @@ def test_history_is_a_data_frame(cls, frame):
 def test_history_goes_on():
     X, y = blobs()
     net = small(TwoLayerNet, warm_start=True).fit(X, y)
-    first = net.history_
+    first = {name: list(column) for name, column in net.history_.items()}
     net.fit(X, y, X_val=X, y_val=y).partial_fit(X, y)
     assert net.history_["epoch"] == [1, 2, 3, 4, 5, 6, 7]
     assert np.isnan(net.history_["val_accuracy"]).tolist() == [True] * 3 + [False] * 3 + [True]
     assert {len(column) for column in net.history_.values()} == {7}
-    assert len(first["epoch"]) == 3
+    grown = {name: column[:3] for name, column in net.history_.items()}
+    for name in ("epoch", "loss", "train_accuracy", "learning_rate", "seconds"):
+        assert grown[name] == first[name]
     assert net.set_params(warm_start=False).fit(X, y).history_["epoch"] == [1, 2, 3]

@@ -17,6 +17,7 @@ from sklearn_dl.nets import FullyConnected
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import SCHEDULES, Cosine, Linear, OneCycle, ReduceOnPlateau, Schedule, check_schedule
 from sklearn_dl.solver import Solver
+from sklearn_dl.training.evaluation import Evaluation
 
 from ._estimators import assert_same, blobs, each_estimator, small
 
@@ -260,7 +261,11 @@ def test_updates_are_those_of_the_learning_rates():
 def test_what_reduce_on_plateau_watches(validates, monkeypatch):
     """The validation accuracy, which grows here; or the training loss, which does not."""
     accuracies = iter(np.linspace(0, 1, 7).tolist())
-    monkeypatch.setattr(Solver, "_accuracy", lambda *args: next(accuracies) if args[1] is args[0]._val else 0.5)
+
+    def scripted(solver, samples, *args, **kwargs):
+        return Evaluation(next(accuracies) if samples is solver._val else 0.5, loss=1.0, n_classes=1)
+
+    monkeypatch.setattr(Solver, "_evaluate", scripted)
     data = dataset(60, 20 if validates else 0)
     schedule = ReduceOnPlateau(factor=0.5, patience=1)
     solver = make(schedule, data=data, num_epochs=6, optim_config={"learning_rate": 1e-12}, shuffle=False)

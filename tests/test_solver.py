@@ -359,14 +359,14 @@ def test_random_state_none_is_the_global_generator():
 def restless(monkeypatch, accuracies, **options):
     """Return a solver to whose validation accuracies these values were written."""
     solver = make(**options)
-    accuracy = solver._accuracy
+    evaluate = solver._evaluate
     values = iter(accuracies)
 
     def scripted(samples, *args, **kwargs):
-        value = accuracy(samples, *args, **kwargs)
-        return next(values) if samples is solver._val else value
+        evaluation = evaluate(samples, *args, **kwargs)
+        return evaluation._replace(accuracy=next(values)) if samples is solver._val else evaluation
 
-    monkeypatch.setattr(solver, "_accuracy", scripted)
+    monkeypatch.setattr(solver, "_evaluate", scripted)
     return solver
 
 
@@ -825,9 +825,9 @@ def test_nan_in_the_data_is_an_error(value):
 def test_verbose(capsys):
     solver = make(verbose=True, print_every=3, num_epochs=2)
     solver.train()
-    losses = [f"(Iteration {i}) loss: {solver.loss_history[i - 1]:f}" for i in (1, 4, 7)]
+    losses = [f"(Iteration {i} / {len(solver.loss_history)}) loss: {solver.loss_history[i - 1]:f}" for i in (1, 4, 7)]
     accuracies = [
-        f"(Epoch {i}) train acc: {train:f}; val_acc: {val:f}"
+        f"(Epoch {i} / 2) train acc: {train:f}; val_acc: {val:f}"
         for i, (train, val) in enumerate(zip(solver.train_acc_history, solver.val_acc_history, strict=True))
     ]
     assert capsys.readouterr().out.splitlines() == [
@@ -843,7 +843,7 @@ def test_verbose(capsys):
 def test_print_every_zero_prints_epochs_only(capsys):
     make(verbose=True, print_every=0, num_epochs=1, data=dataset(60, 0)).train()
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["(Epoch 0) train acc", "(Epoch 1) train acc"]
+    assert [line.split(":")[0] for line in lines] == ["(Epoch 0 / 1) train acc", "(Epoch 1 / 1) train acc"]
     assert "val" not in "".join(lines)
 
 

@@ -1,1 +1,1 @@
-"""What a `sklearn_dl.solver.Solver` is made of."""
+"""What a `Solver` is made of: the state that training changes, the samples, evaluation and watchers."""

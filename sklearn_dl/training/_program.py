@@ -127,7 +127,7 @@ class RecordedSteps:
                 config["t"] += done if finite else done - 1
         if not solver.watchers:
             solver._squares = dict(zip(solver.net.weight_names, self._squares.tolist(), strict=True))
-        solver.learning_rate_history += rates[:done].tolist()
+        solver.learning_rate_history.extend(rates[:done].tolist())
         solver._record_losses(losses[:done].tolist())
 
     def _current_squares(self):

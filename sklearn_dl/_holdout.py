@@ -1,0 +1,103 @@
+"""Set aside a share of the training samples for `early_stopping`.
+
+What is set aside are samples, not rows of X: of a row that occurs twice, one may be trained on and the other validated
+on. A row of weight 2 is two samples, so that weights act as repetition does; with weights that are not whole numbers,
+each row is one sample.
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_dl._inputs import canonical_order, drop_uniform, merge_duplicates
+
+# A sum of weights beyond which rows are not taken apart into samples.
+MANY = 1e6
+
+
+def set_aside(data, fraction, random_state):
+    """Move a share of the training rows of a `Solver`'s data to the validation set.
+
+    Parameters
+    ----------
+    data : dict
+        With ``X_train``, ``y_train``, ``sample_weight_train`` and ``rows_train``; the last two may be None.
+    fraction : float
+    random_state : RandomState
+
+    Returns
+    -------
+    data : dict
+        The same X with two sets of rows.
+    """
+    rows = data["rows_train"]
+    rows = np.arange(len(data["X_train"])) if rows is None else rows
+    train, val = _split(rows, data["y_train"][rows], fraction, random_state)
+    return {
+        **data,
+        "X_val": data["X_train"],
+        "y_val": data["y_train"],
+        "sample_weight_val": data["sample_weight_train"],
+        "rows_train": train,
+        "rows_val": val,
+    }
+
+
+def set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_state):
+    """Return the data of a `Solver`, both of its parts with duplicates merged.
+
+    The order of the rows does not matter.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+    y : ndarray of int of shape (n,)
+    sample_weight : ndarray of float64 of shape (n,), or None
+        Above 0.
+    class_weight : ndarray of float64 of shape (n_classes,), or None
+    fraction : float
+    random_state : RandomState
+
+    Returns
+    -------
+    data : dict
+    """
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    if (weights == np.floor(weights)).all() and weights.sum() <= MANY:
+        repeats, weights = weights.astype(np.intp), np.ones(len(X))
+    else:
+        repeats = np.ones(len(X), np.intp)
+        weights = np.ones(len(X)) if drop_uniform(weights) is None else weights
+    if class_weight is not None:
+        weights = weights * class_weight[y]
+    order, group = canonical_order(X, y, weights)
+    counts = np.bincount(group, weights=repeats).astype(np.intp)
+    X, y, weights = X[order], y[order], weights[order]
+
+    parts = _split(np.repeat(np.arange(len(X)), counts), np.repeat(y, counts), fraction, random_state)
+    data = {}
+    for name, part in zip(("train", "val"), parts, strict=True):
+        rows = np.flatnonzero(np.bincount(part, minlength=len(X)))
+        total = np.bincount(part, minlength=len(X))[rows] * weights[rows]
+        merged = merge_duplicates(X[rows], y[rows], total)
+        data.update(zip((f"X_{name}", f"y_{name}", f"sample_weight_{name}"), merged, strict=True))
+    return data
+
+
+def _split(samples, y, fraction, random_state):
+    """Return samples to train on and to validate on, stratified where the classes have enough."""
+    from sklearn.model_selection import train_test_split  # three quarters of what importing sklearn_dl would take
+
+    counts = np.bincount(y)
+    counts = counts[counts > 0]
+    n_val = math.ceil(fraction * len(samples))
+    n_train = len(samples) - n_val
+    if n_train == 0:
+        raise ValueError(
+            f"validation_fraction={fraction} of n_samples={len(samples)} (those of a weight above 0) leaves none to"
+            " train on: lower it, or give X_val and y_val."
+        )
+    can_stratify = counts.min() > 1 and len(counts) <= min(n_val, n_train)
+    return train_test_split(
+        samples, test_size=fraction, stratify=y if can_stratify else None, random_state=random_state
+    )

@@ -1,0 +1,106 @@
+"""Samples: rows of X with their labels and weights, of which minibatches are gathered."""
+
+import math
+
+import numpy as np
+
+from sklearn_dl._ext import gather_items, gather_rows
+from sklearn_dl._threads import n_threads
+
+
+class Samples:
+    """Rows of X with their classes and weights, of which some, in some order, can be gathered.
+
+    X stays what the caller has (uint8 images, a memory map): only a minibatch at a time is
+    converted to the net's dtype.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, …)
+    y : ndarray of int of shape (n,)
+    sample_weight : ndarray of shape (n,), default=None
+    rows : ndarray of int, default=None
+        The rows that count; all of them if None. Rows of weight zero never do: a minibatch of
+        nothing else has no mean.
+    dtype : dtype
+        What a minibatch is converted to.
+    """
+
+    def __init__(self, X, y, sample_weight=None, rows=None, *, dtype):
+        if X.dtype not in (np.uint8, np.float32, np.float64):
+            X = X.astype(dtype)
+        self.shape = X.shape[1:]
+        self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
+        self.y = np.ascontiguousarray(y, dtype=np.int64)
+        self.sample_weight = sample_weight
+        self.rows = np.arange(len(X)) if rows is None else rows
+        self.dtype = dtype
+        self.mean_weight = None
+        if sample_weight is not None:
+            self.rows = self.rows[sample_weight[self.rows] > 0]
+            self.mean_weight = float(sample_weight[self.rows].mean())
+        self._buffers = {}
+
+    def __len__(self):
+        return len(self.rows)
+
+    def gather(self, rows):
+        """Return X, y and weights of some rows, in buffers that the next call overwrites."""
+        size = len(rows)
+        X = self._buffer("X", (size, self.X.shape[1]), self.dtype)
+        gather_rows(self.X, rows, X, None, n_threads())
+        return X if len(self.shape) == 1 else X.reshape(size, *self.shape), *self.gather_labels(rows)
+
+    def gather_labels(self, rows):
+        """Return y and weights of some rows, in buffers that the next call overwrites."""
+        size = len(rows)
+        y = self._buffer("y", (size,), np.int64)
+        gather_items(self.y, rows, y)
+        weight = None
+        if self.sample_weight is not None:
+            weight = self._buffer("weight", (size,), np.float64)
+            gather_items(self.sample_weight, rows, weight)
+        return y, weight
+
+    def _buffer(self, name, shape, dtype):
+        held = self._buffers.get(name)
+        if held is None or len(held) < shape[0]:
+            held = self._buffers[name] = np.empty(shape, dtype)
+        return held if len(held) == shape[0] else held[: shape[0]]
+
+
+def check_samples(X, y, X_name, y_name):
+    """Return X and y as arrays of numbers (n, …) and of integers (n,)."""
+    X, y = np.asarray(X), np.asarray(y)
+    if X.ndim < 2 or X.dtype.kind not in "biuf":
+        raise ValueError(f"{X_name} must be numbers of shape (n, …), got {X.dtype} of shape {X.shape}.")
+    if X.size == 0:
+        raise ValueError(f"{X_name} must hold at least one sample, got shape {X.shape}.")
+    if y.shape != (len(X),) or y.dtype.kind not in "iu":
+        raise ValueError(
+            f"{y_name} must be {len(X)} integers, one for each row of {X_name}, got {y.dtype} of shape {y.shape}."
+        )
+    return X, y
+
+
+def check_rows(name, rows, n_samples):
+    """Return rows as an array of indices below n_samples."""
+    rows = np.asarray(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
+        raise ValueError(f"{name} must be a list of integers, got {rows.dtype} of shape {rows.shape}.")
+    if rows.min() < 0 or rows.max() >= n_samples:
+        raise ValueError(f"{name} must be rows from 0 to {n_samples - 1}, got {rows.min()} to {rows.max()}.")
+    return np.ascontiguousarray(rows, dtype=np.intp)
+
+
+def check_weight(name, weight, shape, rows):
+    """Return weights in float64, of which those of `rows` (None: all) are usable."""
+    weight = np.ascontiguousarray(weight, dtype=np.float64)
+    if weight.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {weight.shape}.")
+    used = weight if rows is None else weight[rows]
+    if not (used.min() >= 0 and 0 < used.sum() < math.inf):
+        raise ValueError(
+            f"{name} must be finite, not negative and not all zero, got values from {used.min()} to {used.max()}."
+        )
+    return weight

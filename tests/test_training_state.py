@@ -1,0 +1,148 @@
+"""TrainingState: going on costs the same however long the history is; marks, copies and archives are whole."""
+
+import copy
+import pickle
+import tracemalloc
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from sklearn_dl import TwoLayerNet
+from sklearn_dl.nets import FullyConnected
+from sklearn_dl.persistence import read_archive
+from sklearn_dl.solver import Solver
+from sklearn_dl.training.state import HISTORY, TrainingState
+
+from ._estimators import assert_same, batchnorm, blobs, each_estimator, small
+
+LONG = 200_000
+
+
+def lengthen(estimator, n=LONG):
+    """Give a fitted estimator the histories of a long training."""
+    state = estimator._state
+    for values in (state.loss_history, state.learning_rate_history, state.train_acc_history):
+        values.extend([0.5] * n)
+    for name in HISTORY:
+        state.history[name].extend([0.5] * n)
+    return estimator
+
+
+def allocated_in(call):
+    """Return how many bytes a call had allocated at its peak."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        call()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@each_estimator
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_going_on_copies_no_history(cls, method):
+    """A copy of any of the histories would take 8 bytes an entry."""
+    X, y = blobs()
+    net = lengthen(small(cls, num_epochs=1, warm_start=True).fit(X, y))
+    getattr(net, method)(X, y)  # lists that were extended have no room to grow yet
+    assert allocated_in(lambda: getattr(net, method)(X, y)) < LONG
+    assert len(net.loss_history_) > LONG
+    assert net.history_["epoch"] is net._state.history["epoch"]
+
+
+@each_estimator
+def test_a_failed_call_cuts_the_histories_back(cls):
+    X, y = blobs()
+    net = small(cls, **batchnorm(cls)).partial_fit(X, y, classes=[0, 1, 2])
+    before, lists = copy.deepcopy(net), (net.loss_history_, net.history_["loss"])
+    with pytest.raises(ValueError, match=r"nan or|is no longer finite|not finite"):
+        net.set_params(learning_rate=1e300).partial_fit(X, y)
+    net.set_params(learning_rate="auto")
+    assert_same(net, before)
+    assert {len(column) for column in net.history_.values()} == {1}
+    assert net.loss_history_ is lists[0]
+    assert net.history_["loss"] is lists[1]
+    assert_same(net.partial_fit(X, y), before.partial_fit(X, y))
+
+
+@each_estimator
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_shares_nothing_that_training_changes(cls, duplicate):
+    X, y = blobs()
+    net = small(cls, **batchnorm(cls)).partial_fit(X, y, classes=[0, 1, 2])
+    twin, reference = duplicate(net), copy.deepcopy(net)
+    net.partial_fit(X, y)
+    assert_same(twin, reference)
+    assert_same(twin.partial_fit(X, y), reference.partial_fit(X, y))
+
+
+def test_an_archive_has_every_field_and_restores_it():
+    X, y = blobs(60, dtype=np.float64)
+    data = {"X_train": X[:40], "y_train": y[:40], "X_val": X[40:], "y_val": y[40:]}
+
+    def solver(num_epochs):
+        net = FullyConnected([8], 16, 3, normalization="batchnorm", dropout_keep_ratio=0.8, random_state=0)
+        options = {"batch_size": 16, "update_rule": "adam", "lr_schedule": "reduce_on_plateau", "verbose": False}
+        return Solver(net, data, num_epochs=num_epochs, random_state=np.random.RandomState(1), **options)
+
+    trained = solver(3)
+    trained.train()
+    archive = trained.state.to_archive()
+    assert archive.keys() == {field.name for field in fields(TrainingState)}
+    other = solver(6)
+    other.state.restore(copy.deepcopy(archive))
+    expected = solver(6)
+    expected.state.restore(copy.deepcopy(archive))
+    for one in (other, expected):
+        one.train()
+    assert other.loss_history == expected.loss_history
+    assert len(other.loss_history) == 2 * len(archive["loss_history"])
+    assert other.state.params is other.net.params
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda archive: archive.pop("epoch"),
+        lambda archive: archive.update(more=1),
+        lambda archive: archive["params"].pop("W1"),
+        lambda archive: archive["params"].update(W1=np.zeros((2, 2))),
+        lambda archive: archive["params"].update(W1=None),
+    ],
+)
+def test_restore_refuses_another_archive_and_changes_nothing(change):
+    net = FullyConnected([8], 16, 3, random_state=0)
+    state = TrainingState.of_net(net, np.random.RandomState(0))
+    archive, before = state.to_archive(), state.to_archive()
+    archive["params"]["b1"] += 1
+    change(archive)
+    with pytest.raises(ValueError, match=r"must be a dict with the keys|it is of another net"):
+        state.restore(archive)
+    for name, value in before["params"].items():
+        np.testing.assert_array_equal(net.params[name], value)
+
+
+def test_a_checkpoint_stores_histories_as_arrays(tmp_path):
+    X, y = blobs(40)
+    net = FullyConnected([4], 16, 3, random_state=0)
+    solver = Solver(net, {"X_train": X, "y_train": y}, num_epochs=1, verbose=False, checkpoint=tmp_path / "c")
+    solver.train()
+    stored = read_archive(tmp_path / "c_epoch_1.npz")["state"]
+    for name in ("loss_history", "learning_rate_history", "train_acc_history"):
+        assert isinstance(stored[name], np.ndarray)
+        assert stored[name].tolist() == getattr(solver, name)
+
+
+def test_snapshots_for_callbacks_do_not_walk_the_histories(monkeypatch):
+    """A deep copy visits each entry; a copied list does not."""
+    X, y = blobs()
+    net = lengthen(small(TwoLayerNet).fit(X, y))
+    visited = []
+    deepcopy = copy.deepcopy
+    monkeypatch.setattr(copy, "deepcopy", lambda node, *rest: visited.append(node) or deepcopy(node, *rest))
+    solver = type("Solver", (), {"write_best": lambda self, net: None})()
+    attributes = net._snapshot(solver)
+    assert attributes["loss_history_"] == net.loss_history_
+    assert not any(isinstance(node, list) for node in visited)
