@@ -57,6 +57,9 @@ Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None. The loss
 `total`, or if that is 0 over the sum of the weights::
 
     softmax_loss(scores (N, C), y, sample_weight, dscores or None, total=0) -> float    dscores may be scores
+    judge_scores(scores, y, sample_weight, predicted (C,) bool) -> float       weight of the rows whose best class is y,
+                                                                               nan if a score is not finite
+    sum_of_weights(sample_weight (N,)) -> float
     softmax(scores, out)                                                       out may be scores
     log_softmax(scores, out)                                                   out may be scores
 
@@ -119,6 +122,7 @@ try:
         groupnorm_forward,
         isa,
         isas,
+        judge_scores,
         layernorm_backward,
         layernorm_forward,
         linear_softmax,
@@ -140,6 +144,7 @@ try:
         softmax_loss,
         spoil_recording,
         sum_of_squares,
+        sum_of_weights,
         update_average,
         weight_shares,
     )
@@ -173,6 +178,7 @@ __all__ = [
     "groupnorm_forward",
     "isa",
     "isas",
+    "judge_scores",
     "layernorm_backward",
     "layernorm_forward",
     "linear_softmax",
@@ -194,6 +200,7 @@ __all__ = [
     "softmax_loss",
     "spoil_recording",
     "sum_of_squares",
+    "sum_of_weights",
     "update_average",
     "weight_shares",
 ]

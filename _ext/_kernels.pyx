@@ -34,6 +34,7 @@ cdef extern from "runtime.h" nogil:
 
 
 cdef extern from "record.h" nogil:
+    int SDL_MOST_OUTPUTS
     ctypedef union sdl_cell:
         void *p
         idx i
@@ -44,7 +45,8 @@ cdef extern from "record.h" nogil:
         sdl_cell *args
     ctypedef struct sdl_program:
         sdl_op *ops
-        idx n_ops, first_update, loss, n_rows
+        idx n_ops, first_update, n_outputs
+        idx *outputs
         int failed
         void *owner
     ctypedef struct sdl_run:
@@ -53,7 +55,7 @@ cdef extern from "record.h" nogil:
         idx row_bytes
         const double *rates
         double count
-        double *losses
+        double *numbers
         const double *squares
         idx n_squares
         double half_reg, seconds
@@ -812,6 +814,36 @@ def softmax_loss(
     return loss
 
 
+def judge_scores(
+    cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray predicted not None
+):
+    """Return the weight of the rows whose best class is y, nan if a score is not finite; set the best classes' predicted."""
+    cdef int dtype = real_dtype(scores, "scores")
+    cdef double correct = 0
+    check_scores(scores, dtype)
+    cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
+    vector(y, "y", cnp.NPY_INT64, n)
+    check_weight(sample_weight, n)
+    vector(predicted, "predicted", cnp.NPY_BOOL, c, True)
+    apart((predicted, scores, y, sample_weight), 1, "predicted scores y sample_weight")
+    with nogil:
+        call_judge_scores(
+            kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight),
+            <uint8_t *>data(predicted), &correct, n, c
+        )
+    return correct
+
+
+def sum_of_weights(cnp.ndarray sample_weight not None):
+    """Return the sum of the weights, added one by one."""
+    cdef double total = 0
+    require(sample_weight, "sample_weight", cnp.NPY_DOUBLE, 1)
+    keep((sample_weight,))
+    with nogil:
+        call_sum_of_weights(&table.f64, <const double *>data(sample_weight), &total, cnp.PyArray_DIM(sample_weight, 0))
+    return total
+
+
 cdef int run_softmax(cnp.ndarray scores, cnp.ndarray out, bint take_log) except -1:
     cdef int dtype = real_dtype(scores, "scores")
     check_scores(scores, dtype)
@@ -1089,10 +1121,10 @@ def spoil_recording():
 
 
 cdef class Program:
-    """The kernel calls of one training step, made again for minibatch after minibatch without the GIL.
+    """The kernel calls of a training step, or of an evaluation's, made again for minibatch after minibatch without the GIL.
 
-    ``with program:`` records what this thread calls up to the gradients, ``with program.updates():`` the updates. `finish`
-    says what differs from step to step; `run` makes steps.
+    ``with program:`` records what this thread calls, of a training step up to the gradients; ``with program.updates():``
+    the updates. `finish` says what differs from step to step; `run` makes steps.
     """
 
     cdef sdl_program program
@@ -1103,7 +1135,7 @@ cdef class Program:
 
     def __cinit__(self):
         self.program.owner = <void *>self
-        self.program.first_update = self.program.loss = -1
+        self.program.first_update = -1
         self.kept, self.generators = [], []
 
     def __dealloc__(self):
@@ -1128,80 +1160,99 @@ cdef class Program:
         """Names of the kernels called, in their order."""
         return [self.program.ops[i].name.decode() for i in range(self.program.n_ops)]
 
-    def finish(self, cnp.ndarray rows not None, list weights, cnp.ndarray squares not None):
-        """Say which array held the minibatch's rows, and which sums of squares the penalty is made of.
+    @property
+    def n_numbers(self):
+        """How many numbers the calls of a step return."""
+        return self.program.n_outputs
+
+    def finish(self, cnp.ndarray rows not None, list weights=None, cnp.ndarray squares=None):
+        """Say which array held the minibatch's rows and, of a step with updates, what the penalty is made of.
 
         Parameters
         ----------
         rows : ndarray of intp of shape (batch,)
-        weights : list of ndarray
+        weights : list of ndarray, default=None
             The parameters with a penalty.
-        squares : ndarray of float64 of shape (len(weights),)
+        squares : ndarray of float64 of shape (len(weights),), default=None
             Where their updates leave the sums of their squares.
         """
-        cdef idx i, j, first = self.program.first_update
-        cdef sdl_op *op
-        cdef int output
+        cdef idx i
+        cdef list given = weights or []
         require(rows, "rows", cnp.NPY_INTP, 1)
-        vector(squares, "squares", cnp.NPY_DOUBLE, len(weights), True)
+        vector(squares, "squares", cnp.NPY_DOUBLE, len(given), True)
+        if self.program.first_update < 0:
+            self.program.first_update = self.program.n_ops
         self.batch, self.squares = cnp.PyArray_DIM(rows, 0), squares
-        self.kept.append(weights)
+        self.kept.append(given)
         if self.program.failed or sdl_vary_rows(&self.program, data(rows)):
             raise MemoryError("not enough memory for a recording")
-        losses = [i for i in range(first) if self.program.ops[i].output_number >= 0]
-        if len(losses) != 1:
-            raise ValueError(f"a step must have one loss, the recorded one has {len(losses)}")
-        self.program.loss = losses[0]
-        for j, w in enumerate(weights):
-            for i in range(first, self.program.n_ops):
-                op = &self.program.ops[i]
-                if op.args[0].p == data(w):
-                    output = op.output_number
-                    op.args[output].p = <double *>data(squares) + j
-                    break
-            else:
-                raise ValueError(f"weights[{j}] has no recorded update")
+        outputs = [i for i in range(self.program.first_update) if self.program.ops[i].output_number >= 0]
+        most = 1 if self.program.first_update < self.program.n_ops else SDL_MOST_OUTPUTS
+        if not 0 < len(outputs) <= most:
+            raise ValueError(f"a step must return 1 to {most} numbers, the recorded one returns {len(outputs)}")
+        self.program.n_outputs = len(outputs)
+        for i in range(len(outputs)):
+            self.program.outputs[i] = outputs[i]
+        for i in range(len(given)):
+            self.put_squares(given[i], i)
+
+    cdef int put_squares(self, cnp.ndarray weight, idx place) except -1:
+        """Have the update of a weight leave the sum of its squares at a place of `squares`."""
+        cdef sdl_op *op
+        cdef idx i
+        cdef int output
+        for i in range(self.program.first_update, self.program.n_ops):
+            op = &self.program.ops[i]
+            if op.args[0].p == data(weight):
+                output = op.output_number
+                op.args[output].p = <double *>data(self.squares) + place
+                return 0
+        raise ValueError(f"weights[{place}] has no recorded update")
 
     def run(
-        self, cnp.ndarray rows not None, cnp.ndarray rates not None, double count, cnp.ndarray losses not None, double reg,
-        double seconds, int n_threads
+        self, cnp.ndarray rows not None, cnp.ndarray numbers not None, cnp.ndarray rates=None, double count=0,
+        double reg=0, double seconds=1e9, int n_threads=1
     ):
-        """Make steps, one for each learning rate, until the time is up or a loss is not finite.
+        """Make steps until the time is up or a loss is not finite.
 
         Parameters
         ----------
         rows : ndarray of intp of shape (at least steps * batch,)
             Rows of the minibatches, one after the other. They must be rows of the data.
-        rates : ndarray of float64 of shape (steps,)
-            Learning rates.
-        count : float
+        numbers : ndarray of float64 of shape (numbers that the calls of a step return, steps)
+            Where these go. The one of a step with updates is its loss, to which 0.5 * reg * (sum of squares) is added.
+        rates : ndarray of float64 of shape (steps,), default=None
+            Learning rates, where there are updates.
+        count : float, default=0
             Number of the first update, from 1.
-        losses : ndarray of float64 of shape (steps,)
-            Where the losses go, with 0.5 * reg * (sum of squares) each.
-        reg : float
+        reg : float, default=0
         seconds : float
             No step is begun after so many, but for the first.
-        n_threads : int
+        n_threads : int, default=1
 
         Returns
         -------
         done : int
-            How many losses were written.
+            Of how many steps the numbers were written.
         finite : bool
-            Whether all are finite. If not, the last one's update was not made.
+            Whether all losses are finite. If not, the last one's update was not made.
         """
         cdef sdl_run run
         cdef idx done = 0
         cdef int finite = 1, status
-        require(rates, "rates", cnp.NPY_DOUBLE, 1)
-        run.steps = cnp.PyArray_DIM(rates, 0)
+        require(numbers, "numbers", cnp.NPY_DOUBLE, 2, True)
+        axis(numbers, "numbers", 0, self.program.n_outputs)
+        run.steps = cnp.PyArray_DIM(numbers, 1)
         require(rows, "rows", cnp.NPY_INTP, 1)
         if cnp.PyArray_DIM(rows, 0) < run.steps * self.batch:
             raise ValueError(f"rows must hold {run.steps} x {self.batch}, got {cnp.PyArray_DIM(rows, 0)}")
-        vector(losses, "losses", cnp.NPY_DOUBLE, run.steps, True)
+        if rates is None and self.program.first_update < self.program.n_ops:
+            raise ValueError("rates must be given, as the recorded step has updates")
+        vector(rates, "rates", cnp.NPY_DOUBLE, run.steps)
         run.rows, run.row_bytes = <const char *>data(rows), self.batch * sizeof(intptr_t)
-        run.rates, run.count, run.losses = <const double *>data(rates), count, <double *>data(losses)
-        run.squares, run.n_squares = <const double *>data(self.squares), cnp.PyArray_DIM(self.squares, 0)
+        run.rates, run.count, run.numbers = <const double *>data(rates), count, <double *>data(numbers)
+        run.squares = <const double *>data(self.squares)
+        run.n_squares = 0 if self.squares is None else cnp.PyArray_DIM(self.squares, 0)
         run.half_reg, run.seconds, run.n_threads = 0.5 * reg, seconds, threads(n_threads)
         for generator in self.generators:
             generator.lock.acquire()

@@ -25,8 +25,8 @@ from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
-from sklearn_dl.training._program import RecordedSteps
-from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError, evaluate
+from sklearn_dl.training._program import RecordedSteps, make_evaluator
+from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError
 from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight
 from sklearn_dl.training.state import HISTORY, TrainingState
 from sklearn_dl.training.watchers import Watcher
@@ -246,6 +246,7 @@ class Solver:
         self.state.begin_schedule(self.lr_schedule, schedule_length)
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
         self._stopping = None  # the reason, once `stop` was called
+        self._evaluators = {}  # of the training and the validation samples
         self._recorded = None  # while training: what makes updates without Python, if these can be
         self._begin()
 
@@ -325,6 +326,7 @@ class Solver:
                 self.state.stop_reason = reason
             finally:
                 self._stopping = self._recorded = None
+                self._evaluators.clear()
                 self.write_best(self.net)
                 for watcher in self.watchers:
                     watcher.close()
@@ -639,8 +641,14 @@ class Solver:
             return self._evaluate(self._train, self._train_rows)
 
     def _evaluate(self, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True):
+        with_loss = with_loss and self._knows_loss
+        evaluator = self._evaluators.get((id(samples), with_loss))
+        if evaluator is None:
+            evaluator = make_evaluator(self.net, samples, with_loss=with_loss)
+            if samples is self._train or samples is self._val:
+                self._evaluators[id(samples), with_loss] = evaluator
         try:
-            return evaluate(self.net, samples, rows, batch_size, with_loss=with_loss and self._knows_loss)
+            return evaluator.evaluate(rows, batch_size)
         except NotFiniteError:
             raise self._divergence(
                 f"Scores became nan or infinite by update {self.num_updates}", self.num_updates

@@ -71,3 +71,37 @@ static void NAME(softmax_loss)(const void *scores, const int64_t *y, const doubl
     if (!total) total = NAME(total_weight)(weight, n);
     NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, loss);
 }
+
+/* --- evaluation ------------------------------------------------------------------------------------------------------- */
+
+/* The first of the largest scores; -1 if one is not finite. */
+INLINE idx NAME(best_class)(const real *s, idx c)
+{
+    idx best = 0;
+    real zeros = 0; /* nan after a product with what is not finite */
+    for (idx j = 0; j < c; j++) {
+        zeros += s[j] * 0;
+        if (s[j] > s[best]) best = j;
+    }
+    return zeros == 0 ? best : -1;
+}
+
+/* IN scores (n, c), y (n,), weight (n,) or NULL; INOUT predicted (c,), set where a row's best class is; OUT *correct: the weight of
+ * the rows whose best class is y, nan if a score is not finite. */
+static void NAME(judge_scores)(const void *scores, const int64_t *y, const double *weight, uint8_t *predicted, double *correct, idx n,
+                               idx c)
+{
+    const real *s = scores;
+    *correct = 0;
+    for (idx i = 0; i < n; i++, s += c) {
+        idx best = NAME(best_class)(s, c);
+        if (best < 0)
+            *correct = NAN;
+        else {
+            predicted[best] = 1;
+            if (best == y[i]) *correct += weight ? weight[i] : 1;
+        }
+    }
+}
+
+static void NAME(sum_of_weights)(const double *weight, double *total, idx n) { *total = NAME(total_weight)(weight, n); }

@@ -55,7 +55,10 @@ int sdl_vary_rows(sdl_program *p, const void *rows)
 static void prepare(sdl_program *p, const sdl_run *run, idx step)
 {
     for (idx i = 0; i < p->n_rows; i++) p->ops[p->rows[i].op].args[p->rows[i].argument].p = (char *)run->rows + step * run->row_bytes;
-    if (p->loss >= 0) p->ops[p->loss].args[p->ops[p->loss].output_number].p = run->losses + step;
+    for (idx i = 0; i < p->n_outputs; i++) {
+        sdl_op *op = &p->ops[p->outputs[i]];
+        op->args[op->output_number].p = run->numbers + i * run->steps + step;
+    }
     for (idx i = p->first_update; i < p->n_ops; i++) {
         sdl_op *op = &p->ops[i];
         if (op->rate >= 0) op->args[op->rate].d = run->rates[step];
@@ -98,9 +101,9 @@ int sdl_replay(sdl_program *p, const sdl_run *run, idx *done, int *finite)
         status = make(p, 0, p->first_update, run->n_threads);
         if (status) break;
         *done += 1;
-        if (run->losses) {
-            run->losses[step] += penalty(run);
-            *finite = isfinite(run->losses[step]);
+        if (p->first_update < p->n_ops) {
+            run->numbers[step] += penalty(run);
+            *finite = isfinite(run->numbers[step]);
             if (!*finite) break;
         }
         status = make(p, p->first_update, p->n_ops, run->n_threads);

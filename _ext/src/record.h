@@ -1,8 +1,8 @@
-/* Recordings: the kernel calls of one training step, made again for every minibatch of an epoch without Python.
+/* Recordings: the kernel calls of a training step, or of an evaluation's, made again for every minibatch without Python.
  *
  * While a recording is open on a thread, every sdl_call_... (kernel_calls.h, made by table.py) of that thread appends an
  * operation: how to make the call again, and its arguments. What differs from step to step is replaced in each: the rows of
- * the minibatch, the learning rate, the number of the step, and where the loss is written. Everything else stays: the same
+ * the minibatch, the learning rate, the number of the step, and where numbers that calls return (the loss) are written. Everything else stays: the same
  * buffers, the same sizes. The arrays are kept alive by who records (Program in _kernels.pyx).
  *
  * Unlike a call from Python, an operation checks nothing: its arguments were checked when it was recorded.
@@ -31,6 +31,8 @@ struct sdl_op {
     sdl_cell args[SDL_MOST_ARGUMENTS];
 };
 
+enum { SDL_MOST_OUTPUTS = 4 };
+
 /* Argument `argument` of operation `op` points to a minibatch's rows. */
 typedef struct {
     idx op, argument;
@@ -42,7 +44,7 @@ typedef struct {
     sdl_place *rows;
     idx n_rows;
     idx first_update; /* operations from this one on are made only if the loss is finite */
-    idx loss;         /* the operation whose number is the loss, or -1 */
+    idx outputs[SDL_MOST_OUTPUTS], n_outputs; /* operations before it whose numbers are wanted; where there are updates, the loss */
     int failed;       /* out of memory */
     void *owner;
 } sdl_program;
@@ -54,7 +56,7 @@ typedef struct {
     idx row_bytes;         /* of a minibatch */
     const double *rates;   /* (steps,) or NULL */
     double count;          /* number of the first step */
-    double *losses;        /* OUT (steps,), the penalty included; or NULL */
+    double *numbers;       /* OUT (n_outputs, steps); a loss with its penalty */
     const double *squares; /* (n_squares,) sums of squares that the penalty is made of, as the last update left them */
     idx n_squares;
     double half_reg;
@@ -72,8 +74,8 @@ sdl_op *sdl_append(const sdl_kernels *kernels, const char *name, int (*again)(sd
 /* Note which arguments point to `rows`. Returns 0, or -1 when out of memory. */
 int sdl_vary_rows(sdl_program *program, const void *rows);
 
-/* Make the steps; *done counts those whose loss is known, and *finite says whether the last one's is a finite number (else its update
- * was not made). Returns 0, or what a kernel failed with. */
+/* Make the steps; *done counts those whose numbers are known, and *finite says whether the last one's loss is a finite number (else
+ * its update was not made). Returns 0, or what a kernel failed with. */
 int sdl_replay(sdl_program *program, const sdl_run *run, idx *done, int *finite);
 
 void sdl_clear(sdl_program *program);

@@ -253,7 +253,8 @@ class _TrainCache(NamedTuple):
 class _TestCache(NamedTuple):
     x: np.ndarray
     mean: np.ndarray
-    inv_std: np.ndarray
+    var: np.ndarray
+    eps: float
     gamma: np.ndarray
 
 
@@ -268,9 +269,11 @@ def _forward(x, gamma, beta, bn_param, out, work):
     running = [_running(bn_param, key, x) for key in ("running_mean", "running_var")]
     out = output(out, x.shape, x.dtype)
     if not train:
-        mean, var = (a.astype(x.dtype, "C") for a in running)
+        if any(a.dtype != x.dtype or not a.flags.carray for a in running):
+            _ext.spoil_recording()  # which would not know of the copies
+        mean, var = (np.require(a, x.dtype, ["C", "A"]) for a in running)
         _ext.batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads())
-        return out, _TestCache(x, mean, 1 / np.sqrt(var + x.dtype.type(eps)), gamma)
+        return out, _TestCache(x, mean, var, eps, gamma)
     momentum = real(bn_param.get("momentum", 0.9), "bn_param", "momentum")
     if not 0 <= momentum <= 1:
         raise ValueError(f"bn_param['momentum'] must be in [0, 1], got {momentum!r}")
@@ -325,7 +328,8 @@ def _prepare_backward(dout, cache, out):
 def _backward_test(dout, cache, dx, dgamma, dbeta):
     """Gradients where the statistics are constants. Rare, hence no kernel."""
     per_channel = (-1, *[1] * (dout.ndim - 2))
-    mean, inv_std, gamma = (a.reshape(per_channel) for a in cache[1:])
+    inv_std = 1 / np.sqrt(cache.var + dout.dtype.type(cache.eps))
+    mean, inv_std, gamma = (a.reshape(per_channel) for a in (cache.mean, inv_std, cache.gamma))
     axes = (0, *range(2, dout.ndim))
     np.sum(dout, axis=axes, out=dbeta)
     np.sum(dout * (cache.x - mean) * inv_std, axis=axes, out=dgamma)

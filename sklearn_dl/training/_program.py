@@ -1,11 +1,12 @@
-"""Updates without Python: the first minibatch of a size is trained on step by step while its kernel calls are recorded.
+"""Epochs without Python: of the minibatches of a size, the first runs step by step while its kernel calls are recorded.
 
-The record is then replayed in compiled code, without the GIL, for the other minibatches of that size. Every few
+The record is then replayed in compiled code, without the GIL, for the others, in training and in evaluation. Every few
 hundredths of a second Python looks at what may have happened meanwhile: Ctrl-C, other threads, a watcher that shows
-progress. To the last bit, the updates are those of the step-by-step run, which stays for all that is Python: layers,
+progress. To the last bit, the results are those of the step-by-step run, which stays for all that is Python: layers,
 augmentation, losses and update rules that are not the library's, and watchers of each update.
 """
 
+import operator
 import os
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from sklearn_dl import _ext, optim
 from sklearn_dl._threads import n_threads
 from sklearn_dl.nets.net import Net
+from sklearn_dl.training.evaluation import Evaluator
 
 # SKLEARN_DL_RECORD=0 has all training run step by step, to compare.
 enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
@@ -23,6 +25,7 @@ CHUNK = 0.01
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
 _OF_NET = ("backprop", "penalty", "_forward", "_linear_backprop")
+_OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")
 _OF_LAYER = ("forward", "backward")
 
 
@@ -39,7 +42,6 @@ class RecordedSteps:
         self._solver = solver
         self._programs = {}  # of each minibatch size, with what it was recorded with
         self._squares = np.zeros(len(solver.net.weight_names))
-        self._losses = np.empty(0)
         self._spoiled = False
 
     @staticmethod
@@ -47,13 +49,10 @@ class RecordedSteps:
         """Return whether the solver's updates are the library's own code from one end to the other."""
         net, rule = solver.net, optim.in_place.get(solver.update_rule)
         return (
-            enabled
-            and isinstance(net, Net)
+            _is_recordable_net(net, _OF_NET)
             and not solver.augmentation
             and not any(watcher.each_update for watcher in solver.watchers)
             and all(_is_own(solver, name) for name in _OF_SOLVER)
-            and all(_is_own(net, name) for name in _OF_NET)
-            and all(_is_recordable(layer) for layer in net._steps)
             and _is_library_function(rule)
         )
 
@@ -79,20 +78,15 @@ class RecordedSteps:
         program, recorded_with = self._programs.get(size, (None, None))
         if program is None or self._spoiled or len(self._counts()) > 1:
             return None
-        now = self._ingredients()
-        same = len(now) == len(recorded_with) and all(map(_is, now, recorded_with))
-        return program if same else None
+        return program if _are_same(self._ingredients(), recorded_with) else None
 
     def _ingredients(self):
         """Return the objects that a recording was made with, or that say what it holds."""
         samples, net = self._solver._train, self._solver.net
         found = [samples.X, samples.y, samples.sample_weight, samples.mean_weight, net.reg, net._work, net._grads]
-        found += net.params.values()
-        found += net.statistics.values()
+        found += _net_ingredients(net)
         for config in self._solver.optim_configs.values():
             found += [value for name, value in config.items() if name not in ("learning_rate", "t")]
-        for layer in net._steps:
-            found += vars(layer).values()
         return found
 
     def _counts(self):
@@ -115,12 +109,10 @@ class RecordedSteps:
 
     def _replay(self, program, rows, rates):
         solver = self._solver
-        if len(self._losses) < len(rates):
-            self._losses = np.empty(len(rates))
         count = next(iter(self._counts()), 0)
         self._squares[:] = self._current_squares()
-        losses = self._losses[: len(rates)]
-        done, finite = program.run(rows, rates, count + 1, losses, solver.net.reg, CHUNK, n_threads())
+        losses = np.empty((1, len(rates)))
+        done, finite = program.run(rows, losses, rates, count + 1, solver.net.reg, CHUNK, n_threads())
         for config in solver.optim_configs.values():
             config["learning_rate"] = float(rates[done - 1])
             if "t" in config:
@@ -128,7 +120,7 @@ class RecordedSteps:
         if not solver.watchers:
             solver._squares = dict(zip(solver.net.weight_names, self._squares.tolist(), strict=True))
         solver.learning_rate_history.extend(rates[:done].tolist())
-        solver._record_losses(losses[:done].tolist())
+        solver._record_losses(losses[0, :done].tolist())
 
     def _current_squares(self):
         """Return the sum of squares of each weight, if the penalty is made of them."""
@@ -141,8 +133,81 @@ class RecordedSteps:
         return [_ext.sum_of_squares(solver.net.params[name], n_threads()) for name in names]
 
 
-def _is(a, b):
-    return a is b
+class RecordedEvaluator(Evaluator):
+    """An `Evaluator` of a net that `can_evaluate` accepts; it replays recordings."""
+
+    def __init__(self, net, samples, *, with_loss):
+        super().__init__(net, samples, with_loss=with_loss)
+        self._work = net.workspace()
+        self._programs = {}  # of each batch size
+        self._recorded_with = []
+        self._spoiled = False
+
+    @staticmethod
+    def can_evaluate(net):
+        """Return whether the net's scores are the library's own code from one end to the other."""
+        return _is_recordable_net(net, _OF_NET_IN_EVALUATION)
+
+    def _scores(self, X):
+        return self.net.scores(self.net._check_X(X), self._work)
+
+    def _numbers(self, rows, batch_size):
+        now = _net_ingredients(self.net)
+        if not _are_same(now, self._recorded_with):
+            self._programs, self._recorded_with = {}, now
+        done = 0
+        while done < len(rows):
+            size = min(batch_size, len(rows) - done)
+            if size in self._programs:
+                numbers = self._replay(self._programs[size], rows[done:], (len(rows) - done) // size)
+            else:
+                numbers = [self._record(rows[done : done + size])]
+            yield from numbers
+            done += size * len(numbers)
+
+    def _record(self, rows):
+        if self._spoiled:
+            return self._batch(rows)
+        program = _ext.Program()
+        with program:
+            numbers = self._batch(rows)
+        self._spoiled = program.spoiled
+        if not self._spoiled:
+            program.finish(rows)
+            self._programs[len(rows)] = program
+        return numbers
+
+    def _replay(self, program, rows, count):
+        numbers = np.empty((program.n_numbers, count))
+        done, _ = program.run(rows, numbers, seconds=CHUNK, n_threads=n_threads())
+        return numbers[:, :done].T.tolist()
+
+
+def make_evaluator(net, samples, *, with_loss):
+    """Return the `Evaluator` that is fastest for a net."""
+    kind = RecordedEvaluator if RecordedEvaluator.can_evaluate(net) else Evaluator
+    return kind(net, samples, with_loss=with_loss)
+
+
+def _net_ingredients(net):
+    found = [*net.params.values(), *net.statistics.values()]
+    for layer in net._steps:
+        found += vars(layer).values()
+    return found
+
+
+def _are_same(objects, others):
+    return len(objects) == len(others) and all(map(operator.is_, objects, others))
+
+
+def _is_recordable_net(net, methods):
+    """Return whether these methods and all layers of a net are the library's, which leave arithmetic to kernels."""
+    return (
+        enabled
+        and isinstance(net, Net)
+        and all(_is_own(net, name) for name in methods)
+        and all(_is_recordable(layer) for layer in net._steps)
+    )
 
 
 def _is_library_function(function):
