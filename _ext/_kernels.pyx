@@ -808,9 +808,10 @@ def softmax_loss(
         alike(dscores, "dscores", dtype, scores, "scores", True)
     apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
     with nogil:
-        call_softmax_loss(
+        status = call_softmax_loss(
             kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), &loss, n, c
         )
+    done(status)
     return loss
 
 

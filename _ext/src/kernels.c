@@ -57,7 +57,9 @@
 #define NAME(f) f##_f32
 #define exp_f32 expf
 #define sqrt_f32 sqrtf
+#define SINGLE
 #include "bodies.h"
+#undef SINGLE
 #undef real
 #undef integer
 #undef vec

@@ -6,7 +6,7 @@
  * before it.
  */
 
-#define SMALL_INNER (64 << 10) /* bytes of B at most: what L1 and a part of L2 keep while the rows of A go by */
+#define SMALL_INNER (128 << 10) /* bytes of B at most: what L1 and a part of L2 keep while the rows of A go by */
 #define SMALL_TURNED (256 << 10) /* and of A, where it is read by columns */
 
 typedef struct {
