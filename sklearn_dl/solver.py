@@ -27,7 +27,7 @@ from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError
-from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight
+from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight, permutation
 from sklearn_dl.training.state import HISTORY, TrainingState
 from sklearn_dl.training.watchers import Watcher
 
@@ -442,12 +442,13 @@ class Solver:
 
     def _mean_loss(self, before, n_rows):
         """Return the mean over the rows of the losses of this epoch's updates, those from number `before` on."""
-        total = weight = 0
-        for i, loss in enumerate(self.loss_history[before:]):
-            size = min(self.batch_size, n_rows - i * self.batch_size)
-            total += loss * size
-            weight += size
-        return total / weight
+        losses = self.loss_history[before:]
+        total = 0.0
+        for loss in losses[:-1]:
+            total += loss * self.batch_size
+        whole = (len(losses) - 1) * self.batch_size
+        last = min(self.batch_size, n_rows - whole)
+        return (total + losses[-1] * last) / (whole + last)
 
     def _learning_rates(self, count):
         """Return the learning rates of the first `count` updates of this epoch."""
@@ -474,7 +475,7 @@ class Solver:
         """Return the rows of one epoch's minibatches, in their order, and no more than are left to do."""
         rows = self._train.rows
         if self.shuffle and len(rows) > self.batch_size:
-            rows = self.random_state.permutation(rows)
+            rows = permutation(rows, self.random_state)
         if self.num_iters is not None:
             rows = rows[: (self.num_iters - self.num_updates) * self.batch_size]
         return rows

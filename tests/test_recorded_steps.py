@@ -9,6 +9,7 @@ from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
 from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, LayerNorm, MaxPool, ReLU
 from sklearn_dl.solver import Solver, Watcher
 from sklearn_dl.training import _program
+from sklearn_dl.training.samples import permutation
 
 # 37 rows in minibatches of 8 leave one of 5.
 ROWS, BATCH = 37, 8
@@ -382,3 +383,13 @@ def test_a_recording_is_of_its_thread_and_alone():
     with program:
         pass
     assert program.names == []
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 64, 65, 1000, 70000])
+def test_permutations_are_those_of_numpy(n):
+    rows = np.arange(n)[::-1].copy()
+    ours, theirs = np.random.RandomState(n), np.random.RandomState(n)
+    np.testing.assert_array_equal(permutation(rows, ours), theirs.permutation(rows))
+    assert_same(ours, theirs)
+    np.testing.assert_array_equal(rows, np.arange(n)[::-1])
+    np.testing.assert_array_equal(permutation(rows, RandomState(n)), RandomState(n).permutation(rows))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from sklearn_dl._ext import gather_items, gather_rows
+from sklearn_dl._ext import gather_items, gather_rows, shuffle_rows
 from sklearn_dl._threads import n_threads
 
 
@@ -67,6 +67,15 @@ class Samples:
         if held is None or len(held) < shape[0]:
             held = self._buffers[name] = np.empty(shape, dtype)
         return held if len(held) == shape[0] else held[: shape[0]]
+
+
+def permutation(rows, random_state):
+    """Return ``random_state.permutation(rows)``, the same draw, made without the GIL where it can be."""
+    if type(random_state) is not np.random.RandomState or rows.dtype != np.intp:
+        return random_state.permutation(rows)
+    rows = np.array(rows, order="C")
+    shuffle_rows(random_state._bit_generator, rows)
+    return rows
 
 
 def check_samples(X, y, X_name, y_name):
