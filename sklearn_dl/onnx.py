@@ -14,8 +14,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dl._arrays import positive_eps
-from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_int
+from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl.nets import layers
 from sklearn_dl.persistence import _estimator_classes
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
