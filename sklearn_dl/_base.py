@@ -58,6 +58,7 @@ from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import LEARNING_RATES, check_parameters
 from sklearn_dl._progress import in_joblib_worker, make_displays
+from sklearn_dl._scales import warn_of_other_scale
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.solver import EVALUATION_BATCH, UPDATE_RULES, Solver
 
@@ -123,6 +124,9 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         Warns
         -----
         UserWarning
+            If `X_val` is on another scale than X, as where a Pipeline transforms X alone. Up to 256 rows of each are
+            compared; sets of fewer than 20 are not.
+        UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
             update, one in a search's fits (where scikit-learn, from 1.9 on, tells of the search) and one in a worker
@@ -163,6 +167,8 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         self._class_totals = 0.0
         sample_weight = self._combine_weights(X, y, sample_weight)
         validation = self._check_validation_data(*validation)
+        if validation is not None:
+            warn_of_other_scale(X, validation[0])
         return self._train(
             X,
             y,
