@@ -52,7 +52,7 @@ def splits(X, n_val, times=10):
 @pytest.mark.parametrize("n_val", [20, 40, 75])
 @pytest.mark.parametrize("transformer", [*SCALERS, Normalizer()], ids=lambda one: type(one).__name__)
 def test_forgotten(name, n_val, transformer):
-    for X, X_val in splits(SCALED[name], n_val, 3):
+    for X, X_val in splits(SCALED[name], n_val, 2):
         assert is_on_other_scale(transformer.fit_transform(X), X_val)
         assert not is_on_other_scale(transformer.transform(X), transformer.transform(X_val))
 
@@ -107,7 +107,7 @@ def test_forgotten_for_most_columns():
 @pytest.mark.parametrize("n_val", [1, 5, 20, 30, 80])
 @pytest.mark.parametrize("n_train", [5, 20, 60, 1000])
 def test_honest_splits(name, n_val, n_train):
-    for X, X_val in splits(SCALED[name], n_val, 40):
+    for X, X_val in splits(SCALED[name], n_val, 15):
         assert not is_on_other_scale(X[:n_train], X_val)
 
 
