@@ -58,6 +58,7 @@ from sklearn_dl._legacy import upgrade_state
 from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
+from sklearn_dl._scales import warn_of_other_scale
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.nets.net import predicts_through_loss
 from sklearn_dl.solver import Solver
@@ -167,6 +168,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             training samples ended above where it began; or if all of them get one class, at a loss no better than that
             of the classes' shares.
         UserWarning
+            If `X_val` is on another scale than X, as where a Pipeline transforms X alone. Up to 256 rows of each are
+            compared; sets of fewer than 20 are not.
+        UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
             update, one in a search's fits (where scikit-learn, from 1.9 on, tells of the search) and one in a worker
@@ -201,6 +205,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         y = self._task.encode(y)
         weights = self._check_weights(X, y, sample_weight)
         validation = self._check_validation_data(*validation)
+        if validation is not None:
+            warn_of_other_scale(X, validation[0])
         return self._train(
             X,
             y,
