@@ -18,6 +18,7 @@ SKLEARN_DL_NO_OPENMP=1
 """
 
 import os
+import runpy
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
 SOURCES = Path("_ext")
+GENERATED = Path("build/kernels")
 DEBUG = os.environ.get("SKLEARN_DL_DEBUG", "0") not in ("", "0")
 SANITIZE = os.environ.get("SKLEARN_DL_SANITIZE", "")
 NO_OPENMP = os.environ.get("SKLEARN_DL_NO_OPENMP", "0") not in ("", "0")
@@ -164,16 +166,18 @@ def extensions():
     import numpy as np
     from Cython.Build import cythonize
 
+    runpy.run_path(str(SOURCES / "src" / "table.py"))["write"](GENERATED)
     extension = Extension(
         "sklearn_dl._ext._kernels",
-        [str(SOURCES / "_kernels.pyx"), str(SOURCES / "src" / "runtime.c")],
-        include_dirs=[str(SOURCES / "src"), np.get_include()],
+        [str(SOURCES / "_kernels.pyx"), str(SOURCES / "src" / "runtime.c"), str(SOURCES / "src" / "record.c")],
+        include_dirs=[str(SOURCES / "src"), str(GENERATED), np.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         depends=sorted(str(path) for path in (SOURCES / "src").iterdir()),
     )
     return cythonize(
         [extension],
         build_dir="build/cython",
+        include_path=[str(GENERATED)],
         force=True,  # as above: the directives below come from the environment
         compiler_directives={
             "language_level": 3,

@@ -45,6 +45,8 @@ Normalisation; statistics accumulate in double precision; sample_weight (N,) is 
     batchnorm_forward(x (N, C) or (N, C, ...), gamma (C,), beta (C,), sample_weight, eps,
                       out, xhat, mean (C,), var (C,), inv_std (C,), n_threads)
     batchnorm_backward(dout, xhat, inv_std, gamma, sample_weight, dx, dgamma, dbeta, n_threads)    dx may be dout
+    update_average(average, batch, momentum)    average = momentum * average + (1 - momentum) * batch; overwrites batch
+    weight_shares(sample_weight (N,), shares (N,) float64)                              shares = weights over their sum
     batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads)                                 out may be x
     layernorm_forward(x (N, D), gamma (D,), beta (D,), eps, out, xhat, inv_std (N,), n_threads)
     layernorm_backward(dout, xhat, inv_std, gamma, dx, dgamma, dbeta, n_threads)                   dx may be dout
@@ -55,6 +57,9 @@ Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None. The loss
 `total`, or if that is 0 over the sum of the weights::
 
     softmax_loss(scores (N, C), y, sample_weight, dscores or None, total=0) -> float    dscores may be scores
+    judge_scores(scores, y, sample_weight, predicted (C,) bool) -> float       weight of the rows whose best class is y,
+                                                                               nan if a score is not finite
+    sum_of_weights(sample_weight (N,)) -> float
     softmax(scores, out)                                                       out may be scores
     log_softmax(scores, out)                                                   out may be scores
 
@@ -77,6 +82,15 @@ the new w::
 Data::
 
     gather_rows(X (N, D) uint8/float32/float64, indices (B,) intp, out (B, D), mean (D,) or None, n_threads)
+    gather_items(items (N,) int64/float64, indices (B,) intp, out (B,))
+
+Draws, to the bits of RandomState's, from its bit generator, whose lock they hold meanwhile::
+
+    draw_mask(bit_generator, keep_ratio, mask bool)      mask = random_sample(mask.shape) < keep_ratio
+    shuffle_rows(bit_generator, rows (N,) intp)          as RandomState.shuffle
+
+Recordings: ``Program`` keeps the calls of a training step and makes them again, without the GIL, for one minibatch
+after the other. Code that does in a step what is no call of these must call ``spoil_recording()``.
 
 Information: ``isa`` (in use), ``isas`` (this CPU could use), ``openmp`` and ``debug`` (bool: built with
 OpenMP, with bounds checks), ``max_threads()``. The environment
@@ -85,6 +99,7 @@ variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 
 try:
     from sklearn_dl._ext._kernels import (
+        Program,
         adagrad,
         adam,
         affine_backward_dw,
@@ -100,11 +115,14 @@ try:
         conv_relu_pool_backward_dw,
         conv_relu_pool_forward,
         debug,
+        draw_mask,
+        gather_items,
         gather_rows,
         groupnorm_backward,
         groupnorm_forward,
         isa,
         isas,
+        judge_scores,
         layernorm_backward,
         layernorm_forward,
         linear_softmax,
@@ -121,9 +139,14 @@ try:
         scale_by_mask,
         sgd,
         sgd_momentum,
+        shuffle_rows,
         softmax,
         softmax_loss,
+        spoil_recording,
         sum_of_squares,
+        sum_of_weights,
+        update_average,
+        weight_shares,
     )
 except ModuleNotFoundError as error:
     raise ImportError(
@@ -132,6 +155,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "Program",
     "adagrad",
     "adam",
     "affine_backward_dw",
@@ -147,11 +171,14 @@ __all__ = [
     "conv_relu_pool_backward_dw",
     "conv_relu_pool_forward",
     "debug",
+    "draw_mask",
+    "gather_items",
     "gather_rows",
     "groupnorm_backward",
     "groupnorm_forward",
     "isa",
     "isas",
+    "judge_scores",
     "layernorm_backward",
     "layernorm_forward",
     "linear_softmax",
@@ -168,7 +195,12 @@ __all__ = [
     "scale_by_mask",
     "sgd",
     "sgd_momentum",
+    "shuffle_rows",
     "softmax",
     "softmax_loss",
+    "spoil_recording",
     "sum_of_squares",
+    "sum_of_weights",
+    "update_average",
+    "weight_shares",
 ]

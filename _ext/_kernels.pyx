@@ -9,6 +9,7 @@ kernels trust their arguments.
 import os
 
 cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t
 
@@ -19,50 +20,7 @@ cdef extern from "runtime.h" nogil:
     ctypedef struct sdl_conv:
         idx n, c, h, w, f, hh, ww, ho, wo, stride, pad
     ctypedef struct sdl_kernels:
-        int (*affine_forward)(const void *, const void *, const void *, void *, int, idx, idx, idx, int) noexcept nogil
-        int (*affine_backward_dx)(const void *, const void *, void *, idx, idx, idx, int) noexcept nogil
-        int (*affine_backward_dw)(const void *, const void *, void *, void *, idx, idx, idx, int) noexcept nogil
-        int (*conv_forward)(const void *, const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
-        int (*conv_backward_dx)(const void *, const void *, void *, const sdl_conv *, int) noexcept nogil
-        int (*conv_backward_dw)(const void *, const void *, void *, void *, const sdl_conv *, int) noexcept nogil
-        int (*conv_relu_pool_forward)(const void *, const void *, const void *, void *, uint8_t *, const sdl_conv *,
-                                      int) noexcept nogil
-        int (*conv_relu_pool_backward_dw)(const void *, const void *, const uint8_t *, void *, void *, const sdl_conv *,
-                                          int) noexcept nogil
-        void (*relu_pool_backward)(const void *, const uint8_t *, void *, idx, idx, idx, int) noexcept nogil
-        void (*max_pool_forward)(const void *, void *, int32_t *, idx, idx, idx, idx, idx, idx, idx, idx, int) noexcept nogil
-        int (*max_pool_backward)(const void *, const int32_t *, void *, idx, idx, idx, int) noexcept nogil
-        void (*relu_forward)(const void *, void *, idx, int) noexcept nogil
-        void (*relu_backward)(const void *, const void *, void *, idx, int) noexcept nogil
-        void (*scale_by_mask)(const void *, const uint8_t *, double, void *, idx, int) noexcept nogil
-        void (*batchnorm_forward)(const void *, const void *, const void *, const double *, double, void *, void *, void *,
-                                  void *, void *, idx, idx, idx, int) noexcept nogil
-        void (*batchnorm_backward)(const void *, const void *, const void *, const void *, const double *, void *, void *,
-                                   void *, idx, idx, idx, int) noexcept nogil
-        int (*batchnorm_test)(const void *, const void *, const void *, const void *, const void *, double, void *, idx, idx,
-                              idx, int) noexcept nogil
-        void (*layernorm_forward)(const void *, const void *, const void *, double, void *, void *, void *, idx, idx,
-                                  int) noexcept nogil
-        void (*layernorm_backward)(const void *, const void *, const void *, const void *, void *, void *, void *, idx, idx,
-                                   int) noexcept nogil
-        void (*groupnorm_forward)(const void *, const void *, const void *, double, void *, void *, void *, idx, idx, idx, idx,
-                                  int) noexcept nogil
-        int (*groupnorm_backward)(const void *, const void *, const void *, const void *, void *, void *, void *, idx, idx, idx,
-                                  idx, int) noexcept nogil
-        void (*softmax)(const void *, void *, int, idx, idx) noexcept nogil
-        double (*softmax_loss)(const void *, const int64_t *, const double *, double, void *, idx, idx) noexcept nogil
-        int (*linear_takes)(idx, idx) noexcept nogil
-        int (*linear_softmax)(const void *, int, const intptr_t *, const int64_t *, const double *, double, const void *,
-                              const void *, void *, void *, void *, double *, idx, idx, idx, int) noexcept nogil
-        int (*sgd)(void *, const void *, double, double, idx, double *, int) noexcept nogil
-        int (*sgd_momentum)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
-        int (*adagrad)(void *, const void *, void *, double, double, double, idx, double *, int) noexcept nogil
-        int (*rmsprop)(void *, const void *, void *, double, double, double, double, idx, double *, int) noexcept nogil
-        int (*adam)(void *, const void *, void *, void *, double, double, double, double, double, double, idx, double *,
-                    int) noexcept nogil
-        int (*all_finite)(const void *, idx, int) noexcept nogil
-        int (*sum_of_squares)(const void *, idx, double *, int) noexcept nogil
-        void (*gather_rows)(const void *, int, const intptr_t *, const void *, void *, idx, idx, int) noexcept nogil
+        pass
     ctypedef struct sdl_table:
         const char *name
         sdl_kernels f32
@@ -73,6 +31,44 @@ cdef extern from "runtime.h" nogil:
     int sdl_debug()
     void sdl_check_index(Py_ssize_t i, Py_ssize_t n)
     int sdl_max_threads()
+
+
+cdef extern from "record.h" nogil:
+    int SDL_MOST_OUTPUTS
+    ctypedef union sdl_cell:
+        void *p
+        idx i
+        double d
+    ctypedef struct sdl_op:
+        const char *name
+        int output_number
+        sdl_cell *args
+    ctypedef struct sdl_program:
+        sdl_op *ops
+        idx n_ops, first_update, n_outputs
+        idx *outputs
+        int failed
+        void *owner
+    ctypedef struct sdl_run:
+        idx steps
+        const char *rows
+        idx row_bytes
+        const double *rates
+        double count
+        double *numbers
+        const double *squares
+        idx n_squares
+        double half_reg, seconds
+        int n_threads
+    void sdl_record(sdl_program *)
+    sdl_program *sdl_recording()
+    int sdl_vary_rows(sdl_program *, const void *)
+    int sdl_replay(sdl_program *, const sdl_run *, idx *, int *)
+    void sdl_clear(sdl_program *)
+
+include "kernel_calls.pxi"
+
+cdef class Program
 
 
 # --- information ------------------------------------------------------------------------------------------------------
@@ -193,8 +189,16 @@ cdef inline bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
     return p < q + cnp.PyArray_NBYTES(b) and q < p + cnp.PyArray_NBYTES(a)
 
 
+cdef int keep(tuple arrays) except -1:
+    """Have the recording under way, if there is one, keep what its operations point to."""
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL:
+        (<Program>recording.owner).kept.append(arrays)
+    return 0
+
+
 cdef int apart(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2=-1) except -1:
-    """Check that each of the first `outputs` arrays shares no memory with any other (None has none).
+    """Check, and keep for a recording, arrays: each of the first `outputs` arrays shares no memory with any other (None has none).
 
     The very first output may be exactly the array number `may_be` or `may_be_2`. `names` is only split for the message.
     """
@@ -211,7 +215,7 @@ cdef int apart(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2
             if i == 0 and (j == may_be or j == may_be_2) and cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b):
                 continue
             raise ValueError(f"{names.split()[i]} must not overlap {names.split()[j]}")
-    return 0
+    return keep(arrays)
 
 
 cdef inline int threads(int n_threads) except -1:
@@ -250,7 +254,7 @@ def affine_forward(
     apart((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).affine_forward(data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
+        status = call_affine_forward(kernels(dtype), data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
     done(status)
 
 
@@ -265,7 +269,7 @@ def affine_backward_dx(cnp.ndarray dout not None, cnp.ndarray w not None, cnp.nd
     apart((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).affine_backward_dx(data(dout), data(w), data(dx), n, d, m, n_threads)
+        status = call_affine_backward_dx(kernels(dtype), data(dout), data(w), data(dx), n, d, m, n_threads)
     done(status)
 
 
@@ -283,7 +287,7 @@ def affine_backward_dw(
     apart((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).affine_backward_dw(data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
+        status = call_affine_backward_dw(kernels(dtype), data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
     done(status)
 
 
@@ -334,7 +338,7 @@ def conv_forward(
     apart((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_forward(data(x), data(w), data(b), data(out), &s, n_threads)
+        status = call_conv_forward(kernels(dtype), data(x), data(w), data(b), data(out), &s, n_threads)
     done(status)
 
 
@@ -348,7 +352,7 @@ def conv_backward_dx(
     apart((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_backward_dx(data(dout), data(w), data(dx), &s, n_threads)
+        status = call_conv_backward_dx(kernels(dtype), data(dout), data(w), data(dx), &s, n_threads)
     done(status)
 
 
@@ -363,7 +367,7 @@ def conv_backward_dw(
     apart((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_backward_dw(data(x), data(dout), data(dw), data(db), &s, n_threads)
+        status = call_conv_backward_dw(kernels(dtype), data(x), data(dout), data(dw), data(db), &s, n_threads)
     done(status)
 
 
@@ -380,8 +384,8 @@ def conv_relu_pool_forward(
     apart((out, winners, x, w, b), 2, "out winners x w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_relu_pool_forward(
-            data(x), data(w), data(b), data(out), <uint8_t *>data(winners), &s, n_threads
+        status = call_conv_relu_pool_forward(
+            kernels(dtype), data(x), data(w), data(b), data(out), <uint8_t *>data(winners), &s, n_threads
         )
     done(status)
 
@@ -398,8 +402,8 @@ def conv_relu_pool_backward_dw(
     apart((dw, db, x, dout, winners), 2, "dw db x dout winners")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).conv_relu_pool_backward_dw(
-            data(x), data(dout), <const uint8_t *>data(winners), data(dw), data(db), &s, n_threads
+        status = call_conv_relu_pool_backward_dw(
+            kernels(dtype), data(x), data(dout), <const uint8_t *>data(winners), data(dw), data(db), &s, n_threads
         )
     done(status)
 
@@ -421,8 +425,8 @@ def relu_pool_backward(
     apart((dconv, dout, winners), 1, "dconv dout winners")
     threads(n_threads)
     with nogil:
-        kernels(dtype).relu_pool_backward(
-            data(dout), <const uint8_t *>data(winners), data(dconv), n * c, ho, wo, n_threads
+        call_relu_pool_backward(
+            kernels(dtype), data(dout), <const uint8_t *>data(winners), data(dconv), n * c, ho, wo, n_threads
         )
 
 
@@ -451,8 +455,9 @@ def max_pool_forward(
     apart((out, argmax, x), 2, "out argmax x")
     threads(n_threads)
     with nogil:
-        kernels(dtype).max_pool_forward(
-            data(x), data(out), <int32_t *>data(argmax), n * c, h, w, ho, wo, ph, pw, stride, n_threads
+        call_max_pool_forward(
+            kernels(dtype), data(x), data(out), <int32_t *>data(argmax), n * c, h, w, ho, wo, ph, pw, stride,
+            n_threads
         )
 
 
@@ -470,8 +475,8 @@ def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cn
     apart((dx, dout, argmax), 1, "dx dout argmax")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).max_pool_backward(
-            data(dout), <const int32_t *>data(argmax), data(dx), n * c, area, outputs, n_threads
+        status = call_max_pool_backward(
+            kernels(dtype), data(dout), <const int32_t *>data(argmax), data(dx), n * c, area, outputs, n_threads
         )
     if status:
         raise ValueError(f"argmax must hold indices into planes of {area} pixels")
@@ -489,7 +494,7 @@ def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
-        kernels(dtype).relu_forward(data(x), data(out), size, n_threads)
+        call_relu_forward(kernels(dtype), data(x), data(out), size, n_threads)
 
 
 def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dx not None, int n_threads):
@@ -502,7 +507,7 @@ def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(dout)
     with nogil:
-        kernels(dtype).relu_backward(data(dout), data(x), data(dx), size, n_threads)
+        call_relu_backward(kernels(dtype), data(dout), data(x), data(dx), size, n_threads)
 
 
 def scale_by_mask(
@@ -517,7 +522,7 @@ def scale_by_mask(
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
-        kernels(dtype).scale_by_mask(data(x), <const uint8_t *>data(mask), scale, data(out), size, n_threads)
+        call_scale_by_mask(kernels(dtype), data(x), <const uint8_t *>data(mask), scale, data(out), size, n_threads)
 
 
 def all_finite(cnp.ndarray x not None, int n_threads):
@@ -527,7 +532,7 @@ def all_finite(cnp.ndarray x not None, int n_threads):
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
-        finite = kernels(dtype).all_finite(data(x), size, n_threads)
+        finite = call_all_finite(kernels(dtype), data(x), size, n_threads)
     return finite != 0
 
 
@@ -585,9 +590,9 @@ def batchnorm_forward(
           "out xhat mean var inv_std x gamma beta sample_weight")
     threads(n_threads)
     with nogil:
-        kernels(dtype).batchnorm_forward(
-            data(x), data(gamma), data(beta), <const double *>data(sample_weight), eps, data(out), data(xhat), data(mean),
-            data(var), data(inv_std), n, c, s, n_threads
+        call_batchnorm_forward(
+            kernels(dtype), data(x), data(gamma), data(beta), <const double *>data(sample_weight), eps, data(out),
+            data(xhat), data(mean), data(var), data(inv_std), n, c, s, n_threads
         )
 
 
@@ -610,10 +615,31 @@ def batchnorm_backward(
           "dx dgamma dbeta dout xhat inv_std gamma sample_weight", 3)
     threads(n_threads)
     with nogil:
-        kernels(dtype).batchnorm_backward(
-            data(dout), data(xhat), data(inv_std), data(gamma), <const double *>data(sample_weight), data(dx), data(dgamma),
-            data(dbeta), n, c, s, n_threads
+        call_batchnorm_backward(
+            kernels(dtype), data(dout), data(xhat), data(inv_std), data(gamma), <const double *>data(sample_weight),
+            data(dx), data(dgamma), data(dbeta), n, c, s, n_threads
         )
+
+
+def update_average(cnp.ndarray average not None, cnp.ndarray batch not None, double momentum):
+    """Write momentum * average + (1 - momentum) * batch to average; overwrite batch."""
+    cdef int dtype = real_dtype(average, "average")
+    require(average, "average", dtype, -1, True)
+    alike(batch, "batch", dtype, average, "average", True)
+    apart((average, batch), 2, "average batch")
+    with nogil:
+        call_update_average(kernels(dtype), data(average), data(batch), momentum, cnp.PyArray_SIZE(average))
+
+
+def weight_shares(cnp.ndarray sample_weight not None, cnp.ndarray shares not None):
+    """Write the weights over their sum to shares."""
+    require(sample_weight, "sample_weight", cnp.NPY_DOUBLE, 1)
+    cdef idx n = cnp.PyArray_DIM(sample_weight, 0)
+    check_weight(sample_weight, n)
+    vector(shares, "shares", cnp.NPY_DOUBLE, n, True)
+    apart((shares, sample_weight), 1, "shares sample_weight")
+    with nogil:
+        call_weight_shares(&table.f64, <const double *>data(sample_weight), data(shares), n)
 
 
 def batchnorm_test(
@@ -631,8 +657,9 @@ def batchnorm_test(
     apart((out, x, gamma, beta, mean, var), 1, "out x gamma beta mean var", 1)
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).batchnorm_test(
-            data(x), data(gamma), data(beta), data(mean), data(var), eps, data(out), n, c, s, n_threads
+        status = call_batchnorm_test(
+            kernels(dtype), data(x), data(gamma), data(beta), data(mean), data(var), eps, data(out), n, c, s,
+            n_threads
         )
     done(status)
 
@@ -653,8 +680,9 @@ def layernorm_forward(
     apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
-        kernels(dtype).layernorm_forward(
-            data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, d, n_threads
+        call_layernorm_forward(
+            kernels(dtype), data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, d,
+            n_threads
         )
 
 
@@ -675,8 +703,9 @@ def layernorm_backward(
     apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
-        kernels(dtype).layernorm_backward(
-            data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta), n, d, n_threads
+        call_layernorm_backward(
+            kernels(dtype), data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta),
+            n, d, n_threads
         )
 
 
@@ -705,8 +734,9 @@ def groupnorm_forward(
     apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
-        kernels(dtype).groupnorm_forward(
-            data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, c, s, g, n_threads
+        call_groupnorm_forward(
+            kernels(dtype), data(x), data(gamma), data(beta), eps, data(out), data(xhat), data(inv_std), n, c, s, g,
+            n_threads
         )
 
 
@@ -726,8 +756,9 @@ def groupnorm_backward(
     apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).groupnorm_backward(
-            data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta), n, c, s, g, n_threads
+        status = call_groupnorm_backward(
+            kernels(dtype), data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta),
+            n, c, s, g, n_threads
         )
     done(status)
 
@@ -775,12 +806,43 @@ def softmax_loss(
     check_total(total)
     if dscores is not None:
         alike(dscores, "dscores", dtype, scores, "scores", True)
-        apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
+    apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
     with nogil:
-        loss = kernels(dtype).softmax_loss(
-            data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), n, c
+        status = call_softmax_loss(
+            kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), &loss, n, c
         )
+    done(status)
     return loss
+
+
+def judge_scores(
+    cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray predicted not None
+):
+    """Return the weight of the rows whose best class is y, nan if a score is not finite; set the best classes' predicted."""
+    cdef int dtype = real_dtype(scores, "scores")
+    cdef double correct = 0
+    check_scores(scores, dtype)
+    cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
+    vector(y, "y", cnp.NPY_INT64, n)
+    check_weight(sample_weight, n)
+    vector(predicted, "predicted", cnp.NPY_BOOL, c, True)
+    apart((predicted, scores, y, sample_weight), 1, "predicted scores y sample_weight")
+    with nogil:
+        call_judge_scores(
+            kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight),
+            <uint8_t *>data(predicted), &correct, n, c
+        )
+    return correct
+
+
+def sum_of_weights(cnp.ndarray sample_weight not None):
+    """Return the sum of the weights, added one by one."""
+    cdef double total = 0
+    require(sample_weight, "sample_weight", cnp.NPY_DOUBLE, 1)
+    keep((sample_weight,))
+    with nogil:
+        call_sum_of_weights(&table.f64, <const double *>data(sample_weight), &total, cnp.PyArray_DIM(sample_weight, 0))
+    return total
 
 
 cdef int run_softmax(cnp.ndarray scores, cnp.ndarray out, bint take_log) except -1:
@@ -790,7 +852,7 @@ cdef int run_softmax(cnp.ndarray scores, cnp.ndarray out, bint take_log) except 
     apart((out, scores), 1, "out scores", 1)
     cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
     with nogil:
-        kernels(dtype).softmax(data(scores), data(out), take_log, n, c)
+        call_softmax(kernels(dtype), data(scores), data(out), take_log, n, c)
     return 0
 
 
@@ -827,7 +889,7 @@ def sgd(cnp.ndarray w not None, cnp.ndarray dw not None, double learning_rate, d
     cdef idx size = check_update(w, dtype, dw)
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).sgd(data(w), data(dw), learning_rate, reg, size, &result, n_threads)
+        status = call_sgd(kernels(dtype), data(w), data(dw), learning_rate, reg, size, &result, n_threads)
     done(status)
     return result
 
@@ -842,8 +904,8 @@ def sgd_momentum(
     cdef idx size = check_update(w, dtype, dw, velocity, "velocity")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).sgd_momentum(
-            data(w), data(dw), data(velocity), learning_rate, momentum, reg, size, &result, n_threads
+        status = call_sgd_momentum(
+            kernels(dtype), data(w), data(dw), data(velocity), learning_rate, momentum, reg, size, &result, n_threads
         )
     done(status)
     return result
@@ -859,8 +921,8 @@ def adagrad(
     cdef idx size = check_update(w, dtype, dw, cache, "cache")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).adagrad(
-            data(w), data(dw), data(cache), learning_rate, epsilon, reg, size, &result, n_threads
+        status = call_adagrad(
+            kernels(dtype), data(w), data(dw), data(cache), learning_rate, epsilon, reg, size, &result, n_threads
         )
     done(status)
     return result
@@ -876,8 +938,9 @@ def rmsprop(
     cdef idx size = check_update(w, dtype, dw, cache, "cache")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).rmsprop(
-            data(w), data(dw), data(cache), learning_rate, decay_rate, epsilon, reg, size, &result, n_threads
+        status = call_rmsprop(
+            kernels(dtype), data(w), data(dw), data(cache), learning_rate, decay_rate, epsilon, reg, size, &result,
+            n_threads
         )
     done(status)
     return result
@@ -897,8 +960,9 @@ def adam(
     cdef idx size = check_update(w, dtype, dw, m, "m", v, "v")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).adam(
-            data(w), data(dw), data(m), data(v), t, learning_rate, beta1, beta2, epsilon, reg, size, &result, n_threads
+        status = call_adam(
+            kernels(dtype), data(w), data(dw), data(m), data(v), t, learning_rate, beta1, beta2, epsilon, reg, size,
+            &result, n_threads
         )
     done(status)
     return result
@@ -910,9 +974,10 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
     cdef double result = 0
     require(w, "w", dtype, -1)
     threads(n_threads)
+    keep((w,))
     cdef idx size = cnp.PyArray_SIZE(w)
     with nogil:
-        status = kernels(dtype).sum_of_squares(data(w), size, &result, n_threads)
+        status = call_sum_of_squares(kernels(dtype), data(w), size, &result, n_threads)
     done(status)
     return result
 
@@ -920,20 +985,24 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-cdef int check_source(cnp.ndarray X, cnp.ndarray indices) except -1:
-    """Check the arrays that rows are gathered from: X (any, D) of a type that is converted, indices (rows,) in range."""
-    cdef int source = cnp.PyArray_TYPE(X)
+cdef int check_indices(cnp.ndarray indices, idx n) except -1:
+    """Check indices (rows,): intp in [0, n)."""
     cdef idx i
-    if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
-        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}")
-    require(X, "X", source, 2)
     require(indices, "indices", cnp.NPY_INTP, 1)
-    cdef idx n = cnp.PyArray_DIM(X, 0)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     for i in range(cnp.PyArray_DIM(indices, 0)):
         if index[i] < 0 or index[i] >= n:
             raise IndexError(f"indices must be in [0, {n}), got {index[i]}")
     return 0
+
+
+cdef int check_source(cnp.ndarray X, cnp.ndarray indices) except -1:
+    """Check the arrays that rows are gathered from: X (any, D) of a type that is converted, indices (rows,) in range."""
+    cdef int source = cnp.PyArray_TYPE(X)
+    if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
+        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}")
+    require(X, "X", source, 2)
+    return check_indices(indices, cnp.PyArray_DIM(X, 0))
 
 
 def gather_rows(
@@ -949,7 +1018,52 @@ def gather_rows(
     threads(n_threads)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     with nogil:
-        kernels(dtype).gather_rows(data(X), item_size, index, data(mean), data(out), rows, d, n_threads)
+        call_gather_rows(kernels(dtype), data(X), item_size, index, data(mean), data(out), rows, d, n_threads)
+
+
+def gather_items(cnp.ndarray items not None, cnp.ndarray indices not None, cnp.ndarray out not None):
+    """Write the items (labels or weights) that indices name to out."""
+    cdef int dtype = cnp.PyArray_TYPE(items)
+    if dtype != cnp.NPY_INT64 and dtype != cnp.NPY_DOUBLE:
+        raise TypeError(f"items must be int64 or float64, got {items.dtype}")
+    require(items, "items", dtype, 1)
+    check_indices(indices, cnp.PyArray_DIM(items, 0))
+    cdef idx rows = cnp.PyArray_DIM(indices, 0)
+    vector(out, "out", dtype, rows, True)
+    apart((out, items, indices), 1, "out items indices")
+    with nogil:
+        call_gather_items(&table.f64, data(items), <const intptr_t *>data(indices), data(out), rows)
+
+
+# --- draws ------------------------------------------------------------------------------------------------------------
+
+
+cdef void *generator_of(object bit_generator) except NULL:
+    """Return NumPy's C interface of a bit generator, which a recording under way keeps."""
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL and bit_generator not in (<Program>recording.owner).generators:
+        (<Program>recording.owner).generators.append(bit_generator)
+    return PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+
+
+def draw_mask(bit_generator, double keep_ratio, cnp.ndarray mask not None):
+    """Write RandomState(bit_generator).random_sample(mask.shape) < keep_ratio to mask."""
+    require(mask, "mask", cnp.NPY_BOOL, -1, True)
+    cdef void *generator = generator_of(bit_generator)
+    cdef idx size = cnp.PyArray_SIZE(mask)
+    keep((mask,))
+    with bit_generator.lock, nogil:
+        call_draw_mask(&table.f64, generator, keep_ratio, <uint8_t *>data(mask), size)
+
+
+def shuffle_rows(bit_generator, cnp.ndarray rows not None):
+    """Do what RandomState(bit_generator).shuffle does to rows."""
+    require(rows, "rows", cnp.NPY_INTP, 1, True)
+    cdef void *generator = generator_of(bit_generator)
+    cdef idx n = cnp.PyArray_DIM(rows, 0)
+    keep((rows,))
+    with bit_generator.lock, nogil:
+        call_shuffle_rows(&table.f64, generator, <intptr_t *>data(rows), n)
 
 
 # --- a linear classifier ----------------------------------------------------------------------------------------------
@@ -959,7 +1073,7 @@ def linear_takes(cnp.ndarray w not None):
     """Return whether `linear_softmax` takes weights of this shape and dtype: those of a few classes."""
     cdef int dtype = real_dtype(w, "w")
     require(w, "w", dtype, 2)
-    return bool(kernels(dtype).linear_takes(cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)))
+    return bool(call_linear_takes(kernels(dtype), cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)))
 
 
 def linear_softmax(
@@ -973,7 +1087,7 @@ def linear_softmax(
     check_source(X, indices)
     require(w, "w", dtype, 2)
     cdef idx n = cnp.PyArray_DIM(indices, 0), d = cnp.PyArray_DIM(w, 0), m = cnp.PyArray_DIM(w, 1)
-    if not kernels(dtype).linear_takes(d, m):
+    if not call_linear_takes(kernels(dtype), d, m):
         raise ValueError(f"w must have a shape that linear_takes, got {_shape(w)}")
     axis(X, "X", 1, d)
     if n == 0:
@@ -988,9 +1102,167 @@ def linear_softmax(
     apart((dscores, dw, db, X, indices, y, sample_weight, w, b), 3, "dscores dw db X indices y sample_weight w b")
     threads(n_threads)
     with nogil:
-        status = kernels(dtype).linear_softmax(
-            data(X), item_size, <const intptr_t *>data(indices), <const int64_t *>data(y), <const double *>data(sample_weight),
-            total, data(w), data(b), data(dscores), data(dw), data(db), &loss, n, d, m, n_threads
+        status = call_linear_softmax(
+            kernels(dtype), data(X), item_size, <const intptr_t *>data(indices), <const int64_t *>data(y), <const
+            double *>data(sample_weight), total, data(w), data(b), data(dscores), data(dw), data(db), &loss, n, d, m,
+            n_threads
         )
     done(status)
     return loss
+
+
+# --- recordings -------------------------------------------------------------------------------------------------------
+
+
+def spoil_recording():
+    """Mark the recording under way, if there is one: the step does what is no kernel call."""
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL:
+        (<Program>recording.owner).spoiled = True
+
+
+cdef class Program:
+    """The kernel calls of a training step, or of an evaluation's, made again for minibatch after minibatch without the GIL.
+
+    ``with program:`` records what this thread calls, of a training step up to the gradients; ``with program.updates():``
+    the updates. `finish` says what differs from step to step; `run` makes steps.
+    """
+
+    cdef sdl_program program
+    cdef list kept, generators
+    cdef readonly bint spoiled
+    cdef cnp.ndarray squares
+    cdef idx batch
+
+    def __cinit__(self):
+        self.program.owner = <void *>self
+        self.program.first_update = -1
+        self.kept, self.generators = [], []
+
+    def __dealloc__(self):
+        sdl_clear(&self.program)
+
+    def __enter__(self):
+        if sdl_recording() != NULL:
+            raise RuntimeError("a recording is under way in this thread")
+        sdl_record(&self.program)
+        return self
+
+    def __exit__(self, *error):
+        sdl_record(NULL)
+
+    def updates(self):
+        """Have what is recorded from now on wait, in a run, for a loss that is a finite number; return the program."""
+        self.program.first_update = self.program.n_ops
+        return self
+
+    @property
+    def names(self):
+        """Names of the kernels called, in their order."""
+        return [self.program.ops[i].name.decode() for i in range(self.program.n_ops)]
+
+    @property
+    def n_numbers(self):
+        """How many numbers the calls of a step return."""
+        return self.program.n_outputs
+
+    def finish(self, cnp.ndarray rows not None, list weights=None, cnp.ndarray squares=None):
+        """Say which array held the minibatch's rows and, of a step with updates, what the penalty is made of.
+
+        Parameters
+        ----------
+        rows : ndarray of intp of shape (batch,)
+        weights : list of ndarray, default=None
+            The parameters with a penalty.
+        squares : ndarray of float64 of shape (len(weights),), default=None
+            Where their updates leave the sums of their squares.
+        """
+        cdef idx i
+        cdef list given = weights or []
+        require(rows, "rows", cnp.NPY_INTP, 1)
+        vector(squares, "squares", cnp.NPY_DOUBLE, len(given), True)
+        if self.program.first_update < 0:
+            self.program.first_update = self.program.n_ops
+        self.batch, self.squares = cnp.PyArray_DIM(rows, 0), squares
+        self.kept.append(given)
+        if self.program.failed or sdl_vary_rows(&self.program, data(rows)):
+            raise MemoryError("not enough memory for a recording")
+        outputs = [i for i in range(self.program.first_update) if self.program.ops[i].output_number >= 0]
+        most = 1 if self.program.first_update < self.program.n_ops else SDL_MOST_OUTPUTS
+        if not 0 < len(outputs) <= most:
+            raise ValueError(f"a step must return 1 to {most} numbers, the recorded one returns {len(outputs)}")
+        self.program.n_outputs = len(outputs)
+        for i in range(len(outputs)):
+            self.program.outputs[i] = outputs[i]
+        for i in range(len(given)):
+            self.put_squares(given[i], i)
+
+    cdef int put_squares(self, cnp.ndarray weight, idx place) except -1:
+        """Have the update of a weight leave the sum of its squares at a place of `squares`."""
+        cdef sdl_op *op
+        cdef idx i
+        cdef int output
+        for i in range(self.program.first_update, self.program.n_ops):
+            op = &self.program.ops[i]
+            if op.args[0].p == data(weight):
+                output = op.output_number
+                op.args[output].p = <double *>data(self.squares) + place
+                return 0
+        raise ValueError(f"weights[{place}] has no recorded update")
+
+    def run(
+        self, cnp.ndarray rows not None, cnp.ndarray numbers not None, cnp.ndarray rates=None, double count=0,
+        double reg=0, double seconds=1e9, int n_threads=1
+    ):
+        """Make steps until the time is up or a loss is not finite.
+
+        Parameters
+        ----------
+        rows : ndarray of intp of shape (at least steps * batch,)
+            Rows of the minibatches, one after the other. They must be rows of the data.
+        numbers : ndarray of float64 of shape (numbers that the calls of a step return, steps)
+            Where these go. The one of a step with updates is its loss, to which 0.5 * reg * (sum of squares) is added.
+        rates : ndarray of float64 of shape (steps,), default=None
+            Learning rates, where there are updates.
+        count : float, default=0
+            Number of the first update, from 1.
+        reg : float, default=0
+        seconds : float
+            No step is begun after so many, but for the first.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        done : int
+            Of how many steps the numbers were written.
+        finite : bool
+            Whether all losses are finite. If not, the last one's update was not made.
+        """
+        cdef sdl_run run
+        cdef idx done = 0
+        cdef int finite = 1, status
+        require(numbers, "numbers", cnp.NPY_DOUBLE, 2, True)
+        axis(numbers, "numbers", 0, self.program.n_outputs)
+        run.steps = cnp.PyArray_DIM(numbers, 1)
+        require(rows, "rows", cnp.NPY_INTP, 1)
+        if cnp.PyArray_DIM(rows, 0) < run.steps * self.batch:
+            raise ValueError(f"rows must hold {run.steps} x {self.batch}, got {cnp.PyArray_DIM(rows, 0)}")
+        if rates is None and self.program.first_update < self.program.n_ops:
+            raise ValueError("rates must be given, as the recorded step has updates")
+        vector(rates, "rates", cnp.NPY_DOUBLE, run.steps)
+        run.rows, run.row_bytes = <const char *>data(rows), self.batch * sizeof(intptr_t)
+        run.rates, run.count, run.numbers = <const double *>data(rates), count, <double *>data(numbers)
+        run.squares = <const double *>data(self.squares)
+        run.n_squares = 0 if self.squares is None else cnp.PyArray_DIM(self.squares, 0)
+        run.half_reg, run.seconds, run.n_threads = 0.5 * reg, seconds, threads(n_threads)
+        for generator in self.generators:
+            generator.lock.acquire()
+        try:
+            with nogil:
+                status = sdl_replay(&self.program, &run, &done, &finite)
+        finally:
+            for generator in self.generators:
+                generator.lock.release()
+        if status:
+            raise MemoryError("not enough memory for the scratch space of a kernel")
+        return done, finite != 0

@@ -239,17 +239,23 @@ def positive_eps(params, params_name):
 
 def normalized_weights(sample_weight, n_samples, name="sample_weight"):
     """Return float64 weights that sum to one."""
+    weights = checked_weights(sample_weight, n_samples, name)
+    return weights / weights.sum()
+
+
+def checked_weights(sample_weight, n_samples, name="sample_weight"):
+    """Return the weights as a C-contiguous float64 array, the given one if it is one."""
     try:
         weights = np.asarray(sample_weight)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be (N,) real numbers, got {sample_weight!r}") from error
     if weights.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be (N,) real numbers, got {sample_weight!r}")
-    weights = weights.astype(FLOAT64)
+    weights = np.require(weights, FLOAT64, ["C", "A", "E"])
     check_shape(name, weights, (n_samples,), "(N,)")
     total = weights.sum()
     if not (weights.min() >= 0 and 0 < total < np.inf):
         raise ValueError(
             f"{name} must be finite, non-negative and not all zero, got values from {weights.min()} to {weights.max()}"
         )
-    return weights / total
+    return weights

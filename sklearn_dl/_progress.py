@@ -96,6 +96,11 @@ class Lines(Watcher):
     def __init__(self, every):
         self.every = every
 
+    @property
+    def each_update(self):
+        """Whether lines are drawn between epochs."""
+        return self.every > 0
+
     def on_train_begin(self, solver):
         """Print the accuracies before training."""
         self._began = time.perf_counter()
@@ -142,6 +147,8 @@ class Bar(Watcher):
         Draws it.
     """
 
+    each_update = False
+
     def __init__(self, tqdm):
         self._tqdm = tqdm
         self._bar = None
@@ -151,6 +158,7 @@ class Bar(Watcher):
         self._solver = solver
         epochs, updates = solver.remaining()
         self._last_epoch = solver.epoch + epochs
+        self._shown = solver.num_updates
         self._bar = self._tqdm(total=updates, unit=" updates", dynamic_ncols=True)
         self._show_numbers(solver, {})
 
@@ -159,8 +167,9 @@ class Bar(Watcher):
         self._bar.set_description_str(f"Epoch {solver.epoch + 1}/{self._last_epoch}", refresh=False)
 
     def on_update(self, solver):
-        """Move on."""
-        self._bar.update()
+        """Move on, by one update or several."""
+        self._bar.update(solver.num_updates - self._shown)
+        self._shown = solver.num_updates
 
     def on_epoch_end(self, solver):
         """Show loss and accuracies."""

@@ -118,12 +118,12 @@ class ThreadTuner:
         self._steps = self._samples = 0
         self._seconds = 0.0
 
-    def note(self, began, n_samples):
-        """Take note of a step that began at a `time.perf_counter`; set the number of threads for the next."""
+    def note(self, began, n_samples, n_steps=1):
+        """Take note of steps that began at a `time.perf_counter`; set the number of threads for the next."""
         if self._most == 1:
             return
         now = time.perf_counter()
-        self._steps += 1
+        self._steps += n_steps
         self._samples += n_samples
         self._seconds += now - began
         if self._steps < TRIAL_STEPS:

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -27,8 +28,9 @@ from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trai
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
-from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError, evaluate
-from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight
+from sklearn_dl.training._program import RecordedSteps, make_evaluator
+from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError
+from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight, permutation
 from sklearn_dl.training.state import HISTORY, TrainingState
 from sklearn_dl.training.watchers import Watcher
 
@@ -221,8 +223,8 @@ class Solver:
         self._val = self._samples(data, "val") if data.get("X_val") is not None else None
         if self.early_stopping and self._val is None:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
-        self._through_loss = trains_through_loss(net)
-        if self._train.sample_weight is not None and self._through_loss and not loss_takes_weights(net):
+        self.through_loss = trains_through_loss(net)
+        if self._train.sample_weight is not None and self.through_loss and not loss_takes_weights(net):
             raise ValueError(
                 "data['sample_weight_train'] needs a net with backprop, or with an argument sample_weight of its loss:"
                 f" {type(net).__name__} has none."
@@ -242,6 +244,8 @@ class Solver:
         self.state.begin_schedule(self.lr_schedule, schedule_length)
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
         self._stopping = None  # the reason, once `stop` was called
+        self._evaluators = {}  # of the training and the validation samples
+        self._recorded = None  # while training: what makes updates without Python, if these can be
         self._begin()
 
     # ------------------------------------------------------------------ data
@@ -314,11 +318,13 @@ class Solver:
                 for watcher in self.watchers:
                     watcher.on_train_begin(self)
                 tuner = ThreadTuner()
+                self._recorded = RecordedSteps(self) if RecordedSteps.can_stand_for(self) else None
                 while not (reason := self._reason_to_stop()):
                     self._run_epoch(tuner)
                 self.state.stop_reason = reason
             finally:
-                self._stopping = None
+                self._stopping = self._recorded = None
+                self._evaluators.clear()
                 self.write_best(self.net)
                 for watcher in self.watchers:
                     watcher.close()
@@ -404,37 +410,57 @@ class Solver:
         for watcher in self.watchers:
             watcher.on_epoch_begin(self)
         self._epoch_began = time.perf_counter()
-        total = weight = 0.0
-        for i, rows in enumerate(self._minibatches()):
-            if i == 0 or self.lr_schedule is not None:
-                learning_rate = self._next_learning_rate(i)
-                for config in self.optim_configs.values():
-                    config["learning_rate"] = learning_rate
-            self.learning_rate_history.append(learning_rate)
-            step_began = time.perf_counter()
-            loss = self._step(rows)
-            tuner.note(step_began, len(rows))
-            total += loss * len(rows)
-            weight += len(rows)
+        rows = self._epoch_rows()
+        starts = range(0, len(rows), self.batch_size)
+        rates = self._learning_rates(len(starts))
+        before = self.num_updates
+        i = 0
+        while i < len(starts):
+            began = time.perf_counter()
+            if self._recorded is None:
+                self._begin_update(float(rates[i]))
+                self._step(rows[starts[i] : starts[i] + self.batch_size])
+            else:
+                self._recorded.run(rows[starts[i] :], rates[i:])
+            done = self.num_updates - before - i
+            tuner.note(began, min(len(rows) - starts[i], done * self.batch_size), done)
             for watcher in self.watchers:
                 watcher.on_update(self)
             if self._stopping:
                 break
-        self._end_epoch(total / weight)
+            i += done
+        self._end_epoch(self._mean_loss(before, len(rows)))
         for watcher in self.watchers:
             if watcher.on_epoch_end(self):
                 self.stop()
 
-    def _next_learning_rate(self, i):
-        """Return the learning rate of the i-th update of this epoch."""
+    def _begin_update(self, learning_rate):
+        self.learning_rate_history.append(learning_rate)
+        for config in self.optim_configs.values():
+            config["learning_rate"] = learning_rate
+
+    def _mean_loss(self, before, n_rows):
+        """Return the mean over the rows of the losses of this epoch's updates, those from number `before` on."""
+        losses = self.loss_history[before:]
+        total = 0.0
+        for loss in losses[:-1]:
+            total += loss * self.batch_size
+        whole = (len(losses) - 1) * self.batch_size
+        last = min(self.batch_size, n_rows - whole)
+        return (total + losses[-1] * last) / (whole + last)
+
+    def _learning_rates(self, count):
+        """Return the learning rates of the first `count` updates of this epoch."""
         try:
             decay = self.lr_decay**self.epoch
         except OverflowError:  # not infinity, which makes nan of a rate of zero
             decay = sys.float_info.max
-        learning_rate = self.optim_config["learning_rate"] * decay
-        if self.lr_schedule is None:
-            return learning_rate
-        return learning_rate * self.lr_schedule.multiplier(*self.schedule_position(i), self.state.schedule_state)
+        rates = np.full(count, self.optim_config["learning_rate"] * decay)
+        if self.lr_schedule is not None:
+            position, length = self.schedule_position()
+            multiplier, state = self.lr_schedule.multiplier, self.state.schedule_state
+            rates *= [multiplier(position + i, length, state) for i in range(count)]
+        return rates
 
     def schedule_position(self, i=0):
         """Return which update of the schedule the i-th of this epoch is, and how many the schedule has.
@@ -459,55 +485,74 @@ class Solver:
         updates = math.ceil(len(self._train) / self.batch_size)
         return (self.epoch - epoch) * updates + i, num_epochs * updates
 
-    def _minibatches(self):
-        """Yield the rows of each minibatch of one epoch, and no more than are left to do."""
+    def _epoch_rows(self):
+        """Return the rows of one epoch's minibatches, in their order, and no more than are left to do."""
         rows = self._train.rows
         if self.shuffle and len(rows) > self.batch_size:
-            rows = self.random_state.permutation(rows)
-        starts = range(0, len(rows), self.batch_size)
+            rows = permutation(rows, self.random_state)
         if self.num_iters is not None:
-            starts = starts[: self.num_iters - self.num_updates]
-        for start in starts:
-            yield rows[start : start + self.batch_size]
+            rows = rows[: (self.num_iters - self.num_updates) * self.batch_size]
+        return rows
 
-    def _step(self, rows):
-        """Update the parameters once; return the loss."""
+    def _step(self, rows, program=None):
+        """Update the parameters once; a program records it."""
+        if self.through_loss:
+            self._plain_step(rows)
+            return
+        with program or nullcontext():
+            loss, grads = self._gradients(rows)
+        self._record_losses([float(loss + self.net.penalty(self._squares))])
+        with program.updates() if program else nullcontext():
+            squares = self._update(grads)
+        self._squares = None if self.watchers else squares  # a watcher may change the weights
+
+    def _gradients(self, rows):
+        """Return loss and gradients of a minibatch, both without the penalty."""
         net = self.net
         options = {}
-        if isinstance(net, Net) and net.takes_rows and not (self._through_loss or self.augmentation):
+        if isinstance(net, Net) and net.takes_rows and not self.augmentation:
             X, options["rows"] = self._train.X, rows
             y, weight = self._train.gather_labels(rows)
         else:
             X, y, weight = self._train.gather(rows)
+        self._augment(X)
+        if weight is not None:
+            options.update(sample_weight=weight, total_weight=len(rows) * self._train.mean_weight)
+        return net.backprop(X, y, **options)
+
+    def _update(self, grads):
+        """Apply the update rule to each parameter; return the sum of squares of each."""
+        net, update, configs = self.net, optim.in_place[self.update_rule], self.optim_configs
+        return {
+            name: update(w, grads[name], configs[name], net.reg if name in net.weight_names else 0.0)
+            for name, w in net.params.items()
+        }
+
+    def _plain_step(self, rows):
+        """Update the parameters of a net that is trained on its ``loss``."""
+        X, y, weight = self._train.gather(rows)
+        self._augment(X)
+        loss, grads = self.net.loss(X, y) if weight is None else self.net.loss(X, y, sample_weight=weight)
+        self._record_losses([float(loss)])
+        rule = getattr(optim, self.update_rule)
+        for name, w in self.net.params.items():
+            rule(w, grads[name], self.optim_configs[name], out=w)
+
+    def _augment(self, X):
         for augment in self.augmentation:
             augment(X.reshape(-1, *self._image_shape), self.random_state, self._augmentation_work)
-        if not self._through_loss:
-            if weight is not None:
-                options.update(sample_weight=weight, total_weight=len(rows) * self._train.mean_weight)
-            loss, grads = net.backprop(X, y, **options)
-            loss += net.penalty(self._squares)
-            self._record_loss(loss)
-            update, configs = optim.in_place[self.update_rule], self.optim_configs
-            squares = {
-                name: update(w, grads[name], configs[name], net.reg if name in net.weight_names else 0.0)
-                for name, w in net.params.items()
-            }
-            self._squares = None if self.watchers else squares  # a watcher may change the weights
-        else:
-            loss, grads = net.loss(X, y) if weight is None else net.loss(X, y, sample_weight=weight)
-            self._record_loss(loss)
-            rule = getattr(optim, self.update_rule)
-            for name, w in net.params.items():
-                rule(w, grads[name], self.optim_configs[name], out=w)
-        return loss
 
-    def _record_loss(self, loss):
-        self.loss_history.append(float(loss))
-        if not math.isfinite(loss):
+    def _record_losses(self, losses):
+        """Take note of the losses of as many updates; at most the last is not finite."""
+        done = self.num_updates
+        self.loss_history.extend(losses)
+        if self.verbose and self.print_every:
+            for i in range(-done % self.print_every, len(losses), self.print_every):
+                if math.isfinite(losses[i]):
+                    print(f"(Iteration {done + i + 1} / {self._last_update}) loss: {losses[i]:f}")
+        if not math.isfinite(losses[-1]):
             self._check_rule_state()
-            raise self._divergence(f"The loss became {loss} at update {self.num_updates}", self.num_updates - 1)
-        if self.verbose and self.print_every and (self.num_updates - 1) % self.print_every == 0:
-            print(f"(Iteration {self.num_updates} / {self._last_update}) loss: {loss:f}")
+            raise self._divergence(f"The loss became {losses[-1]} at update {self.num_updates}", self.num_updates - 1)
 
     def _divergence(self, what, updates):
         """Return the error for numbers that are not finite after so many updates."""
@@ -646,8 +691,14 @@ class Solver:
             return self._evaluate(self._train, self._train_rows)
 
     def _evaluate(self, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True):
+        with_loss = with_loss and self._knows_loss
+        evaluator = self._evaluators.get((id(samples), with_loss))
+        if evaluator is None:
+            evaluator = make_evaluator(self.net, samples, with_loss=with_loss)
+            if samples is self._train or samples is self._val:
+                self._evaluators[id(samples), with_loss] = evaluator
         try:
-            return evaluate(self.net, samples, rows, batch_size, with_loss=with_loss and self._knows_loss)
+            return evaluator.evaluate(rows, batch_size)
         except NotFiniteError:
             raise self._divergence(
                 f"Scores became nan or infinite by update {self.num_updates}", self.num_updates

@@ -2,7 +2,8 @@
 
 static int NAME(dense_or_sparse)(const NAME(product) *p, int n_threads)
 {
-    return NAME(pays_as_sparse)(p) ? NAME(sparse_multiply)(p, n_threads) : NAME(multiply)(p, n_threads);
+    if (NAME(pays_as_sparse)(p)) return NAME(sparse_multiply)(p, n_threads);
+    return NAME(is_small)(p) ? NAME(small_multiply)(p, n_threads) : NAME(multiply)(p, n_threads);
 }
 
 /* --- out of many inputs: in two halves of them ------------------------------------------------------------------------ */
@@ -166,16 +167,17 @@ SPAN void NAME(stream_dw)(const real *x, const real *dout, real *dw, idx n, idx 
 static int NAME(affine_backward_dw)(const void *x, const void *dout, void *dw, void *db, idx n, idx d, idx m, int n_threads)
 {
     if (db) NAME(column_sums)(dout, db, n, m, n_threads);
-    if (m > 1 && m <= STREAM_OUTPUTS && n) {
-        n_threads = sdl_threads(n_threads, (double)n * d * m / 32);
-        SDL_SPANS(n_threads, d, VL, lo, hi, SDL_FLUSHED(NAME(stream_dw)(x, dout, dw, n, d, m, lo, hi)));
-        return 0;
-    }
     /* Wide outputs by rows of dw; narrow ones by columns, lanes along D, written transposed. */
     NAME(product) wide = { .a = x, .a_row = 1, .a_step = d, .b = dout, .b_row = m, .b_step = 1, .c = dw, .c_row = m,
                            .c_step = 1, .m = d, .n = m, .k = n };
     NAME(product) narrow = { .a = dout, .a_row = 1, .a_step = m, .b = x, .b_row = d, .b_step = 1, .c = dw, .c_row = 1,
                              .c_step = m, .m = m, .n = d, .k = n };
+    if (NAME(is_small)(&wide) && m < PITCH) return NAME(small_multiply)(&wide, n_threads);
+    if (m > 1 && m <= STREAM_OUTPUTS && n) {
+        n_threads = sdl_threads(n_threads, (double)n * d * m / 32);
+        SDL_SPANS(n_threads, d, VL, lo, hi, SDL_FLUSHED(NAME(stream_dw)(x, dout, dw, n, d, m, lo, hi)));
+        return 0;
+    }
     if (NAME(pays_as_sparse)(&narrow)) return NAME(sparse_multiply)(&narrow, n_threads);
     if (NAME(pays_as_sparse)(&wide)) return NAME(sparse_multiply)(&wide, n_threads);
     return NAME(multiply)(m < 8 * VL && d > m ? &narrow : &wide, n_threads);

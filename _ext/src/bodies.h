@@ -3,6 +3,7 @@
 #include "sums.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "small.h"
 #include "narrow.h"
 #include "sparse.h"
 #include "affine.h"
@@ -14,3 +15,4 @@
 #include "gather.h"
 #include "linear.h"
 #include "optim.h"
+#include "random.h"

@@ -37,3 +37,10 @@ static void NAME(gather_rows)(const void *x, int item_size, const intptr_t *indi
     n_threads = sdl_threads(n_threads, (double)rows * d * sizeof(real) / 8);
     SDL_SPANS(n_threads, rows, 1, lo, hi, NAME(gather)(x, item_size, indices, mean, out, d, lo, hi));
 }
+
+/* IN from (any,), items of 8 bytes, indices (rows,) in range; OUT out (rows,). Labels and weights: too few to share. */
+static void NAME(gather_items)(const void *from, const intptr_t *indices, void *out, idx rows)
+{
+    const int64_t *items = from;
+    for (idx i = 0; i < rows; i++) ((int64_t *)out)[i] = items[indices[i]];
+}

@@ -2,6 +2,9 @@
  * name; everything is static but the table, so that the linker cannot mix the sets. */
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
+
+#include <numpy/random/bitgen.h>
 
 #include "simd.h"
 
@@ -54,7 +57,9 @@
 #define NAME(f) f##_f32
 #define exp_f32 expf
 #define sqrt_f32 sqrtf
+#define SINGLE
 #include "bodies.h"
+#undef SINGLE
 #undef real
 #undef integer
 #undef vec
@@ -72,21 +77,4 @@
 #define sqrt_f64 sqrt
 #include "bodies.h"
 
-#define ENTRY(f, suffix) .f = f##_##suffix
-#define KERNELS(suffix)                                                                                                  \
-    {                                                                                                                    \
-        ENTRY(affine_forward, suffix), ENTRY(affine_backward_dx, suffix), ENTRY(affine_backward_dw, suffix),             \
-        ENTRY(conv_forward, suffix), ENTRY(conv_backward_dx, suffix), ENTRY(conv_backward_dw, suffix),                   \
-        ENTRY(conv_relu_pool_forward, suffix), ENTRY(conv_relu_pool_backward_dw, suffix),                                \
-        ENTRY(relu_pool_backward, suffix),                                                                               \
-        ENTRY(max_pool_forward, suffix), ENTRY(max_pool_backward, suffix), ENTRY(relu_forward, suffix),                  \
-        ENTRY(relu_backward, suffix), ENTRY(scale_by_mask, suffix), ENTRY(all_finite, suffix),                           \
-        ENTRY(batchnorm_forward, suffix),                                                                                \
-        ENTRY(batchnorm_backward, suffix), ENTRY(batchnorm_test, suffix), ENTRY(layernorm_forward, suffix),              \
-        ENTRY(layernorm_backward, suffix), ENTRY(groupnorm_forward, suffix), ENTRY(groupnorm_backward, suffix),          \
-        ENTRY(softmax, suffix), ENTRY(softmax_loss, suffix), ENTRY(sgd, suffix), ENTRY(sgd_momentum, suffix),            \
-        ENTRY(adagrad, suffix), ENTRY(rmsprop, suffix), ENTRY(adam, suffix), ENTRY(sum_of_squares, suffix),              \
-        ENTRY(gather_rows, suffix), ENTRY(linear_takes, suffix), ENTRY(linear_softmax, suffix),                          \
-    }
-
-const sdl_table PASTE(sdl_table_, SDL_ISA) = { .name = STRING(SDL_ISA), .f32 = KERNELS(f32), .f64 = KERNELS(f64) };
+const sdl_table PASTE(sdl_table_, SDL_ISA) = { .name = STRING(SDL_ISA), .f32 = SDL_KERNELS(f32), .f64 = SDL_KERNELS(f64) };

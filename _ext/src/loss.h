@@ -39,36 +39,175 @@ static void NAME(softmax)(const void *scores, void *out_, int take_log, idx n, i
     }
 }
 
-/* Of n rows of scores: dscores (or NULL; may be scores); their weighted losses over `total`, added to *loss. */
-NOINLINE void NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx n, idx c,
-                                      double *loss)
+/* Rows of few classes: a lane for each of VL rows. Rows of many: lanes along the classes. */
+#define LANE_CLASSES 32
+
+/* Of VL rows, class by class, t (c, VL): exp(s - max) in its place, the largest of each row and the sum of its exponentials. */
+INLINE void NAME(exp_columns)(real *t, idx c, real *max, double *sum)
 {
-    for (idx i = 0; i < n; i++, s += c) {
-        SDL_ASSERT(y[i] >= 0 && y[i] < c);
-        double share = (weight ? weight[i] : 1) / total, sum = 0;
-        real max = NAME(row_max)(s, c);
-        double margin = (double)max - s[y[i]]; /* before d is written, which may lie on s */
-        if (d) {
-            sum = NAME(row_exp)(s, max, c, d);
-            real scale = (real)(share / sum);
-            for (idx j = 0; j < c; j++) d[j] *= scale;
-            d[y[i]] -= (real)share;
-            d += c;
-        } else {
-            for (idx j = 0; j < c; j++) sum += NAME(exp)(s[j] - max);
-        }
-        double one = log(sum) + margin;
-        *loss += share * (one > DBL_MAX ? DBL_MAX : one); /* scores 1e308 apart are still a finite loss */
+    vec most = NAME(load)(t);
+    for (idx j = 1; j < c; j++) {
+        vec s = NAME(load)(t + j * VL);
+        most = NAME(blend)((ivec)(s > most), s, most);
+    }
+    NAME(store)(max, most);
+    for (idx l = 0; l < VL; l++) sum[l] = 0;
+    for (idx j = 0; j < c; j++) {
+        NAME(store)(t + j * VL, NAME(exp_lanes)(NAME(load)(t + j * VL) - most));
+        for (idx l = 0; l < VL; l++) sum[l] += t[j * VL + l];
     }
 }
 
-/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL. Returns the weighted sum of the losses over
- * `total`, or if that is 0 over the sum of the weights. */
-static double NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, idx n,
-                                 idx c)
+/* The loss of a row from its largest score, its label's score and the logarithm of its sum of exponentials. */
+INLINE double NAME(row_loss)(double max, double label_score, double log_sum)
 {
-    double loss = 0;
-    if (!total) total = NAME(total_weight)(weight, n);
-    NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, &loss);
-    return loss;
+    double loss = log_sum + (max - label_score);
+    return loss > DBL_MAX ? DBL_MAX : loss; /* scores 1e308 apart are still a finite loss */
 }
+
+/* Logarithms of x (VL,), which are at least 1, or nan, in their place. For float scores to 2 units in the last place of a double:
+ * x = 2 ** e * m with m in [0.7, 1.4), and log(m) = 2 * atanh(f) with f = (m - 1) / (m + 1), of whose series the first 11 terms
+ * count. For double scores as exactly as the C library has it: numerical gradients are differences of such losses. */
+#ifdef SINGLE
+INLINE void NAME(log_lanes)(double *x)
+{
+    for (idx l = 0; l < VL; l++) {
+        uint64_t bits, whole = 0x4330000000000000; /* 2 ** 52, whose lowest bits are whole numbers */
+        memcpy(&bits, x + l, sizeof bits);
+        uint64_t rounded = bits + 0x0009600000000000, exponent = rounded >> 52;
+        double power, m;
+        bits -= (exponent - 1023) << 52;
+        exponent |= whole;
+        memcpy(&m, &bits, sizeof m);
+        memcpy(&power, &exponent, sizeof power);
+        power -= 0x1p52 + 1023;
+        double f = (m - 1) / (m + 1), s = f * f, sum = 1. / 21;
+        sum = sum * s + 1. / 19;
+        sum = sum * s + 1. / 17;
+        sum = sum * s + 1. / 15;
+        sum = sum * s + 1. / 13;
+        sum = sum * s + 1. / 11;
+        sum = sum * s + 1. / 9;
+        sum = sum * s + 1. / 7;
+        sum = sum * s + 1. / 5;
+        sum = sum * s + 1. / 3;
+        double log_m = 2 * f + 2 * f * s * sum;
+        x[l] = x[l] != x[l] ? x[l] : power * M_LN2 + log_m;
+    }
+}
+#else
+INLINE void NAME(log_lanes)(double *x)
+{
+    for (idx l = 0; l < VL; l++) x[l] = log(x[l]);
+}
+#endif
+
+/* The loss of at most VL rows of at most LANE_CLASSES scores; t: room for (c, VL). */
+static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx rows, idx c, real *t,
+                                double *loss)
+{
+    real max[VL], scale[VL], label[VL];
+    double sum[VL], log_sum[VL];
+    if (rows < VL) memset(t, 0, c * VL * sizeof(real));
+    NAME(transpose)(s, c, t, VL, rows, c);
+    for (idx i = 0; i < rows; i++) label[i] = s[i * c + y[i]]; /* before d is written, which may lie on s */
+    NAME(exp_columns)(t, c, max, sum);
+    memcpy(log_sum, sum, sizeof sum);
+    NAME(log_lanes)(log_sum);
+    for (idx i = 0; i < rows; i++) {
+        SDL_ASSERT(y[i] >= 0 && y[i] < c);
+        double share = (weight ? weight[i] : 1) / total;
+        scale[i] = (real)(share / sum[i]);
+        *loss += share * NAME(row_loss)(max[i], label[i], log_sum[i]);
+    }
+    if (!d) return;
+    for (idx i = rows; i < VL; i++) scale[i] = 0;
+    for (idx j = 0; j < c; j++)
+        for (idx l = 0; l < VL; l++) t[j * VL + l] *= scale[l];
+    NAME(transpose)(t, VL, d, c, c, rows);
+    for (idx i = 0; i < rows; i++) d[i * c + y[i]] -= (real)((weight ? weight[i] : 1) / total);
+}
+
+/* The loss of one row; e: room for its exponentials (c,), d itself if there is one. */
+static void NAME(softmax_row)(const real *s, int64_t label, double share, real *e, int wants_gradient, idx c, double *loss)
+{
+    real max = NAME(row_max)(s, c), label_score = s[label]; /* before e is written, which may lie on s */
+    idx j = 0;
+    for (; j + VL <= c; j += VL) NAME(store)(e + j, NAME(exp_lanes)(NAME(load)(s + j) - max));
+    if (j < c) {
+        real rest[VL] = { 0 };
+        for (idx l = j; l < c; l++) rest[l - j] = s[l] - max;
+        NAME(store)(rest, NAME(exp_lanes)(NAME(load)(rest)));
+        for (idx l = j; l < c; l++) e[l] = rest[l - j];
+    }
+    double sum = NAME(run_sum)(e, c);
+    *loss += share * NAME(row_loss)(max, label_score, log(sum));
+    if (!wants_gradient) return;
+    real scale = (real)(share / sum);
+    for (j = 0; j < c; j++) e[j] *= scale;
+    e[label] -= (real)share;
+}
+
+/* Of n rows of scores: dscores (or NULL; may be scores); their weighted losses over `total`, added to *loss. Returns 0, or -1 when
+ * out of memory. */
+NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx n, idx c,
+                                     double *loss)
+{
+    if (c <= LANE_CLASSES) {
+        real t[LANE_CLASSES * VL] __attribute__((aligned(64)));
+        for (idx i = 0; i < n; i += VL)
+            NAME(softmax_lanes)(s + i * c, y + i, weight ? weight + i : NULL, total, d ? d + i * c : NULL, MIN(VL, n - i), c, t, loss);
+        return 0;
+    }
+    real *room = d ? NULL : sdl_scratch(SDL_SLOT_SHARED_2, c * sizeof(real));
+    if (!d && !room) return -1;
+    for (idx i = 0; i < n; i++) {
+        SDL_ASSERT(y[i] >= 0 && y[i] < c);
+        NAME(softmax_row)(s + i * c, y[i], (weight ? weight[i] : 1) / total, d ? d + i * c : room, d != NULL, c, loss);
+    }
+    return 0;
+}
+
+/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL, *loss = the weighted sum of the losses
+ * over `total`, or if that is 0 over the sum of the weights. */
+static int NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, double *loss,
+                               idx n, idx c)
+{
+    *loss = 0;
+    if (!total) total = NAME(total_weight)(weight, n);
+    return NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, loss);
+}
+
+/* --- evaluation ------------------------------------------------------------------------------------------------------- */
+
+/* The first of the largest scores; -1 if one is not finite. */
+INLINE idx NAME(best_class)(const real *s, idx c)
+{
+    idx best = 0;
+    real zeros = 0; /* nan after a product with what is not finite */
+    for (idx j = 0; j < c; j++) {
+        zeros += s[j] * 0;
+        if (s[j] > s[best]) best = j;
+    }
+    return zeros == 0 ? best : -1;
+}
+
+/* IN scores (n, c), y (n,), weight (n,) or NULL; INOUT predicted (c,), set where a row's best class is; OUT *correct: the weight of
+ * the rows whose best class is y, nan if a score is not finite. */
+static void NAME(judge_scores)(const void *scores, const int64_t *y, const double *weight, uint8_t *predicted, double *correct, idx n,
+                               idx c)
+{
+    const real *s = scores;
+    *correct = 0;
+    for (idx i = 0; i < n; i++, s += c) {
+        idx best = NAME(best_class)(s, c);
+        if (best < 0)
+            *correct = NAN;
+        else {
+            predicted[best] = 1;
+            if (best == y[i]) *correct += weight ? weight[i] : 1;
+        }
+    }
+}
+
+static void NAME(sum_of_weights)(const double *weight, double *total, idx n) { *total = NAME(total_weight)(weight, n); }

@@ -288,3 +288,31 @@ static int NAME(groupnorm_backward)(const void *dout, const void *xhat, const vo
     }
     return 0;
 }
+
+/* --- running statistics ----------------------------------------------------------------------------------------------- */
+
+SPAN void NAME(scale)(real *x, real by, idx size)
+{
+    for (idx i = 0; i < size; i++) x[i] *= by;
+}
+
+SPAN void NAME(add)(real *to, const real *x, idx size)
+{
+    for (idx i = 0; i < size; i++) to[i] += x[i];
+}
+
+/* INOUT average = momentum * average + (1 - momentum) * batch (size,), which is overwritten. In three passes, so that the compiler
+ * rounds products before it adds: the numbers of any instruction set are the same. */
+static void NAME(update_average)(void *average, void *batch, double momentum, idx size)
+{
+    NAME(scale)(batch, (real)(1 - momentum), size);
+    NAME(scale)(average, (real)momentum, size);
+    NAME(add)(average, batch, size);
+}
+
+/* IN weight (n,); OUT shares (n,) = weight over its sum, in double. */
+static void NAME(weight_shares)(const double *weight, void *shares, idx n)
+{
+    double total = NAME(total_weight)(weight, n);
+    for (idx i = 0; i < n; i++) ((double *)shares)[i] = weight[i] / total;
+}

@@ -77,3 +77,28 @@ static void NAME(transpose)(const real *src, idx src_step, real *dst, idx dst_st
     for (; i < rows; i++)
         for (idx j = 0; j < cols; j++) dst[j * dst_step + i] = src[i * src_step + j];
 }
+
+/* exp of each lane, for lanes that are not above zero. Of float in lanes, to 2 units in the last place: Cephes' polynomial (Moshier),
+ * x = n * log(2) + r with |r| <= log(2) / 2; what would be denormal is zero. */
+#ifdef SINGLE
+INLINE vec NAME(exp_lanes)(vec x)
+{
+    const real shifter = 12582912.f; /* 1.5 * 2 ** 23: what is added to it is rounded to a whole number, in its lowest bits */
+    vec shifted = x * 1.44269504f + shifter, n = shifted - shifter;
+    vec r = x - n * .693359375f + n * 2.12194440e-4f;
+    vec sum = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    sum = sum * r + 8.3334519073e-3f;
+    sum = sum * r + 4.1665795894e-2f;
+    sum = sum * r + 1.6666665459e-1f;
+    sum = sum * r + 5.0000001201e-1f;
+    sum = sum * (r * r) + r + 1;
+    ivec power = ((ivec)shifted << 23) + (127 << 23);
+    return (vec)((ivec)(sum * (vec)power) & ~(ivec)(x < -87.f));
+}
+#else
+INLINE vec NAME(exp_lanes)(vec x)
+{
+    UNROLL for (idx l = 0; l < VL; l++) x[l] = NAME(exp)(x[l]);
+    return x;
+}
+#endif

@@ -12,7 +12,7 @@ from sklearn_dl._arrays import (
     buffer,
     check_batch,
     check_shape,
-    normalized_weights,
+    checked_weights,
     output,
     outputs,
     positive_eps,
@@ -271,7 +271,8 @@ class _TrainCache(NamedTuple):
 class _TestCache(NamedTuple):
     x: np.ndarray
     mean: np.ndarray
-    inv_std: np.ndarray
+    var: np.ndarray
+    eps: float
     gamma: np.ndarray
 
 
@@ -286,23 +287,40 @@ def _forward(x, gamma, beta, bn_param, out, work):
     running = [_running(bn_param, key, x) for key in ("running_mean", "running_var")]
     out = output(out, x.shape, x.dtype)
     if not train:
-        mean, var = (a.astype(x.dtype, "C") for a in running)
+        if any(a.dtype != x.dtype or not a.flags.carray for a in running):
+            _ext.spoil_recording()  # which would not know of the copies
+        mean, var = (np.require(a, x.dtype, ["C", "A"]) for a in running)
         _ext.batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads())
-        return out, _TestCache(x, mean, 1 / np.sqrt(var + x.dtype.type(eps)), gamma)
+        return out, _TestCache(x, mean, var, eps, gamma)
     momentum = real(bn_param.get("momentum", 0.9), "bn_param", "momentum")
     if not 0 <= momentum <= 1:
         raise ValueError(f"bn_param['momentum'] must be in [0, 1], got {momentum!r}")
     weights = bn_param.get("sample_weight")
     if weights is not None:
-        weights = normalized_weights(weights, x.shape[0], "bn_param['sample_weight']")
+        weights = _shares(checked_weights(weights, x.shape[0], "bn_param['sample_weight']"), work)
     xhat = buffer(work, "xhat", x.shape, x.dtype)
     mean, var, inv_std = (buffer(work, name, channels, x.dtype) for name in ("mean", "var", "inv_std"))
     _ext.batchnorm_forward(x, gamma, beta, weights, eps, out, xhat, mean, var, inv_std, n_threads())
     for average, batch in zip(running, (mean, var), strict=True):
+        _update_average(average, batch, momentum)
+    return out, _TrainCache(xhat, inv_std, gamma, weights)
+
+
+def _shares(weights, work):
+    shares = buffer(work, "shares", weights.shape, weights.dtype)
+    _ext.weight_shares(weights, shares)
+    return shares
+
+
+def _update_average(average, batch, momentum):
+    """Set average to ``momentum * average + (1 - momentum) * batch``; overwrites batch."""
+    if average.dtype == batch.dtype and average.flags.carray:
+        _ext.update_average(average, batch, momentum)
+    else:  # the caller's own, as a strided or a float64 one of float32 samples
+        _ext.spoil_recording()
         batch *= 1 - momentum
         average *= momentum
         average += batch
-    return out, _TrainCache(xhat, inv_std, gamma, weights)
 
 
 def _backward(dout, cache, out):
@@ -329,7 +347,8 @@ def _prepare_backward(dout, cache, out):
 def _backward_test(dout, cache, dx, dgamma, dbeta):
     """Gradients where the statistics are constants. Rare, hence no kernel."""
     per_channel = (-1, *[1] * (dout.ndim - 2))
-    mean, inv_std, gamma = (a.reshape(per_channel) for a in cache[1:])
+    inv_std = 1 / np.sqrt(cache.var + dout.dtype.type(cache.eps))
+    mean, inv_std, gamma = (a.reshape(per_channel) for a in (cache.mean, inv_std, cache.gamma))
     axes = (0, *range(2, dout.ndim))
     np.sum(dout, axis=axes, out=dbeta)
     np.sum(dout * (cache.x - mean) * inv_std, axis=axes, out=dgamma)

@@ -83,32 +83,39 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
         np.copyto(out, x)
         return out, DropoutCache((None, keep, x.shape, x.dtype))
     mask = buffer(work, "mask", x.shape, np.bool_)
-    _draw(_source(dropout_param), keep, mask.reshape(-1))
+    _draw_mask(_source(dropout_param), dropout_param.get("seed") is None, keep, mask)
     _ext.scale_by_mask(x, mask, 1 / keep, out, n_threads())
     return out, DropoutCache((mask, keep, x.shape, x.dtype))
 
 
 def _source(dropout_param):
-    """Return the function that draws."""
+    """Return what draws."""
     seed = dropout_param.get("seed")
     if seed is not None:
         try:
-            return np.random.RandomState(seed).random_sample
+            return np.random.RandomState(seed)
         except (TypeError, ValueError) as error:
             raise type(error)(f"dropout_param['seed'] must be an integer from 0 to 2**32 - 1, got {seed!r}") from error
     rng = dropout_param.get("rng")
     if rng is None:
-        return np.random.random_sample
+        return np.random.mtrand._rand
     if not isinstance(rng, np.random.RandomState):
         raise TypeError(f"dropout_param['rng'] must be a numpy.random.RandomState, got {rng!r}")
-    return rng.random_sample
+    return rng
 
 
-def _draw(random_sample, keep, mask):
-    """Fill the mask by ``rand(*mask.shape) < keep``, in pieces: a whole draw would be a fresh array in every step."""
+def _draw_mask(rng, varies, keep, mask):
+    """Fill the mask by ``rand(*mask.shape) < keep``; `varies`: whether the next draw will be another one."""
+    if varies and type(rng) is np.random.RandomState:
+        _ext.draw_mask(rng._bit_generator, keep, mask)
+        return
+    if varies:
+        _ext.spoil_recording()  # which would not know of the draws of a class of the caller's own
+    mask = mask.reshape(-1)
+    # In pieces: a whole draw would be a fresh array in every step.
     for start in range(0, len(mask), PIECE):
         piece = mask[start : start + PIECE]
-        np.less(random_sample(len(piece)), keep, out=piece)
+        np.less(rng.random_sample(len(piece)), keep, out=piece)
 
 
 def dropout_backward(dout, cache, *, out=None):

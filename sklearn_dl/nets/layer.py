@@ -31,6 +31,9 @@ class Layer:
     starts_block = False  # a block: a layer with weights and what follows it, up to the next such
     weight_names = ()  # the parameters that the L2 penalty applies to
     statistics_names = ()  # running statistics, kept in `statistics`
+    # Whether forward and backward leave all arithmetic to kernels, so that a recording of these can replace a step. A
+    # subclass, which may do more, has to say so again: it is not inherited.
+    recordable = False
 
     def build(self, in_shape, block, init):
         """Return the output's shape and the parameters; see the contract in `sklearn_dl.nets.layers`.

@@ -91,6 +91,7 @@ class Affine(Layer):
     {'W1': (4, 8), 'b1': (8,), 'W2': (8, 3), 'b2': (3,)}
     """
 
+    recordable = True
     starts_block = True
     relu = False  # whether one follows, see AffineReLU
 
@@ -153,6 +154,7 @@ class AffineReLU(Affine):
     True
     """
 
+    recordable = True
     relu = True
 
     def __init__(self, affine):
@@ -171,6 +173,8 @@ class ReLU(Layer):
     >>> len(net.layers)
     3
     """
+
+    recordable = True
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return the output, of the shape of x."""
@@ -202,6 +206,8 @@ class Dropout(Layer):
     >>> net.layers[2]
     Dropout(0.5)
     """
+
+    recordable = True
 
     def __init__(self, keep_ratio, seed=None):
         self.keep_ratio = check_real("keep_ratio", keep_ratio, low=0, high=1, boundaries="right")
@@ -291,6 +297,8 @@ class BatchNorm(_Norm):
     # A net that is not trained yet leaves its activations as they are.
     _statistics = (("running_mean", 0), ("running_var", 1))
 
+    recordable = True
+
     def build(self, in_shape, block, init):
         """Make gamma one, beta zero, a running mean of zero and a running variance of one."""
         if len(in_shape) == 1:
@@ -323,6 +331,8 @@ class LayerNorm(_Norm):
     (8,)
     """
 
+    recordable = True
+
     def build(self, in_shape, block, init):
         """Make gamma one and beta zero."""
         if len(in_shape) != 1:
@@ -350,6 +360,7 @@ class GroupNorm(_Norm):
     (1, 8, 1, 1)
     """
 
+    recordable = True
     _backward = staticmethod(f.spatial_groupnorm_backward)
 
     def __init__(self, groups):
@@ -395,6 +406,7 @@ class Conv(Layer):
     ((8, 1, 3, 3), (72, 3))
     """
 
+    recordable = True
     starts_block = True
 
     def __init__(self, filters, size):
@@ -443,6 +455,8 @@ class MaxPool(Layer):
     (72, 3)
     """
 
+    recordable = True
+
     def build(self, in_shape, block, init):
         """Halve height and width."""
         channels, height, width = _image_shape(self, in_shape)
@@ -479,6 +493,8 @@ class ConvReLUPool(Conv):
     >>> ConvReLUPool(Conv(8, 3), MaxPool()).filters
     8
     """
+
+    recordable = True
 
     def __init__(self, conv, pool):
         self.conv, self.pool = _check_layer("conv", conv, Conv), _check_layer("pool", pool, MaxPool)

@@ -379,7 +379,10 @@ class Net:
             return 0.0
         if squares is None:
             squares = {name: _ext.sum_of_squares(self.params[name], n_threads()) for name in self.weight_names}
-        return 0.5 * self.reg * sum(squares[name] for name in self.weight_names)
+        total = 0.0
+        for name in self.weight_names:  # sum() would add otherwise, from Python 3.12 on: a recorded step does as here
+            total += squares[name]
+        return 0.5 * self.reg * total
 
     def loss(self, X, y=None, sample_weight=None):
         """Return scores in test mode, or the training loss and its gradients.

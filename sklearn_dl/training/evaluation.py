@@ -26,38 +26,55 @@ class NotFiniteError(ValueError):
     """Scores are nan or infinite."""
 
 
-def evaluate(net, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True):
-    """Return the `Evaluation` of a net on some rows.
+class Evaluator:
+    """Evaluates a net on samples, batch by batch.
 
     Parameters
     ----------
     net : Net
         Anything with ``loss(X)``.
     samples : Samples
-    rows : ndarray of int
-    batch_size : int
-    with_loss : bool, default=True
+    with_loss : bool
         False where the net is not trained on softmax and cross-entropy: the loss is then nan.
-
-    Raises
-    ------
-    NotFiniteError
-        If a score is nan or infinite: argmax would call nan the best score, and a net that has diverged a good one.
     """
-    correct = np.empty(len(rows), dtype=bool)
-    total = 0.0 if with_loss else math.nan
-    predicted = set()
-    for start in range(0, len(rows), batch_size):
-        X, y, weight = samples.gather(rows[start : start + batch_size])
-        scores = net.loss(X)
-        if not np.isfinite(scores).all():
+
+    def __init__(self, net, samples, *, with_loss):
+        self.net, self.samples, self.with_loss = net, samples, with_loss
+        self._predicted = np.zeros(0, bool)
+
+    def evaluate(self, rows, batch_size=EVALUATION_BATCH):
+        """Return the `Evaluation` of some rows.
+
+        Raises
+        ------
+        NotFiniteError
+            If a score is nan or infinite: argmax would call nan the best score, and a net that has diverged a good one.
+        """
+        self._predicted[:] = False
+        totals = [math.fsum(numbers) for numbers in zip(*self._numbers(rows, batch_size), strict=True)]
+        if math.isnan(totals[0]):
             raise NotFiniteError
-        best = scores.argmax(axis=1)
-        np.equal(best, y, out=correct[start : start + batch_size])
-        predicted.update(np.unique(best).tolist())
-        if with_loss:
-            # Over a total of one: the weighted sum.
-            total += _ext.softmax_loss(scores, y.astype(np.int64, copy=False), weight, None, 1.0)
-    weights = None if samples.sample_weight is None else samples.sample_weight[rows]
-    accuracy = float(correct.mean() if weights is None else np.average(correct, weights=weights))
-    return Evaluation(accuracy, total / (len(rows) if weights is None else float(weights.sum())), len(predicted))
+        weight = len(rows) if self.samples.sample_weight is None else totals[1]
+        loss = totals[-1] / weight if self.with_loss else math.nan
+        return Evaluation(totals[0] / weight, loss, int(np.count_nonzero(self._predicted)))
+
+    def _numbers(self, rows, batch_size):
+        """Yield what `_batch` returns of each batch."""
+        for start in range(0, len(rows), batch_size):
+            yield self._batch(rows[start : start + batch_size])
+
+    def _batch(self, rows):
+        """Return the weight of the rows classified correctly, that of all (if they are weighted), the summed loss."""
+        X, y, weight = self.samples.gather(rows)
+        scores = np.ascontiguousarray(self._scores(X))
+        if len(self._predicted) != scores.shape[1]:
+            self._predicted = np.zeros(scores.shape[1], bool)
+        numbers = [_ext.judge_scores(scores, y, weight, self._predicted)]
+        if weight is not None:
+            numbers.append(_ext.sum_of_weights(weight))
+        if self.with_loss:
+            numbers.append(_ext.softmax_loss(scores, y, weight, None, 1.0))  # over a total of one: the sum
+        return numbers
+
+    def _scores(self, X):
+        return self.net.loss(X)

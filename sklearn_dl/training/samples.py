@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from sklearn_dl._ext import gather_rows
+from sklearn_dl._ext import gather_items, gather_rows, shuffle_rows
 from sklearn_dl._threads import n_threads
 
 
@@ -31,7 +31,7 @@ class Samples:
             X = X.astype(dtype)
         self.shape = X.shape[1:]
         self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
-        self.y = np.ascontiguousarray(y, dtype=np.intp)
+        self.y = np.ascontiguousarray(y, dtype=np.int64)
         self.sample_weight = sample_weight
         self.rows = np.arange(len(X)) if rows is None else rows
         self.dtype = dtype
@@ -54,11 +54,12 @@ class Samples:
     def gather_labels(self, rows):
         """Return y and weights of some rows, in buffers that the next call overwrites."""
         size = len(rows)
-        y = self.y.take(rows, None, self._buffer("y", (size,), np.intp), "clip")
+        y = self._buffer("y", (size,), np.int64)
+        gather_items(self.y, rows, y)
         weight = None
         if self.sample_weight is not None:
-            out = self._buffer("weight", (size,), self.sample_weight.dtype)
-            weight = self.sample_weight.take(rows, None, out, "clip")
+            weight = self._buffer("weight", (size,), np.float64)
+            gather_items(self.sample_weight, rows, weight)
         return y, weight
 
     def _buffer(self, name, shape, dtype):
@@ -66,6 +67,15 @@ class Samples:
         if held is None or len(held) < shape[0]:
             held = self._buffers[name] = np.empty(shape, dtype)
         return held if len(held) == shape[0] else held[: shape[0]]
+
+
+def permutation(rows, random_state):
+    """Return ``random_state.permutation(rows)``, the same draw, made without the GIL where it can be."""
+    if type(random_state) is not np.random.RandomState or rows.dtype != np.intp:
+        return random_state.permutation(rows)
+    rows = np.array(rows, order="C")
+    shuffle_rows(random_state._bit_generator, rows)
+    return rows
 
 
 def check_samples(X, y, X_name, y_name):

@@ -23,6 +23,15 @@ class Watcher:
     (True, True)
     """
 
+    @property
+    def each_update(self):
+        """Whether `on_update` must run after each update, one by one: if the class has one of its own.
+
+        A subclass may set it to False. The solver then makes updates without Python between them where it can, and runs
+        `on_update` every few hundredths of a second, after one update or several.
+        """
+        return type(self).on_update is not Watcher.on_update
+
     def on_train_begin(self, solver):
         """Run before the first epoch; the accuracies before training are recorded.
 

@@ -1,0 +1,120 @@
+#include "record.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static __thread sdl_program *recording;
+
+void sdl_record(sdl_program *program) { recording = program; }
+
+sdl_program *sdl_recording(void) { return recording; }
+
+/* `items` with room for one more of `size` bytes, or NULL. */
+static void *with_room(void *items, idx n, idx *capacity, size_t size)
+{
+    if (n < *capacity) return items;
+    idx larger = *capacity ? 2 * *capacity : 16;
+    void *moved = realloc(items, larger * size);
+    if (moved) *capacity = larger;
+    return moved;
+}
+
+sdl_op *sdl_append(const sdl_kernels *kernels, const char *name, int (*again)(sdl_op *, int), int n_arguments)
+{
+    sdl_program *p = recording;
+    if (!p || p->failed) return NULL;
+    sdl_op *ops = with_room(p->ops, p->n_ops, &p->capacity, sizeof *ops);
+    if (!ops) {
+        p->failed = 1;
+        return NULL;
+    }
+    p->ops = ops;
+    sdl_op *op = &ops[p->n_ops++];
+    *op = (sdl_op){ .again = again, .kernels = kernels, .name = name, .n_arguments = n_arguments, .rate = -1, .count = -1,
+                    .output_number = -1 };
+    return op;
+}
+
+int sdl_vary_rows(sdl_program *p, const void *rows)
+{
+    idx capacity = 0;
+    for (idx i = 0; i < p->n_ops; i++)
+        for (int a = 0; a < p->ops[i].n_arguments; a++) {
+            if (!(p->ops[i].pointers >> a & 1) || p->ops[i].args[a].p != rows) continue;
+            sdl_place *places = with_room(p->rows, p->n_rows, &capacity, sizeof *places);
+            if (!places) return -1;
+            p->rows = places;
+            places[p->n_rows++] = (sdl_place){ i, a };
+        }
+    return 0;
+}
+
+/* Give the operations what this step has of its own. */
+static void prepare(sdl_program *p, const sdl_run *run, idx step)
+{
+    for (idx i = 0; i < p->n_rows; i++) p->ops[p->rows[i].op].args[p->rows[i].argument].p = (char *)run->rows + step * run->row_bytes;
+    for (idx i = 0; i < p->n_outputs; i++) {
+        sdl_op *op = &p->ops[p->outputs[i]];
+        op->args[op->output_number].p = run->numbers + i * run->steps + step;
+    }
+    for (idx i = p->first_update; i < p->n_ops; i++) {
+        sdl_op *op = &p->ops[i];
+        if (op->rate >= 0) op->args[op->rate].d = run->rates[step];
+        if (op->count >= 0) op->args[op->count].d = run->count + (double)step;
+    }
+}
+
+static int make(sdl_program *p, idx from, idx to, int n_threads)
+{
+    int status = 0;
+    for (idx i = from; i < to && !status; i++) status = p->ops[i].again(&p->ops[i], n_threads);
+    return status;
+}
+
+/* Added up as Net.penalty adds: no sum of the two is to be one rounding. */
+static double penalty(const sdl_run *run)
+{
+    if (!run->half_reg) return 0; /* also where the sum is infinite */
+    double sum = 0;
+    for (idx i = 0; i < run->n_squares; i++) sum += run->squares[i];
+    volatile double product = run->half_reg * sum;
+    return product;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+
+int sdl_replay(sdl_program *p, const sdl_run *run, idx *done, int *finite)
+{
+    double end = now() + run->seconds;
+    int status = 0;
+    *finite = 1;
+    for (*done = 0; *done < run->steps && *finite && (*done == 0 || now() < end);) {
+        idx step = *done;
+        prepare(p, run, step);
+        status = make(p, 0, p->first_update, run->n_threads);
+        if (status) break;
+        *done += 1;
+        if (p->first_update < p->n_ops) {
+            run->numbers[step] += penalty(run);
+            *finite = isfinite(run->numbers[step]);
+            if (!*finite) break;
+        }
+        status = make(p, p->first_update, p->n_ops, run->n_threads);
+        if (status) break;
+    }
+    return status;
+}
+
+void sdl_clear(sdl_program *p)
+{
+    free(p->ops);
+    free(p->rows);
+    memset(p, 0, sizeof *p);
+}

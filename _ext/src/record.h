@@ -1,0 +1,83 @@
+/* Recordings: the kernel calls of a training step, or of an evaluation's, made again for every minibatch without Python.
+ *
+ * While a recording is open on a thread, every sdl_call_... (kernel_calls.h, made by table.py) of that thread appends an
+ * operation: how to make the call again, and its arguments. What differs from step to step is replaced in each: the rows of
+ * the minibatch, the learning rate, the number of the step, and where numbers that calls return (the loss) are written. Everything else stays: the same
+ * buffers, the same sizes. The arrays are kept alive by who records (Program in _kernels.pyx).
+ *
+ * Unlike a call from Python, an operation checks nothing: its arguments were checked when it was recorded.
+ */
+#ifndef SDL_RECORD_H
+#define SDL_RECORD_H
+
+#include "kernels.h"
+
+typedef union {
+    void *p;
+    idx i;
+    double d;
+} sdl_cell;
+
+typedef struct sdl_op sdl_op;
+struct sdl_op {
+    int (*again)(sdl_op *op, int n_threads);
+    const sdl_kernels *kernels;
+    const char *name;
+    int n_arguments;
+    unsigned pointers;               /* a bit for each argument that is an array */
+    int rate, count, output_number; /* which argument is the learning rate, the number of the step, one number written; or -1 */
+    double number;                  /* where that is written, unless somebody wants it elsewhere */
+    sdl_conv sizes;
+    sdl_cell args[SDL_MOST_ARGUMENTS];
+};
+
+enum { SDL_MOST_OUTPUTS = 4 };
+
+/* Argument `argument` of operation `op` points to a minibatch's rows. */
+typedef struct {
+    idx op, argument;
+} sdl_place;
+
+typedef struct {
+    sdl_op *ops;
+    idx n_ops, capacity;
+    sdl_place *rows;
+    idx n_rows;
+    idx first_update; /* operations from this one on are made only if the loss is finite */
+    idx outputs[SDL_MOST_OUTPUTS], n_outputs; /* operations before it whose numbers are wanted; where there are updates, the loss */
+    int failed;       /* out of memory */
+    void *owner;
+} sdl_program;
+
+/* What a run of a program is given. */
+typedef struct {
+    idx steps;
+    const char *rows;      /* the first minibatch's; the others follow */
+    idx row_bytes;         /* of a minibatch */
+    const double *rates;   /* (steps,) or NULL */
+    double count;          /* number of the first step */
+    double *numbers;       /* OUT (n_outputs, steps); a loss with its penalty */
+    const double *squares; /* (n_squares,) sums of squares that the penalty is made of, as the last update left them */
+    idx n_squares;
+    double half_reg;
+    double seconds; /* after these no further step is begun */
+    int n_threads;
+} sdl_run;
+
+/* Open or close (NULL) this thread's recording; the open one, or NULL. */
+void sdl_record(sdl_program *program);
+sdl_program *sdl_recording(void);
+
+/* A new operation of the open recording, or NULL: there is none, or no memory for it. */
+sdl_op *sdl_append(const sdl_kernels *kernels, const char *name, int (*again)(sdl_op *, int), int n_arguments);
+
+/* Note which arguments point to `rows`. Returns 0, or -1 when out of memory. */
+int sdl_vary_rows(sdl_program *program, const void *rows);
+
+/* Make the steps; *done counts those whose numbers are known, and *finite says whether the last one's loss is a finite number (else
+ * its update was not made). Returns 0, or what a kernel failed with. */
+int sdl_replay(sdl_program *program, const sdl_run *run, idx *done, int *finite);
+
+void sdl_clear(sdl_program *program);
+
+#endif

@@ -1,0 +1,226 @@
+"""Epochs without Python: of the minibatches of a size, the first runs step by step while its kernel calls are recorded.
+
+The record is then replayed in compiled code, without the GIL, for the others, in training and in evaluation. Every few
+hundredths of a second Python looks at what may have happened meanwhile: Ctrl-C, other threads, a watcher that shows
+progress. To the last bit, the results are those of the step-by-step run, which stays for all that is Python: layers,
+augmentation, losses and update rules that are not the library's, and watchers of each update.
+"""
+
+import operator
+import os
+
+import numpy as np
+
+from sklearn_dl import _ext, optim
+from sklearn_dl._threads import n_threads
+from sklearn_dl.nets.net import Net
+from sklearn_dl.training.evaluation import Evaluator
+
+# SKLEARN_DL_RECORD=0 has all training run step by step, to compare.
+enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
+
+# Seconds without Python at most.
+CHUNK = 0.01
+
+# What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
+_OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
+_OF_NET = ("backprop", "penalty", "_forward", "_linear_backprop")
+_OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")
+_OF_LAYER = ("forward", "backward")
+
+
+class RecordedSteps:
+    """Makes a solver's updates by recordings of them.
+
+    Parameters
+    ----------
+    solver : Solver
+        One that `can_stand_for` accepts.
+    """
+
+    def __init__(self, solver):
+        self._solver = solver
+        self._programs = {}  # of each minibatch size, with what it was recorded with
+        self._squares = np.zeros(len(solver.net.weight_names))
+        self._spoiled = False
+
+    @staticmethod
+    def can_stand_for(solver):
+        """Return whether the solver's updates are the library's own code from one end to the other."""
+        net, rule = solver.net, optim.in_place.get(solver.update_rule)
+        return (
+            _is_recordable_net(net, _OF_NET)
+            and not (solver.through_loss or solver.augmentation)
+            and not any(watcher.each_update for watcher in solver.watchers)
+            and all(_is_own(solver, name) for name in _OF_SOLVER)
+            and _is_library_function(rule)
+        )
+
+    def run(self, rows, rates):
+        """Make at least one update.
+
+        Parameters
+        ----------
+        rows : ndarray of intp
+            The rows of the minibatches left in this epoch, one after the other.
+        rates : ndarray of float64
+            The learning rate of each.
+        """
+        size = min(self._solver.batch_size, len(rows))
+        program = self._recorded(size)
+        if program is None:
+            self._record(rows[:size], float(rates[0]))
+        else:
+            self._replay(program, rows, rates[: len(rows) // size])
+
+    def _recorded(self, size):
+        """Return the program for minibatches of this size, unless there is none that still holds."""
+        program, recorded_with = self._programs.get(size, (None, None))
+        if program is None or self._spoiled or len(self._counts()) > 1:
+            return None
+        # Nothing but a watcher can change them while training.
+        same = not self._solver.watchers or _are_same(self._ingredients(), recorded_with)
+        return program if same else None
+
+    def _ingredients(self):
+        """Return the objects that a recording was made with, or that say what it holds."""
+        samples, net = self._solver._train, self._solver.net
+        found = [samples.X, samples.y, samples.sample_weight, samples.mean_weight, net.reg, net._work, net._grads]
+        found += _net_ingredients(net)
+        for config in self._solver.optim_configs.values():
+            found += [value for name, value in config.items() if name not in ("learning_rate", "t")]
+        return found
+
+    def _counts(self):
+        """Return the numbers of updates that parameters have had, where the rule counts them."""
+        return {config["t"] for config in self._solver.optim_configs.values() if "t" in config}
+
+    def _record(self, rows, rate):
+        solver = self._solver
+        solver._begin_update(rate)
+        if self._spoiled:
+            solver._step(rows)
+            return
+        program = _ext.Program()
+        solver._step(rows, program)
+        self._spoiled = program.spoiled
+        if not self._spoiled:
+            weights = [solver.net.params[name] for name in solver.net.weight_names]
+            program.finish(rows, weights, self._squares)
+            self._programs[len(rows)] = program, self._ingredients()
+
+    def _replay(self, program, rows, rates):
+        solver = self._solver
+        count = next(iter(self._counts()), 0)
+        self._squares[:] = self._current_squares()
+        losses = np.empty((1, len(rates)))
+        done, finite = program.run(rows, losses, rates, count + 1, solver.net.reg, CHUNK, n_threads())
+        for config in solver.optim_configs.values():
+            config["learning_rate"] = float(rates[done - 1])
+            if "t" in config:
+                config["t"] += done if finite else done - 1
+        if not solver.watchers:
+            solver._squares = dict(zip(solver.net.weight_names, self._squares.tolist(), strict=True))
+        solver.learning_rate_history.extend(rates[:done].tolist())
+        solver._record_losses(losses[0, :done].tolist())
+
+    def _current_squares(self):
+        """Return the sum of squares of each weight, if the penalty is made of them."""
+        solver = self._solver
+        names = solver.net.weight_names
+        if solver.net.reg == 0:
+            return [0.0] * len(names)
+        if solver._squares is not None:
+            return [solver._squares[name] for name in names]
+        return [_ext.sum_of_squares(solver.net.params[name], n_threads()) for name in names]
+
+
+class RecordedEvaluator(Evaluator):
+    """An `Evaluator` of a net that `can_evaluate` accepts; it replays recordings."""
+
+    def __init__(self, net, samples, *, with_loss):
+        super().__init__(net, samples, with_loss=with_loss)
+        self._work = net.workspace()
+        self._programs = {}  # of each batch size
+        self._recorded_with = []
+        self._spoiled = False
+
+    @staticmethod
+    def can_evaluate(net):
+        """Return whether the net's scores are the library's own code from one end to the other."""
+        return _is_recordable_net(net, _OF_NET_IN_EVALUATION)
+
+    def _scores(self, X):
+        return self.net.scores(self.net._check_X(X), self._work)
+
+    def _numbers(self, rows, batch_size):
+        now = _net_ingredients(self.net)
+        if not _are_same(now, self._recorded_with):
+            self._programs, self._recorded_with = {}, now
+        done = 0
+        while done < len(rows):
+            size = min(batch_size, len(rows) - done)
+            if size in self._programs:
+                numbers = self._replay(self._programs[size], rows[done:], (len(rows) - done) // size)
+            else:
+                numbers = [self._record(rows[done : done + size])]
+            yield from numbers
+            done += size * len(numbers)
+
+    def _record(self, rows):
+        if self._spoiled:
+            return self._batch(rows)
+        program = _ext.Program()
+        with program:
+            numbers = self._batch(rows)
+        self._spoiled = program.spoiled
+        if not self._spoiled:
+            program.finish(rows)
+            self._programs[len(rows)] = program
+        return numbers
+
+    def _replay(self, program, rows, count):
+        numbers = np.empty((program.n_numbers, count))
+        done, _ = program.run(rows, numbers, seconds=CHUNK, n_threads=n_threads())
+        return numbers[:, :done].T.tolist()
+
+
+def make_evaluator(net, samples, *, with_loss):
+    """Return the `Evaluator` that is fastest for a net."""
+    kind = RecordedEvaluator if RecordedEvaluator.can_evaluate(net) else Evaluator
+    return kind(net, samples, with_loss=with_loss)
+
+
+def _net_ingredients(net):
+    found = [*net.params.values(), *net.statistics.values()]
+    for layer in net._steps:
+        found += vars(layer).values()
+    return found
+
+
+def _are_same(objects, others):
+    return len(objects) == len(others) and all(map(operator.is_, objects, others))
+
+
+def _is_recordable_net(net, methods):
+    """Return whether these methods and all layers of a net are the library's, which leave arithmetic to kernels."""
+    return (
+        enabled
+        and isinstance(net, Net)
+        and all(_is_own(net, name) for name in methods)
+        and all(_is_recordable(layer) for layer in net._steps)
+    )
+
+
+def _is_library_function(function):
+    module = getattr(function, "__module__", None) or ""
+    return module.startswith("sklearn_dl.") and not hasattr(function, "__wrapped__")
+
+
+def _is_own(thing, name):
+    """Return whether a method is the library's, not a subclass's or one that was put in its place."""
+    return name not in vars(thing) and _is_library_function(getattr(type(thing), name))
+
+
+def _is_recordable(layer):
+    return vars(type(layer)).get("recordable", False) and all(_is_own(layer, name) for name in _OF_LAYER)

@@ -1,0 +1,395 @@
+"""Recorded updates leave the bits of the step-by-step run: weights, statistics, histories, generators."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, _ext
+from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
+from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, LayerNorm, MaxPool, ReLU
+from sklearn_dl.solver import Solver, Watcher
+from sklearn_dl.training import _program
+from sklearn_dl.training.samples import permutation
+
+# 37 rows in minibatches of 8 leave one of 5.
+ROWS, BATCH = 37, 8
+
+
+@pytest.fixture
+def replays(monkeypatch):
+    """Collect the number of updates of each replay."""
+    counts = []
+    replay = _program.RecordedSteps._replay
+
+    def counted(self, program, rows, rates):
+        before = self._solver.num_updates
+        try:
+            replay(self, program, rows, rates)
+        finally:
+            counts.append(self._solver.num_updates - before)
+
+    monkeypatch.setattr(_program.RecordedSteps, "_replay", counted)
+    return counts
+
+
+def both_ways(monkeypatch, replays, train):
+    """Return what `train` returns, recorded and step by step."""
+    recorded = train()
+    assert sum(replays) > 0
+    del replays[:]
+    monkeypatch.setattr(_program, "enabled", False)
+    stepwise = train()
+    assert not replays
+    return recorded, stepwise
+
+
+def assert_same(a, b):
+    """Compare nested dicts, lists and arrays to the bit."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for name in a:
+            assert_same(a[name], b[name])
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for one, other in zip(a, b, strict=True):
+            assert_same(one, other)
+    elif isinstance(a, np.random.RandomState):
+        assert_same(a.get_state(legacy=False), b.get_state(legacy=False))
+    else:
+        assert type(a) is type(b)
+        np.testing.assert_array_equal(a, b)
+
+
+def outcome(solver):
+    """Return all that training changed, but for the seconds it took."""
+    state = solver.state.to_archive(histories=list)
+    state["history"] = {name: column for name, column in state["history"].items() if name != "seconds"}
+    return state
+
+
+def images(dtype=np.float32, rows=ROWS, shape=(2, 6, 6)):
+    rng = np.random.RandomState(3)
+    X = rng.randint(0, 255, (rows, *shape)).astype(dtype)
+    return X if dtype == np.uint8 else X / dtype(255), rng.randint(0, 4, rows)
+
+
+def solver_of(net, *, X_dtype=np.float32, weighted=False, validated=False, rows=ROWS, **options):
+    X, y = images(X_dtype, rows)
+    data = {"X_train": X.reshape(rows, *net.input_shape), "y_train": y}
+    if weighted:
+        weight = np.random.RandomState(4).rand(rows)
+        weight[::7] = 0
+        data["sample_weight_train"] = weight
+    if validated:
+        data |= {"X_val": data["X_train"][:9], "y_val": y[:9]}
+    options = {"batch_size": BATCH, "num_epochs": 3, "verbose": False, "random_state": 1, **options}
+    options["optim_config"] = {"learning_rate": 1e-2, **options.get("optim_config", {})}
+    return Solver(net, data, **options)
+
+
+def trained(make_net, **options):
+    solver = solver_of(make_net(), **options)
+    solver.train()
+    return outcome(solver)
+
+
+def dense(*layers, **options):
+    options = {"reg": 1e-2, "weight_scale": "he", "random_state": 2, **options}
+    return lambda: Net([*layers, Affine(4)], (72,), **options)
+
+
+def convolving(*layers, **options):
+    options = {"reg": 1e-2, "weight_scale": "he", "random_state": 2, **options}
+    return lambda: Net([*layers, Affine(4)], (2, 6, 6), **options)
+
+
+NETS = {
+    "linear": dense(),
+    "two layers": dense(Affine(10), ReLU()),
+    "deep": dense(Affine(10), ReLU(), Affine(9), ReLU(), Affine(8), ReLU()),
+    "no activation": dense(Affine(10)),
+    "relu twice": dense(Affine(10), ReLU(), ReLU()),
+    "batchnorm": dense(Affine(10), BatchNorm(), ReLU()),
+    "layernorm": dense(Affine(10), LayerNorm(), ReLU()),
+    "dropout": dense(Affine(10), ReLU(), Dropout(0.7), Affine(9), ReLU(), Dropout(0.4)),
+    "seeded dropout": dense(Affine(10), ReLU(), Dropout(0.7, seed=5)),
+    "dropout of the input": dense(Dropout(0.8), Affine(10), ReLU()),
+    "conv": convolving(Conv(3, 3), ReLU(), MaxPool()),
+    "conv without pool": convolving(Conv(3, 3), ReLU()),
+    "conv batchnorm": convolving(Conv(4, 3), BatchNorm(), ReLU(), MaxPool(), Affine(7), ReLU()),
+    "conv groupnorm": convolving(Conv(4, 5), GroupNorm(2), ReLU(), MaxPool(), Dropout(0.5)),
+    "pool first": convolving(MaxPool(), Conv(4, 3), ReLU(), Conv(4, 3), ReLU(), MaxPool()),
+    "no penalty": dense(Affine(10), ReLU(), reg=0.0),
+    "float64": dense(Affine(10), BatchNorm(), ReLU(), Dropout(0.5), dtype=np.float64),
+    "conv float64": convolving(Conv(4, 3), ReLU(), MaxPool(), dtype=np.float64),
+    "global generator": dense(Affine(10), ReLU(), Dropout(0.7), random_state=None),
+    "FullyConnected": lambda: FullyConnected(
+        [9, 8], 72, 4, normalization="batchnorm", dropout_keep_ratio=0.6, reg=1e-3, random_state=0
+    ),
+    "ThreeLayerConv": lambda: ThreeLayerConv((2, 6, 6), 4, 3, 8, 4, normalization="groupnorm", random_state=0),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("net", NETS)
+def test_nets(net, weighted, monkeypatch, replays):
+    def train():
+        np.random.seed(0)
+        return trained(NETS[net], weighted=weighted, update_rule="adam"), np.random.mtrand._rand
+
+    assert_same(*both_ways(monkeypatch, replays, train))
+
+
+@pytest.mark.parametrize("X_dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "adagrad", "rmsprop", "adam"])
+@pytest.mark.parametrize("net", ["linear", "deep"])
+def test_rules(net, rule, X_dtype, monkeypatch, replays):
+    rate = 1e-5 if X_dtype == np.uint8 else 1e-2
+    options = {"update_rule": rule, "X_dtype": X_dtype, "optim_config": {"learning_rate": rate}}
+    assert_same(*both_ways(monkeypatch, replays, lambda: trained(NETS[net], **options)))
+
+
+SETTINGS = {
+    "iterations": {"num_iters": 13},
+    "unshuffled": {"shuffle": False},
+    "decay": {"lr_decay": 0.9},
+    "cosine": {"lr_schedule": "cosine"},
+    "one cycle": {"lr_schedule": "one_cycle", "num_iters": 12},
+    "plateau": {"lr_schedule": "reduce_on_plateau", "validated": True, "num_epochs": 8},
+    "stopped early": {"validated": True, "early_stopping": True, "tol": 0.5, "n_iter_no_change": 1, "num_epochs": 20},
+    "tolerance": {"tol": 0.5, "n_iter_no_change": 1, "num_epochs": 20},
+    "one row left": {"batch_size": 36},
+    "whole minibatches": {"rows": 32},
+    "one minibatch": {"batch_size": 100},
+    "constants": {"update_rule": "rmsprop", "optim_config": {"decay_rate": 0.9, "epsilon": 1e-6}},
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_settings(setting, monkeypatch, replays):
+    options = {"update_rule": "adam", **SETTINGS[setting]}
+    assert_same(*both_ways(monkeypatch, replays, lambda: trained(NETS["batchnorm"], **options)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("net", ["FullyConnected", "ThreeLayerConv"])
+def test_threads(net, threads, monkeypatch, replays):
+    def make():
+        if net == "ThreeLayerConv":
+            return ThreeLayerConv((2, 6, 6), 32, 5, 200, 4, weight_scale="he", random_state=0)
+        return FullyConnected([300, 200], 72, 4, weight_scale="he", random_state=0)
+
+    options = {"update_rule": "adam", "batch_size": 256, "rows": 1000, "num_epochs": 2}
+    with threadpool_limits(threads, user_api="openmp"):
+        recorded, stepwise = both_ways(monkeypatch, replays, lambda: trained(make, **options))
+    assert_same(recorded, stepwise)
+
+
+def test_printed_lines(monkeypatch, replays, capsys):
+    def train():
+        trained(NETS["deep"], verbose=True, print_every=3)
+        return capsys.readouterr().out
+
+    recorded, stepwise = both_ways(monkeypatch, replays, train)
+    assert recorded == stepwise
+    assert "(Iteration 13 / 15) loss:" in recorded
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        Softmax(num_iters=50),
+        TwoLayerNet(hidden_dim=9, weight_scale=0.1, num_iters=50),
+        FullyConnectedNet(hidden_dims=(9, 8), normalization="batchnorm", dropout_keep_ratio=0.5, num_epochs=4),
+        FullyConnectedNet(hidden_dims=(9,), normalization="layernorm", num_epochs=4, early_stopping=True),
+        ThreeLayerConvNet(num_filters=4, filter_size=3, hidden_dim=7, normalization="batchnorm", num_epochs=4),
+    ],
+    ids=lambda net: type(net).__name__,
+)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_estimators(net, weighted, monkeypatch, replays):
+    X, y = images()
+    weight = np.random.RandomState(5).rand(ROWS) if weighted else None
+
+    def train():
+        fitted = net.set_params(batch_size=BATCH, random_state=0, warm_start=False).fit(X, y, weight)
+        results = [fitted.predict_proba(X), fitted.loss_curve_] if hasattr(fitted, "loss_curve_") else []
+        fitted.set_params(warm_start=True).fit(X, y, weight)
+        results.append(fitted.predict_proba(X))
+        fitted.partial_fit(X[:20], y[:20])
+        return [*results, fitted.predict_proba(X)]
+
+    assert_same(*both_ways(monkeypatch, replays, train))
+
+
+def test_resumed_training(monkeypatch, replays, tmp_path):
+    def train():
+        path = str(tmp_path / "run")
+        whole = solver_of(NETS["dropout"](), update_rule="adam", checkpoint=path)
+        whole.train()
+        second = solver_of(NETS["dropout"](), update_rule="adam")
+        second.resume(f"{path}_epoch_1.npz")
+        second.train()
+        assert_same(outcome(whole), outcome(second))
+        return outcome(second)
+
+    assert_same(*both_ways(monkeypatch, replays, train))
+
+
+class Changes(Watcher):
+    """Changes one thing after the first epoch."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def on_epoch_end(self, solver):
+        if solver.epoch == 1:
+            self.change(solver)
+
+
+def _assign(solver):
+    solver.net.params["W1"] = 2 * solver.net.params["W1"]
+
+
+def _write(solver):
+    solver.net.params["W1"][...] *= 2
+
+
+CHANGES = {
+    "assigned parameter": _assign,
+    "written parameter": _write,
+    "reg": lambda solver: setattr(solver.net, "reg", 0.5),
+    "constant": lambda solver: solver.optim_configs["W1"].update(beta1=0.5),
+    "state": lambda solver: solver.optim_configs["W1"].update(m=np.ones_like(solver.net.params["W1"])),
+    "count": lambda solver: solver.optim_configs["W1"].update(t=1),
+    "learning rate": lambda solver: solver.optim_config.update(learning_rate=0.5),
+    "keep ratio": lambda solver: setattr(solver.net.layers[2], "keep_ratio", 0.9),
+    "minibatch": lambda solver: setattr(solver, "batch_size", 5),
+    "statistics": lambda solver: solver.net.layers[1].statistics.update(running_mean1=np.ones(10, np.float32)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_watcher_changes_counts(change, monkeypatch, replays):
+    if change == "statistics":
+        make = dense(Affine(10), BatchNorm(), ReLU())
+    else:
+        make = dense(Affine(10), ReLU(), Dropout(0.5), Affine(8), ReLU())
+    changed, stepwise = both_ways(
+        monkeypatch, replays, lambda: trained(make, update_rule="adam", watchers=[Changes(CHANGES[change])])
+    )
+    assert_same(changed, stepwise)
+    unchanged = trained(make, update_rule="adam")
+    with pytest.raises(AssertionError):
+        assert_same(changed, unchanged)
+
+
+@pytest.mark.parametrize("watchers", [[], [Changes(lambda solver: solver.optim_config.update(learning_rate=1e30))]])
+def test_diverging_loss(watchers, monkeypatch, replays):
+    """The update of the first loss that is not finite is not made."""
+
+    def train():
+        rate = 1e-3 if watchers else 1e30
+        solver = solver_of(NETS["deep"](), watchers=watchers, optim_config={"learning_rate": rate})
+        with pytest.raises(ValueError, match="The loss became ") as error:
+            solver.train()
+        return outcome(solver), str(error.value)
+
+    recorded, stepwise = both_ways(monkeypatch, replays, train)
+    assert_same(recorded, stepwise)
+    losses = recorded[0]["loss_history"]
+    assert not np.isfinite(losses[-1])
+    assert np.isfinite(losses[:-1]).all()
+
+
+class Counts(Watcher):
+    each_update = False
+
+    def on_train_begin(self, solver):
+        self.seen = []
+
+    def on_update(self, solver):
+        self.seen.append(solver.num_updates)
+
+
+def test_a_watcher_may_look_less_often(replays):
+    watcher = Counts()
+    trained(NETS["deep"], watchers=[watcher], num_epochs=4)
+    assert sum(replays) == 20 - 2  # all but the recorded ones, of 8 rows and of 5
+    assert watcher.seen[-1] == 20
+    assert watcher.seen == sorted(set(watcher.seen))
+
+
+class EachUpdate(Watcher):
+    def on_update(self, solver):
+        pass
+
+
+class Twice(Affine):
+    """A layer of the user's own: arithmetic that no kernel does."""
+
+    def forward(self, x, params, work, *, train, sample_weight):
+        return super().forward(x, params, work, train=train, sample_weight=sample_weight) * np.float32(2)
+
+
+class OwnNet(FullyConnected):
+    def backprop(self, *args, **kwargs):
+        return super().backprop(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (NETS["deep"], {"watchers": [EachUpdate()]}),
+        (NETS["conv"], {"augmentation": "flip"}),
+        (dense(Twice(5), ReLU()), {}),
+        (lambda: OwnNet([9], 72, 4, random_state=0), {}),
+    ],
+    ids=["watcher", "augmentation", "layer", "net"],
+)
+def test_what_is_python_runs_step_by_step(make, options, replays):
+    trained(make, **options)
+    assert not replays
+
+
+class RandomState(np.random.RandomState):
+    pass
+
+
+def test_draws_of_another_generator_run_step_by_step(monkeypatch, replays):
+    def train():
+        return trained(dense(Affine(10), ReLU(), Dropout(0.5), random_state=RandomState(0)))
+
+    result = train()
+    assert not replays
+    monkeypatch.setattr(_program, "enabled", False)
+    assert_same(result, train())
+
+
+def test_what_runs_is_recorded():
+    net = NETS["dropout"]()
+    solver = solver_of(net, update_rule="adam", weighted=True)
+    program = _ext.Program()
+    solver._step(np.arange(BATCH), program)
+    forward = ["gather_rows", "gather_items", "gather_items", "affine_forward", "draw_mask", "scale_by_mask"]
+    assert program.names[:6] == forward
+    assert program.names[-6:] == ["adam"] * 6
+
+
+def test_a_recording_is_of_its_thread_and_alone():
+    with _ext.Program(), pytest.raises(RuntimeError, match="a recording is under way"), _ext.Program():
+        pass
+    program = _ext.Program()
+    with program:
+        pass
+    assert program.names == []
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 64, 65, 1000, 70000])
+def test_permutations_are_those_of_numpy(n):
+    rows = np.arange(n)[::-1].copy()
+    ours, theirs = np.random.RandomState(n), np.random.RandomState(n)
+    np.testing.assert_array_equal(permutation(rows, ours), theirs.permutation(rows))
+    assert_same(ours, theirs)
+    np.testing.assert_array_equal(rows, np.arange(n)[::-1])
+    np.testing.assert_array_equal(permutation(rows, RandomState(n)), RandomState(n).permutation(rows))
