@@ -21,7 +21,7 @@ The contract (shapes without the batch axis N):
     Writes the gradients of the layer's parameters into the arrays of ``grads``, returns dx or None.
     May overwrite dout.
 
-A net copies the layers that it is given, with all that they hold (`copy.deepcopy`): one object may stand in several
+A net copies the layers that it is given, with all that they hold (``copy.deepcopy``): one object may stand in several
 places of a list, and in several nets, without sharing parameters, statistics or anything else. A constructor keeps its
 arguments as attributes of the same names: see `Layer`.
 
