@@ -6,6 +6,7 @@ installed and in onnx's own evaluator otherwise, and compares.
 """
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
@@ -166,23 +167,79 @@ def check_agreement(model, onnx_model, X, options):
     if len(X) == 0:
         return
     name = type(model).__name__
+    expected = _expect(model, X, options)
     try:
         outputs = _run(onnx_model, X)
     except NotImplementedError as error:
         warnings.warn(f"{name} in ONNX was not compared with {name}, which needs onnxruntime: {error}", stacklevel=3)
         return
     except Exception as error:
-        raise ValueError(
-            f"{name} cannot be converted: the ONNX model that skl2onnx makes of it fails: {error}"
-        ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the caller did not ask for predictions
-        difference = _compare(model, outputs, X, options)
+        raise ValueError(f"{name} cannot be converted: the ONNX model made of it by skl2onnx fails: {error}") from error
+    difference = _compare(expected, outputs)
     if difference:
         raise ValueError(
             f"{name} cannot be converted: the ONNX model made of it by skl2onnx predicts something else: {difference}."
             " To convert without this comparison, use skl2onnx.to_onnx after sklearn_dl.onnx.register_converters()."
         )
+
+
+# ---------------------------------------------------------------------------------------------- what it should give
+
+
+class _Expected(NamedTuple):
+    """What an ONNX model should give: labels, unless it has none, and arrays of numbers from a method of the model."""
+
+    labels: np.ndarray | None
+    method: str | None
+    arrays: list
+
+
+def check_sample(model, X):
+    """Raise what a model raises if X is not what it was fitted on, which says more than skl2onnx does."""
+    if len(X):
+        _expect(model, X[:1], {})
+
+
+def _expect(model, X, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the caller did not ask for predictions
+        return _predict(model, X, options)
+
+
+def _predict(model, X, options):
+    if gives_labels(model):
+        method = _score_method(model, options.get("raw_scores", False))
+        scores = _as_list(getattr(model, method)(X)) if method else []
+        return _Expected(_predict_labels(model, X, options.get("nocl", False)), method, scores)
+    final = predicting_parts(model)[-1]
+    method = "predict" if hasattr(final, "predict") and not isinstance(final, SelectorMixin) else "transform"
+    return _Expected(None, method, [getattr(model, method)(X)])
+
+
+def _score_method(model, raw_scores):
+    """Return the name of the method that gives the scores of a model in ONNX; None if it has none."""
+    methods = ("decision_function",) if raw_scores else ("predict_proba", "decision_function")
+    return next((method for method in methods if hasattr(model, method)), None)
+
+
+def _as_list(scores):
+    if isinstance(scores, list):
+        return scores
+    return [np.column_stack([-scores, scores]) if scores.ndim == 1 else scores]
+
+
+def _predict_labels(model, X, nocl):
+    """Return the labels as ONNX has them: int64 or str, with the option 'nocl' their indices."""
+    labels = np.asarray(model.predict(X))
+    if nocl:
+        labels = _find_indices(labels, model.classes_)
+    return labels.astype(np.int64 if labels.dtype.kind in "biuf" else str)
+
+
+def _find_indices(labels, classes):
+    if isinstance(classes, list):
+        return np.column_stack([np.searchsorted(*pair) for pair in zip(classes, labels.T, strict=True)])
+    return np.searchsorted(classes, labels)
 
 
 # ------------------------------------------------------------------------------------------------ running the model
@@ -231,11 +288,10 @@ def _make_identity(onnx_model):
 
 
 def _evaluate(onnx_model, feeds):
-    from onnx import checker
     from onnx.reference import ReferenceEvaluator
+    from onnx.shape_inference import infer_shapes
 
-    # The evaluator does not look at types.
-    checker.check_model(onnx_model, full_check=True)
+    infer_shapes(onnx_model, check_type=True)  # raises for types that do not fit, which the evaluator takes
     return ReferenceEvaluator(onnx_model).run(None, feeds)
 
 
@@ -243,22 +299,24 @@ def _evaluate(onnx_model, feeds):
 # Each _compare returns what differs, in words, or None.
 
 
-def _compare(model, outputs, X, options):
-    if gives_labels(model):
-        return _compare_classifier(model, outputs, X, options)
-    final = predicting_parts(model)[-1]
-    method = "predict" if hasattr(final, "predict") and not isinstance(final, SelectorMixin) else "transform"
-    return _compare_numbers(method, outputs[0], getattr(model, method)(X))
+def _compare(expected, outputs):
+    if expected.labels is None:
+        return _compare_arrays(expected.method, outputs[:1], expected.arrays)
+    difference = expected.method and _compare_arrays(expected.method, _read_scores(outputs), expected.arrays)
+    return difference or _compare_labels(outputs[0], expected.labels, expected.arrays)
 
 
-def _compare_classifier(model, outputs, X, options):
-    method = _score_method(model, options.get("raw_scores", False))
-    scores = _as_list(getattr(model, method)(X)) if method else []
-    difference = _compare_scores(method, _read_scores(outputs), scores) if method else None
-    return difference or _compare_labels(outputs[0], _predict_labels(model, X, options.get("nocl", False)), scores)
+def _read_scores(outputs):
+    """Return the scores (n, n_classes) of each output of a classifier, in whatever form 'zipmap' has put them."""
+    scores = outputs[1]
+    if not isinstance(scores, list):
+        return [scores if scores.ndim > 1 else np.column_stack(outputs[1:])]
+    if isinstance(scores[0], dict):
+        return [np.array([[row[label] for label in sorted(row)] for row in scores])]
+    return scores
 
 
-def _compare_scores(method, found, expected):
+def _compare_arrays(method, found, expected):
     if len(found) != len(expected):
         return f"{method} gives {len(expected)} arrays, ONNX {len(found)}"
     differences = (_compare_numbers(method, *pair) for pair in zip(found, expected, strict=True))
@@ -289,39 +347,3 @@ def _compare_labels(found, expected, scores):
 def _are_ties(scores):
     """Return for each row whether rounding may decide which of its classes is the first."""
     return np.ptp(np.sort(scores, axis=1)[:, -2:], axis=1) <= TOLERANCE
-
-
-def _read_scores(outputs):
-    """Return the scores (n, n_classes) of each output of a classifier, in whatever form 'zipmap' has put them."""
-    scores = outputs[1]
-    if not isinstance(scores, list):
-        return [scores if scores.ndim > 1 else np.column_stack(outputs[1:])]
-    if isinstance(scores[0], dict):
-        return [np.array([[row[label] for label in sorted(row)] for row in scores])]
-    return scores
-
-
-def _score_method(model, raw_scores):
-    """Return the name of the method that gives the scores of a model in ONNX; None if it has none."""
-    methods = ("decision_function",) if raw_scores else ("predict_proba", "decision_function")
-    return next((method for method in methods if hasattr(model, method)), None)
-
-
-def _as_list(scores):
-    if isinstance(scores, list):
-        return scores
-    return [np.column_stack([-scores, scores]) if scores.ndim == 1 else scores]
-
-
-def _predict_labels(model, X, nocl):
-    """Return the labels as ONNX has them: int64 or str, with the option 'nocl' their indices."""
-    labels = np.asarray(model.predict(X))
-    if nocl:
-        labels = _find_indices(labels, model.classes_)
-    return labels.astype(np.int64 if labels.dtype.kind in "biuf" else str)
-
-
-def _find_indices(labels, classes):
-    if isinstance(classes, list):
-        return np.column_stack([np.searchsorted(*pair) for pair in zip(classes, labels.T, strict=True)])
-    return np.searchsorted(classes, labels)

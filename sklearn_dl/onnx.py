@@ -20,6 +20,7 @@ from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_int
 from sklearn_dl._onnx_agreement import (
     check_agreement,
+    check_sample,
     fitted_parts,
     gives_labels,
     predicting_parts,
@@ -64,12 +65,14 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         A classifier or transformer of this package, or a pipeline, search or other meta-estimator that skl2onnx
         knows, with such in it.
     X : ndarray or DataFrame, default=None
-        Samples as the model will be given them: of the first one, the dtype and the shape count. An array makes one
-        input ``X`` of any number of rows, a pandas DataFrame one input for each column. None, for a classifier of this
-        package only, is rows ``(n, n_features_in_)`` in the dtype that the net computes in.
+        Samples as the model will be given them. The first one gives the dtype and the shape. If `model` is a pipeline
+        or another meta-estimator, predictions are compared on up to 100 of them, spread evenly: give some dozens. An
+        array makes one input ``X`` of any number of rows, a pandas DataFrame one input for each column. None, for a
+        classifier of this package only, is rows ``(n, n_features_in_)`` in the dtype that the net computes in.
     options : dict, default=None
-        Options of skl2onnx's converters, such as ``{"zipmap": False}``, ``{"net__raw_scores": True}`` or
-        ``{id(net): {"nocl": True}}``. See Notes.
+        Options of skl2onnx's converters, such as ``{"zipmap": False}``, ``{"net__raw_scores": True}``,
+        ``{id(net): {"nocl": True}}`` or ``{TwoLayerNet: {"nocl": True}}``. Those of a pipeline or search hold for the
+        classifier that it ends in, too. See Notes.
     target_opset : int or dict, default=None
         Version of the ONNX operator set, from `LOWEST_OPSET`, 13, to what the installed skl2onnx knows. None is
         `DEFAULT_OPSET`, 18, which runs in onnxruntime 1.18 and later. A dict gives the version of each operator domain,
@@ -89,7 +92,14 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         If `model` is not fitted.
     TypeError, ValueError
         If an argument is not as described, X does not have the features that the model was fitted on, or a net has a
-        layer that cannot be converted.
+        layer that cannot be converted; ValueError, too, if skl2onnx does not convert a part of the model, or not
+        so that the ONNX model predicts the same.
+
+    Warns
+    -----
+    UserWarning
+        If the ONNX model of a meta-estimator could not be run, and so was not compared: onnxruntime is not installed,
+        and onnx's own evaluator lacks an operator.
 
     See Also
     --------
@@ -105,7 +115,11 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     are a list of dicts, which ONNX does not have for double X. With `raw_scores`, `decision_function` takes the place
     of the probabilities, in two columns ``-s, s`` for two classes.
 
-    What stands around a net is converted by skl2onnx's own converters: compare predictions.
+    What stands around a net is converted by skl2onnx's own converters, some of which are wrong. The result is therefore
+    run, in onnxruntime or else in onnx's own evaluator, and refused unless labels are equal and other numbers agree
+    within 1e-4, relative or absolute. Settings that skl2onnx is known to convert wrongly are refused whatever X is:
+    isotonic calibration and tuned thresholds, for example. To convert without any of this, call `register_converters`,
+    then ``skl2onnx.to_onnx``. Of a search other than GridSearchCV, the best estimator is converted.
 
     onnxruntime has no convolution in double: that of a float64 net is written as gathering and a matrix product,
     which needs ``filter_size ** 2`` times the memory of the images.
@@ -146,17 +160,21 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
             accepted = ", ".join(dtype.name for dtype in _INPUT_DTYPES)
             raise TypeError(f"X must have a dtype that skl2onnx takes for an input, {accepted}, got {X.dtype}.")
     model, options = _unwrap_search(model, options or {})
-    options = _share_options(model, _by_key(model, options))
+    # An empty dict would be shared by objects of skl2onnx that change it.
+    options = _share_options(model, _by_key(model, options)) or None
     if isinstance(model, _OWN) or not any(isinstance(part, _OWN) for part in fitted_parts(model)):
-        return skl2onnx.to_onnx(model, X[:1], options=options or None, target_opset=target_opset)
+        return skl2onnx.to_onnx(model, X[:1], options=options, target_opset=target_opset)
     refuse_known_faults(model)
+    check_sample(model, X)
     onnx_model = _convert(skl2onnx, model, X[:1], options, target_opset)
-    check_agreement(model, onnx_model, X, options.get(id(predicting_parts(model)[-1]), {}))
+    check_agreement(model, onnx_model, X, (options or {}).get(id(predicting_parts(model)[-1]), {}))
     return onnx_model
 
 
 def _unwrap_search(model, options):
     """Return a search's best estimator, with the options of the search, unless skl2onnx knows the search itself."""
+    if getattr(model, "refit", True) is False:
+        raise ValueError(f"{type(model).__name__} cannot be converted: with refit=False it has no best_estimator_.")
     if type(model) is GridSearchCV or not hasattr(model, "best_estimator_"):
         return model, options
     best = model.best_estimator_
@@ -188,11 +206,12 @@ def _share_options(model, options):
 
 
 def _convert(skl2onnx, model, sample, options, target_opset):
-    """Convert a model that holds others."""
+    """Convert a model that holds others. What skl2onnx raises from within does not always say that it cannot."""
     try:
-        # An empty dict would be shared by objects of skl2onnx that must not share it.
-        return skl2onnx.to_onnx(model, sample, options=options or None, target_opset=target_opset)
-    except (AttributeError, LookupError, NotImplementedError) as error:
+        return skl2onnx.to_onnx(model, sample, options=options, target_opset=target_opset)
+    except (TypeError, ValueError, NameError):  # of the input, of the net, of the options
+        raise
+    except Exception as error:
         raise ValueError(
             f"{type(model).__name__} cannot be converted: skl2onnx {skl2onnx.__version__} fails with"
             f" {type(error).__name__}: {error}"
@@ -202,8 +221,9 @@ def _convert(skl2onnx, model, sample, options, target_opset):
 def register_converters():
     """Teach skl2onnx to convert the estimators and transformers of this package.
 
-    After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines, with the
-    options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. `to_onnx` calls it by itself.
+    After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines and other
+    meta-estimators, with the options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. These functions do not
+    compare predictions as `to_onnx` does, which calls this one by itself.
 
     Raises
     ------
@@ -298,15 +318,23 @@ def _numpy_dtype(variable):
 def _sample_shape(operator):
     """Return the shape of one sample that an operator gets."""
     shapes = [tuple(variable.type.shape or (None, None))[1:] for variable in operator.inputs]
-    if (None,) in shapes:
-        # Converters of meta-estimators and transformers declare no shape for what lies between, or no width.
-        return (operator.raw_operator.n_features_in_,)
     if len(shapes) > 1 and any(len(shape) != 1 for shape in shapes):
         raise ValueError(f"X must be one array or the columns of a data frame, got inputs of sample shapes {shapes}.")
+    if any(_is_undeclared(*pair) for pair in zip(operator.inputs, shapes, strict=True)):
+        return (operator.raw_operator.n_features_in_,)
     shape = shapes[0] if len(shapes) == 1 else (sum(shape[0] for shape in shapes),)
     if None in shape:
         raise ValueError(f"X must have samples of known shape, got {shape}.")
     return shape
+
+
+def _is_undeclared(variable, shape):
+    """Return whether the width of rows is not known, or not to be relied upon.
+
+    What lies between has no shape from most meta-estimators, no width from some transformers and a wrong one from the
+    feature selection of skl2onnx 1.18.
+    """
+    return len(shape) == 1 and (shape[0] is None or not variable.is_root)
 
 
 def _read_input(graph, operator, dtype):
