@@ -173,7 +173,7 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
 
 def _unwrap_search(model, options):
     """Return a search's best estimator, with the options of the search, unless skl2onnx knows the search itself."""
-    if getattr(model, "refit", True) is False:
+    if not hasattr(model, "best_estimator_") and hasattr(model, "cv_results_"):
         raise ValueError(f"{type(model).__name__} cannot be converted: with refit=False it has no best_estimator_.")
     if type(model) is GridSearchCV or not hasattr(model, "best_estimator_"):
         return model, options

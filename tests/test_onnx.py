@@ -47,6 +47,15 @@ def test_predictions(name, dtype, target_opset):
     assert run(onnx_model, X)[1].dtype == dtype
 
 
+@each_net
+def test_no_rows(name):
+    cls, params = NETS[name]
+    X, y = blobs()
+    labels, probabilities = run(small(cls, **params).fit(X, y).to_onnx(), X[:0])
+    assert labels.shape == (0,)
+    assert probabilities.shape == (0, 3)
+
+
 def test_default_input_is_rows_of_the_nets_dtype(dtype):
     X, y = blobs(dtype=dtype)
     for cls in ESTIMATORS:

@@ -637,8 +637,12 @@ def test_known_faults_are_still_there(name, fault, monkeypatch):
 
 def test_models_without_nets_convert_as_they_do_without():
     X, y = blobs(60, n_classes=2)
-    model = CalibratedClassifierCV(LogisticRegression(), method="isotonic", cv=2).fit(X, y)
-    assert run(to_onnx(model, X), X)[1].shape == (60, 2)
+    calibrated_ = CalibratedClassifierCV(LogisticRegression(), method="isotonic", cv=2).fit(X, y)
+    assert run(to_onnx(calibrated_, X), X)[1].shape == (60, 2)
+    selector = RFE(LogisticRegression()).fit(X, y)
+    assert run(to_onnx(selector, X), X, check_shapes=False)[0].shape == (60, 8)
+    with pytest.raises(NotImplementedError, match="flatten_transform"):
+        to_onnx(VotingClassifier([("a", LogisticRegression())], voting="soft").fit(X, y), X)
 
 
 # ------------------------------------------------------------------------------------------------------ comparison
