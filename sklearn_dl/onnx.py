@@ -109,7 +109,7 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     -----
     A net computes in its own dtype in ONNX, too; dropout is off, and batch normalization uses the running statistics.
     Probabilities are double for double X and float for everything else. Labels are int64, also those of bool and float
-    classes, or strings. X that `predict` refuses, such as nan, an ONNX model takes without a word.
+    classes, or strings. An ONNX model does not check X: it takes nan, for example, which `predict` refuses.
 
     Unlike skl2onnx, this function takes the option `zipmap` to be False unless told otherwise. With True, probabilities
     are a list of dicts, which ONNX does not have for double X. With `raw_scores`, `decision_function` takes the place
@@ -441,7 +441,7 @@ def _translate(graph, net, x, shape):
     if shape != net.input_shape:
         x, shape = graph.reshape(x, net.input_shape), net.input_shape
     for layer in net.layers:
-        # By the very class: a subclass may compute something else.
+        # Not isinstance: a subclass may compute something else.
         translate = _TRANSLATORS.get(type(layer))
         if translate is None:
             known = ", ".join(cls.__name__ for cls in _TRANSLATORS)

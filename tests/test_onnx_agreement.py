@@ -148,7 +148,7 @@ CASES = {
     "bagging": Case(BaggingClassifier, bagging()),
     "bagging, features": Case(BaggingClassifier, bagging(max_features=9)),
     "bagging, samples": Case(BaggingClassifier, bagging(max_samples=0.5, bootstrap=False)),
-    "bagging, features drawn anew": Case(BaggingClassifier, bagging(bootstrap_features=True)),
+    "bagging, features drawn twice": Case(BaggingClassifier, bagging(bootstrap_features=True)),
     "bagging, features of pipelines": Case(BaggingClassifier, bagging(scaled, max_features=9)),
     "bagging, features of searches": Case(BaggingClassifier, bagging(searched, max_features=9)),
     "bagging, features of images": Case(
@@ -334,7 +334,7 @@ def test_several_labels_for_a_sample(constant, dtype):
 INTEGERS_AGREE = {
     "bagging",
     "bagging, features",
-    "bagging, features drawn anew",
+    "bagging, features drawn twice",
     "bagging, features of bagging",
     "bagging, features of voting",
     "bagging, samples",
