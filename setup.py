@@ -52,6 +52,15 @@ X86_PROBE = """
 int main(void) { return 0; }
 """
 
+PROBE = """
+int main(void) { return 0; }
+"""
+
+HEADERS_PROBE = """
+#include <Python.h>
+int main(void) { return 0; }
+"""
+
 OPENMP_PROBE = """
 #include <omp.h>
 int main(void) { return omp_get_max_threads() < 1; }
@@ -72,7 +81,29 @@ class BuildKernels(build_ext):
         super().finalize_options()
         self.force = True  # flags come from the environment, which time stamps know nothing of
 
+    def check_compiler(self):
+        """Raise CompileError, whose text is the last that pip shows, if nothing can be built here."""
+        name = self.compiler.compiler[0]
+        if not self.probe(PROBE, ()):
+            raise CompileError(
+                f"sklearn_dl needs a C compiler to be built, and {name!r} does not compile and link even an empty"
+                " program (see above). Install one, such as gcc (apt install gcc libc6-dev, dnf install gcc), or name"
+                " another in the environment variable CC."
+            )
+        if not self.probe(PROBE, C_FLAGS):
+            raise CompileError(
+                f"sklearn_dl needs gcc or clang to be built: {name!r} does not know the flags {' '.join(C_FLAGS)} (see"
+                " above). Name one in the environment variable CC."
+            )
+        if not self.probe(HEADERS_PROBE, ()):
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise CompileError(
+                f"sklearn_dl needs the headers of Python {version} to be built, and {name!r} does not find Python.h"
+                f" (see above). Install them (apt install python{version}-dev, dnf install python{version}-devel)."
+            )
+
     def build_extensions(self):
+        self.check_compiler()
         compile_flags, link_flags = list(C_FLAGS), []
         macros = []
         if DEBUG:

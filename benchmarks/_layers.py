@@ -289,10 +289,12 @@ class Plain(Library):
         return case.kind not in ("conv", "max_pool") or case.dtype == "float64"
 
     def conv(self, case):
+        from sklearn_dl.layers.naive import NaiveConvCache  # made by hand: the loops of forward take minutes
+
         x, dout = case.inputs
         w, b = case.draw(*case.w), case.draw(case.w[0])
         param = {"stride": case.stride, "pad": case.pad}
-        cache = x, w, case.stride, case.pad, dout.shape
+        cache = NaiveConvCache((x, w, case.stride, case.pad, dout.shape))
         return {
             "forward": lambda: self.layers.conv_forward_naive(x, w, b, param)[:1],
             "backward": lambda: self.layers.conv_backward_naive(dout, cache, need_dx=case.need_dx),

@@ -1,5 +1,9 @@
-"""Neural networks that are scikit-learn estimators, on a small compiled core."""
+"""Neural networks that are scikit-learn estimators, on a small compiled core.
 
+Every public module is an attribute: ``sklearn_dl.inspection`` works after ``import sklearn_dl``, and is imported then.
+"""
+
+from sklearn_dl._lazy import lazy_modules
 from sklearn_dl._show_versions import show_versions
 from sklearn_dl._version import __version__
 from sklearn_dl.convnet import ThreeLayerConvNet
@@ -16,3 +20,5 @@ __all__ = [
     "load",
     "show_versions",
 ]
+
+__getattr__, __dir__ = lazy_modules(__name__, __path__)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_dl import _ext
+from sklearn_dl._threads import n_threads
+
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
@@ -59,6 +62,13 @@ def as_gradient(dout, shape, dtype, name="dout", of="the forward output"):
     if dout.shape != shape:
         raise ValueError(f"{name} must have the shape of {of}, {shape}, got {dout.shape}")
     return dout
+
+
+def all_finite(a):
+    """Return whether an array of numbers holds neither nan nor infinity."""
+    if type(a) is np.ndarray and a.dtype in (FLOAT32, FLOAT64) and a.flags.num & _C_ALIGNED == _C_ALIGNED:
+        return _ext.all_finite(a, n_threads())
+    return bool(np.isfinite(a).all())
 
 
 def check_batch(name, x, ndim, axes):
@@ -135,6 +145,31 @@ def buffer(work, name, shape, dtype):
             return held[: shape[0]]
     work[name] = held = np.empty(shape, dtype)
     return held
+
+
+class Cache(tuple):
+    """What a forward function hands to its backward function; each forward function has a subclass of its own."""
+
+    __slots__ = ()
+    forward = None  # name of the forward function
+
+    @classmethod
+    def check(cls, cache):
+        """Return `cache` if it is of this class."""
+        if type(cache) is not cls:
+            refuse_cache(cls.forward, cache)
+        return cache
+
+
+def refuse_cache(forward, value):
+    """Raise the error of a backward function that was not given the cache of its forward function."""
+    if isinstance(value, Cache):
+        got = f"that of {value.forward}"
+    elif isinstance(value, np.ndarray):
+        got = f"an array of {value.dtype} of shape {value.shape}"
+    else:
+        got = "None" if value is None else f"an object of type {type(value).__name__}"
+    raise TypeError(f"cache must be the one that {forward} returned, got {got}")
 
 
 def nested(work, name):

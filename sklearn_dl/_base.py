@@ -11,9 +11,9 @@ their random changes. Larger sets keep their rows; a weight multiplies a sample'
 """
 
 import copy
+import inspect
 import numbers
 import time
-import warnings
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -41,20 +41,28 @@ from sklearn_dl._checks import check_real
 from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._holdout import set_aside, set_aside_and_merge
 from sklearn_dl._inputs import (
+    as_array,
     as_native,
     check_labels,
+    check_unstated_images,
     check_weights,
     drop_uniform,
     flatten_images,
     is_finite,
     merge_duplicates,
     named,
+    naming_columns,
+    transposed_hint,
+    warn_caller,
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
+from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._legacy import upgrade_state
-from sklearn_dl._parameters import LEARNING_RATES, check_parameters
+from sklearn_dl._names import HistoryNames
+from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._threads import ThreadTuner, hold_threads
+from sklearn_dl.nets.net import predicts_through_loss
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.diagnosis import diagnose
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
@@ -75,7 +83,7 @@ PUBLISHED = {
 }
 
 
-class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
+class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of the estimators; see the module."""
 
     def _keep(self, params):
@@ -87,11 +95,14 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     # ------------------------------------------------- what a subclass states
 
     _net_class = None
-    _learning_rates = LEARNING_RATES
 
     def _net_config(self, n_features, n_classes):
         """Return the arguments of the net, but for dtype and random_state."""
         raise NotImplementedError
+
+    def _is_linear(self):
+        """Return whether the net has no hidden layer; its learning rates are then others."""
+        return False
 
     def _learn_input_shape(self, image_shape, n_features):
         """Learn the shape of an image, if the net needs one.
@@ -101,6 +112,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     # -------------------------------------------------------------- training
 
+    @explain_keywords
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the net.
 
@@ -109,7 +121,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
             Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time. As for any net, values
             of about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or,
-            for raw pixels, a `weight_scale` of 1e-3.
+            for raw pixels, a `weight_scale` of 1e-3. Whatever NumPy can convert is an array-like: a dataset of h5py or
+            zarr is read into memory once, as a whole, and an array that is memory-mapped stays on the disk.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -153,11 +166,9 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         if solver.stop_reason == "interrupted":
             weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
-            warnings.warn(
-                f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.", stacklevel=2
-            )
+            warn_caller(f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.")
         for text in diagnose(solver):
-            warnings.warn(text, ConvergenceWarning, stacklevel=2)
+            warn_caller(text, ConvergenceWarning)
         return self
 
     @with_callbacks
@@ -187,12 +198,12 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             validation,
             params,
             continuing,
-            num_epochs=params["num_epochs"],
             num_iters=params["num_iters"],
             watchers=watchers,
             can_interrupt=alone,
         )
 
+    @explain_keywords
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on a part of the data, going on from what is there.
 
@@ -245,7 +256,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         self._check_classes(classes, y, continuing)
         y = np.searchsorted(self.classes_, y)
         weights = self._check_weights(X, y, sample_weight)
-        params = {**params, "early_stopping": False, "tol": None}
+        params = resolve_lengths({**params, "early_stopping": False, "tol": None})
         # A bar for every part of the data would be many.
         watchers = make_displays(params["verbose"], alone=not in_joblib_worker(), may_draw=False)
         self._train(
@@ -286,7 +297,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         params,
         continuing,
         *,
-        num_epochs,
+        num_epochs=None,
         num_iters=None,
         schedule_length=None,
         watchers,
@@ -302,12 +313,16 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         self._net.reg = self._net_config(X.shape[1], len(self.classes_))["reg"]
         before = self._state.epoch, self._state.num_updates
         if schedule_length is not None:
-            self._check_schedule_has_room(params["lr_schedule"])
+            self._check_schedule_has_room(params["lr_schedule"], schedule_length)
+        data = self._solver_data(X, y, weights, validation, params)
+        params = resolve_lengths(params, single_updates=_n_training_rows(data) <= params["batch_size"])
+        if num_epochs is None:
+            num_epochs = params["num_epochs"]
         solver = Solver(
             self._net,
-            self._solver_data(X, y, weights, validation, params),
+            data,
             update_rule=params["update_rule"],
-            optim_config=params["optim_config"],
+            optim_config=check_rule(self, self._net.dtype),
             lr_decay=params["lr_decay"],
             batch_size=params["batch_size"],
             num_epochs=before[0] + num_epochs,
@@ -376,15 +391,16 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_same_net(self, params):
         """Raise if the parameters describe another net than the one that is to be trained on."""
-        made = self._net_args
-        now = self._full_net_config(made["dtype"] if params["dtype"] == "auto" else params["dtype"])
-        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in made if made[name] != now[name]]
+        now = self._full_net_config(self._net_args["dtype"] if params["dtype"] == "auto" else params["dtype"])
+        # A net of an earlier release was made without the arguments that came later.
+        made = {**_defaults(self._net_class), **self._net_args}
+        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in now if made[name] != now[name]]
         if changed:
             raise ValueError(f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}.")
 
-    def _check_schedule_has_room(self, lr_schedule):
+    def _check_schedule_has_room(self, lr_schedule, length):
         """Raise if partial_fit has come to the end of a schedule that has one."""
-        state, length = self._state, (self.num_epochs, self.num_iters)
+        state = self._state
         same = state.schedule == repr(lr_schedule) and state.schedule_length is not None
         if not same or lr_schedule is None or not lr_schedule.needs_length:
             return
@@ -393,8 +409,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if done >= of:
             name = "num_epochs" if self.num_iters is None else "num_iters"
             raise ValueError(
-                f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={getattr(self, name)}: to go on"
-                f" with partial_fit, raise {name}, or set lr_schedule=None."
+                f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={of}: to go on with partial_fit,"
+                f" raise {name}, or set lr_schedule=None."
             )
 
     def _learn(self, solver):
@@ -420,11 +436,15 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
 
     def _check_training_data(self, X, y, *, reset):
         X, image_shape = flatten_images(X)
-        X, y = validate_data(self, X, y, reset=reset, dtype="numeric", ensure_all_finite=not is_finite(X))
-        X = as_native(X)
+        with naming_columns(X):
+            finite = is_finite(X)
+            X, y = validate_data(self, X, as_array("y", y), reset=reset, dtype="numeric", ensure_all_finite=not finite)
+            X = as_native(X)
         check_classification_targets(y)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
+            if getattr(self, "input_shape", self) is None and self.input_shape_ is not None:
+                check_unstated_images(image_shape, self.input_shape_, len(X))
         else:
             self._check_image_shape(image_shape)
         return X, y
@@ -434,7 +454,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if self._is_plain(X) and is_finite(X):
             return X.reshape(len(X), -1)
         X, image_shape = flatten_images(X)
-        X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
+        with naming_columns(X):
+            X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
         self._check_image_shape(image_shape)
         return X
 
@@ -458,6 +479,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         if None not in (image_shape, learned) and image_shape != learned:
             raise ValueError(
                 f"X holds images of shape {image_shape}, but {type(self).__name__} was fitted on {learned} (C, H, W)."
+                + transposed_hint(image_shape, learned)
             )
 
     def _check_validation_data(self, X_val, y_val, sample_weight_val):
@@ -521,12 +543,16 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         """Return the net's scores (n_samples, n_classes), a bounded batch at a time."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)  # has the error, but takes a fifth of the time of a row
-        if self._is_plain(X) and len(X) <= EVALUATION_BATCH and X.dtype == self._net.dtype and is_finite(X):
-            scores = self._net.scores(X)  # of a row or a few: what follows would take as long as the arithmetic
+        net = self._net
+        few = self._is_plain(X) and len(X) <= EVALUATION_BATCH and X.dtype == net.dtype and is_finite(X)
+        if few and not predicts_through_loss(net):
+            scores = net.scores(X)  # what many rows need would take as long as the arithmetic
         else:
             scores = self._scores_in_batches(X)
         if not _ext.all_finite(scores, 1):
-            raise ValueError(f"X holds values too large for the net: in {scores.dtype}, some scores are infinite or nan.")
+            raise ValueError(
+                f"X holds values too large for the net: in {scores.dtype}, some scores are infinite or nan."
+            )
         return scores
 
     def _scores_in_batches(self, X):
@@ -535,6 +561,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
             if not plain:
                 X = self._check_X(X)
             net = self._net
+            through_loss = predicts_through_loss(net)
             work = net.workspace()
             scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
             tuner = ThreadTuner()
@@ -544,10 +571,11 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
                 # A batch at a time, which is then in the cache.
                 if plain and not is_finite(batch):
                     self._check_X(X)
-                scores[start : start + EVALUATION_BATCH] = net.scores(batch, work)
+                scores[start : start + EVALUATION_BATCH] = net.loss(batch) if through_loss else net.scores(batch, work)
                 tuner.note(began, len(batch))
         return scores
 
+    @explain_keywords
     def predict(self, X):
         """Predict labels.
 
@@ -563,6 +591,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         best = self._scores(X).argmax(axis=1)
         return self.classes_[best]
 
+    @explain_keywords
     def decision_function(self, X):
         """Raw scores, from which the softmax makes probabilities.
 
@@ -578,6 +607,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
+    @explain_keywords
     def predict_proba(self, X):
         """Probabilities of the classes.
 
@@ -595,6 +625,7 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         _ext.softmax(scores, scores)
         return scores
 
+    @explain_keywords
     def predict_log_proba(self, X):
         """Logarithms of the probabilities; finite where `predict_proba` rounds to zero.
 
@@ -609,6 +640,25 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         scores = self._scores(X).astype(np.float64, copy=False)
         _ext.log_softmax(scores, scores)
         return scores
+
+    @explain_keywords
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict` on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Share of the samples, by weight, whose label is predicted.
+        """
+        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
 
     # ----------------------------------------------------------- persistence
 
@@ -696,7 +746,8 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
     def __setstate__(self, state):
         if "_optim_state" in state:
             state = upgrade_state(state)
-        super().__setstate__(state)
+        # A pickle of an earlier release lacks the parameters that came later.
+        super().__setstate__({**_defaults(type(self)), **state})
         if "params_" not in state:
             return
         # The draw of weights that are replaced at once must not count.
@@ -706,3 +757,15 @@ class BaseNetClassifier(CallbackSupportMixin, DocLinkMixin, ClassifierMixin, Bas
         restored = TrainingState.of_net(self._net, self._random_state)
         restored.restore({**state["_state"], **{field: state[name] for name, field in PUBLISHED.items()}})
         self._publish(restored)
+
+
+def _n_training_rows(data):
+    """Return how many rows the data of a `Solver` trains on."""
+    rows = data.get("rows_train")
+    return len(data["X_train"] if rows is None else rows)
+
+
+def _defaults(cls):
+    """Return the defaults of a constructor's arguments by name."""
+    parameters = inspect.signature(cls).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}

@@ -18,13 +18,16 @@ def check_real(name, value, *, low=None, high=None, boundaries="both"):
     """Return `value` as a finite float within the given range."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a number, got {value!r}.")
-    check_scalar(value, name, numbers.Real, min_val=low, max_val=high, include_boundaries=boundaries)
+    limits = {"min_val": low, "max_val": high, "include_boundaries": boundaries}
+    check_scalar(value, name, numbers.Real, **limits)
     try:
         number = float(value)
     except OverflowError:  # an int of more than 308 digits
         number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{name} must be a finite number, got {value!r}.")
+    if type(value) is not float:
+        check_scalar(number, name, numbers.Real, **limits)  # the fraction just below 1 is 1 as a double
     return number
 
 
@@ -52,8 +55,10 @@ def check_choice(name, value, choices):
 
 
 def check_dims(name, value, *, length=None):
-    """Return `value`, a sequence of integers of at least 1, as a tuple."""
-    wanted = "a sequence of" if length is None else f"{length}"
+    """Return `value`, a sequence of integers of at least 1, as a tuple; of any `length`, also one integer."""
+    if length is None and isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return (check_int(name, value, low=1),)
+    wanted = "an integer or a sequence of" if length is None else f"{length}"
     if isinstance(value, (str, bytes)) or not np.iterable(value):
         raise TypeError(f"{name} must be {wanted} integers, got {value!r}.")
     dims = tuple(check_int(f"{name}[{i}]", v, low=1) for i, v in enumerate(value))

@@ -1,8 +1,14 @@
 """What `fit` and `predict` do to X, y and weights before the solver sees them: functions on arrays."""
 
+import itertools
+import math
+import numbers
+import sys
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
@@ -20,26 +26,204 @@ def named(name):
         raise kind(f"{name}: {error}") from error
 
 
+def is_frame(X):
+    """Return whether X is a data frame or series, which scikit-learn's checks convert and take the names from."""
+    return hasattr(type(X), "columns") or hasattr(type(X), "iloc")
+
+
+def as_array(name, values):
+    """Return any array-like as a NumPy array, in memory; data frames, sparse arrays and None as they are.
+
+    Done before scikit-learn's checks, so that nothing is asked of `values` but what NumPy asks: datasets of h5py and
+    zarr are read once, and arrays of other libraries are NumPy's from here on, whatever `array_api_dispatch` is.
+    """
+    if type(values) is np.ndarray or values is None or issparse(values):
+        return values
+    if is_frame(values):
+        if hasattr(type(values), "collect"):  # of polars and others that compute later
+            raise TypeError(f"{name} is a {type(values).__name__}, not computed yet: give {name}.collect().")
+        return values
+    if isinstance(values, np.matrix):  # scikit-learn refuses it
+        return values
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has masked values ({np.ma.count_masked(values)} of {values.size}): fill them in first."
+        )
+    with named(name):
+        return np.asarray(values)
+
+
+def refuse_sparse(X):
+    """Raise TypeError if X is sparse, or a data frame of nothing but sparse columns."""
+    if issparse(X) or _is_sparse_frame(X):
+        raise TypeError(
+            "Sparse data was passed for X, but dense data is required: X.toarray(). In a pipeline, let the steps before"
+            " give dense arrays: OneHotEncoder(sparse_output=False), ColumnTransformer(..., sparse_threshold=0); after"
+            " those that cannot, such as TfidfVectorizer, put TruncatedSVD."
+        )
+
+
+def _is_sparse_frame(X):
+    dtypes = getattr(X, "dtypes", None) if hasattr(type(X), "iloc") else None
+    return np.ndim(dtypes) == 1 and len(dtypes) > 0 and all(str(dtype).startswith("Sparse[") for dtype in dtypes)
+
+
+MISSING_AXIS = "Images of one channel lack an axis: X[:, None]. A single image is X[None]."
+
+
 def flatten_images(X):
-    """Return images (n, C, H, W) as rows (n, C * H * W) and (C, H, W); anything else as it is and None."""
-    if isinstance(X, (list, tuple)):
-        with named("X"):
-            X = np.asarray(X)
+    """Return images (n, C, H, W) as rows (n, C * H * W) and (C, H, W); anything else as an array and None."""
+    refuse_sparse(X)
+    X = as_array("X", X)
     if getattr(X, "ndim", 2) < 3:
         return X, None
     if X.ndim != 4 or 0 in X.shape:
         raise ValueError(
             "X must be rows (n_samples, n_features) or images (n_samples, C, H, W) that are not empty, got shape"
-            f" {tuple(X.shape)}."
+            f" {tuple(X.shape)}.{f' {MISSING_AXIS}' if X.ndim == 3 else ''}"
         )
     return X.reshape(len(X), -1), tuple(X.shape[1:])
 
 
-def as_native(X):
-    """Return numbers as the kernels read them: aligned and in this machine's byte order."""
+# Numbers of channels that an image has: grey, colour, colour and opacity.
+_CHANNELS = (1, 3, 4)
+
+
+def check_channels_first(shape):
+    """Raise ValueError if images of this shape, which is to be (C, H, W), look like (H, W, C).
+
+    They do if the last axis is as long as channels are, and the first is longer. Two equal last axes stand for small
+    images of many channels, such as feature maps of 512 x 4 x 4 or 512 x 1 x 1.
+    """
+    height, width, channels = shape
+    if channels in _CHANNELS and height > max(_CHANNELS) and width != channels:
+        raise ValueError(
+            f"X of shape (n_samples, {height}, {width}, {channels}) looks like images with their channels last, but"
+            f" would be read as {height} channels of {width} x {channels} pixels. Put the channels first, with"
+            f" X.transpose(0, 3, 1, 2) or ImageReshaper(input_layout='NHWC'); or, if they are first, say so:"
+            f" input_shape={shape}."
+        )
+
+
+# Up to so many columns, or below so many rows, nothing is said of a table: scikit-learn's checks fit on such.
+_FEW_COLUMNS, _FEW_ROWS = 20, 100
+
+
+def check_unstated_images(image_shape, learned, n_samples):
+    """Look at what is taken for images where no `input_shape` says what they are.
+
+    Parameters
+    ----------
+    image_shape : tuple (C, H, W) or None
+        The shape of X's images, None for rows.
+    learned : tuple (C, H, W)
+        What an image is taken for.
+    n_samples : int
+
+    Raises
+    ------
+    ValueError
+        If `image_shape` looks like (H, W, C).
+
+    Warns
+    -----
+    UserWarning
+        If each row of a table is taken for one row of pixels.
+    """
+    if image_shape is not None:
+        check_channels_first(image_shape)
+    elif learned[:2] == (1, 1) and learned[2] > _FEW_COLUMNS and n_samples >= _FEW_ROWS:
+        warn_caller(
+            f"Rows of {learned[2]} features are taken for images of 1 x {learned[2]} pixels, as if neighbouring columns"
+            f" belonged together. If they do, as in a series, say so: input_shape={learned}. For other tables, use"
+            " FullyConnectedNet or TwoLayerNet."
+        )
+
+
+def warn_caller(message, category=UserWarning):
+    """Warn at the line that called scikit-learn or this package from outside."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+_INSIDE = {__name__.partition(".")[0], "sklearn", "contextlib", "joblib"}
+
+
+def transposed_hint(shape, expected):
+    """Return what to add to an error if images of `shape` are those `expected`, (C, H, W), with their channels last."""
+    if None in (shape, expected) or (shape[2], *shape[:2]) != tuple(expected):
+        return ""
+    return " Their channels seem to be last: X.transpose(0, 3, 1, 2) puts them first."
+
+
+def check_numbers(X):
+    """Raise TypeError unless the array X holds real numbers."""
     if X.dtype.kind not in "biuf":
         raise TypeError(f"X must hold numbers, got dtype {X.dtype}.")
+
+
+def as_native(X):
+    """Return numbers as the kernels read them: aligned and in this machine's byte order."""
+    check_numbers(X)
     return np.require(X, X.dtype.newbyteorder("="), ["ALIGNED"])
+
+
+@contextmanager
+def naming_columns(X):
+    """Let errors about the values of a data frame, or of an array of objects, name a column and its value."""
+    try:
+        _refuse_times(X)
+        yield
+    except (TypeError, ValueError) as error:
+        bad = next(_columns_without(_is_finite_real, X), None) or next(_columns_without(_is_no_text, X), None)
+        if bad is None:
+            raise
+        name, value = bad
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"column {name!r} of X holds {value!r}, not a finite number. {error}") from error
+
+
+def _refuse_times(X):
+    """Raise TypeError if a polars frame holds dates or times, of which it would make numbers."""
+    is_polars = hasattr(type(X), "columns") and hasattr(type(X), "dtypes") and not hasattr(type(X), "iloc")
+    for dtype in X.dtypes if is_polars else ():
+        if dtype.is_temporal():
+            raise TypeError(f"X must hold numbers, got dtype {dtype}.")
+
+
+def _columns_without(property_of, X):
+    """Yield (name, value) for the first value of each column that does not have the property."""
+    for name, column in _columns(X):
+        values = np.asarray(column)
+        lacking = (value for value in values if not property_of(value))
+        for value in itertools.islice(lacking if values.dtype.kind not in "biu" else (), 1):
+            yield name, value.item() if isinstance(value, np.generic) else value
+
+
+def _columns(X):
+    """Return pairs (name, column) of a data frame or an array of objects; none of anything else."""
+    if hasattr(type(X), "iloc"):  # pandas
+        return ((name, X.iloc[:, i]) for i, name in enumerate(getattr(X, "columns", ())))
+    if hasattr(type(X), "column_names"):  # pyarrow
+        return zip(X.column_names, X.columns, strict=True)
+    if hasattr(type(X), "columns"):  # polars
+        return ((name, X[:, i]) for i, name in enumerate(X.columns))
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
+        return enumerate(X.T)
+    return ()
+
+
+def _is_finite_real(value):
+    try:
+        return not isinstance(value, complex) and math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_no_text(value):
+    return not isinstance(value, str)
 
 
 def is_finite(X):
@@ -50,6 +234,7 @@ def is_finite(X):
 
 def check_labels(name, labels):
     """Return an array (n,) of labels, checked as scikit-learn checks y."""
+    labels = as_array(name, labels)
     with named(name):
         labels = column_or_1d(labels)
         assert_all_finite(labels)
@@ -59,6 +244,8 @@ def check_labels(name, labels):
 
 def check_weights(name, sample_weight, X):
     """Return weights of the rows of X in float64, checked."""
+    if not isinstance(sample_weight, numbers.Number):
+        sample_weight = as_array(name, sample_weight)
     with named(name):
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not (np.isfinite(weights).all() and weights.any()):

@@ -1,88 +1,352 @@
-"""The estimators' parameters: what they mean (docstrings), and the check of those of training."""
+"""The estimators' parameters: a row for each, with its type and meaning for the docstrings and its check.
+
+Defaults are where scikit-learn wants them, in the signatures of the constructors, and docstrings show those. The
+constants of the update rules, and the learning rates that suit them, come from `sklearn_dl.optim`.
+"""
 
 import inspect
+import math
 import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_dl._checks import DTYPES, check_bool, check_choice, check_int, check_real
+from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int, check_real, check_weight_scale
 from sklearn_dl._inputs import named
+from sklearn_dl._names import HISTORY_ATTRIBUTES
 from sklearn_dl.augmentation import check_augmentation
+from sklearn_dl.optim import CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
 from sklearn_dl.schedules import check_schedule
-from sklearn_dl.solver import MONITORS, UPDATE_RULES
+from sklearn_dl.solver import MONITORS
 
-SHARED_PARAMETERS = """\
-    learning_rate : float or 'auto', default='auto'
-        Step size. 'auto' takes what suits the update rule: {learning_rates}.
-    lr_decay : float, default=1.0
-        Factor on the learning rate after each epoch.
-    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or schedule, default=None
-        Factor on the learning rate in the course of training, beside `lr_decay`: an object of `sklearn_dl.schedules`,
-        such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine', 'linear' and 'one_cycle' go
-        by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends earlier does not see their end),
-        and start anew with each `fit`; successive calls of `partial_fit` are the epochs of one schedule.
-        'reduce_on_plateau' goes by the validation accuracy of each epoch, or, without a validation set, by the training
-        loss; with `warm_start` and in `partial_fit` it goes on.
-    reg : float, default={reg}
-        {reg_text}
-    num_epochs : int, default={num_epochs}
-        Passes over the data, at most: see `tol`.
-    num_iters : int, default=None
-        An exact number of minibatch updates, in place of `num_epochs`; `tol` then only counts with `early_stopping`.
-    batch_size : int, default=64
-        Minibatch size, cut to the number of samples.
-    shuffle : bool, default=True
-        Whether each epoch visits the samples in a fresh random order.
-    update_rule : {{'sgd', 'sgd_momentum', 'adagrad', 'rmsprop', 'adam'}}, default='{update_rule}'
-        Function of `sklearn_dl.optim`.
-    optim_config : dict, default=None
-        Its other constants: ``momentum`` (sgd_momentum), ``epsilon`` (adagrad, rmsprop, adam), ``decay_rate``
-        (rmsprop), ``beta1``, ``beta2`` (adam). Each is a parameter of its own, too, to be given in one of the two ways.
-        Here, a constant that the rule does not have is an error.
-    momentum : float in [0, 1], default=None
-        Constant of 'sgd_momentum', 0.9 if None; the other rules ignore it.
-    decay_rate : float in [0, 1], default=None
-        Constant of 'rmsprop', 0.99 if None; the other rules ignore it.
-    beta1 : float in [0, 1), default=None
-        Constant of 'adam', 0.9 if None; the other rules ignore it.
-    beta2 : float in [0, 1), default=None
-        Constant of 'adam', 0.999 if None; the other rules ignore it.
-    epsilon : float above 0, default=None
-        Constant of 'adagrad', 'rmsprop' and 'adam', 1e-8 if None; the other rules ignore it.
-    weight_scale : float, 'he' or 'xavier', default={weight_scale}
-        Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or
-        sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010].
-    dtype : {{'auto', 'float32', 'float64'}}, default='auto'
-        What to compute in. 'auto': float64 for float64 X, float32 for everything else.
-    tol : float, default=1e-4
-        Training ends when the loss (with `early_stopping`: what `monitor` names, on the validation set) has not
-        improved by more than `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`.
-        `early_stopping` waits at least 50 epochs where an epoch is a single update.
-    n_iter_no_change : int, default=10
-        See `tol`.
-    early_stopping : bool, default=False
-        Watch a validation set: `X_val` given to `fit`, or else a stratified share `validation_fraction` of the training
-        samples, set aside (not stratified where a class has too few; a weight of 2 is two samples where the training
-        set fits into one minibatch). Whenever there is a validation set, the weights of the best epoch are kept.
-    validation_fraction : float, default=0.1
-        Share of the samples set aside for `early_stopping`.
-    monitor : {{'accuracy', 'loss'}}, default='accuracy'
-        What decides on the validation set which epoch is the best one: its accuracy, or its loss without the penalty.
-        Probabilities overfit before labels do, and only the loss shows it. Counts for `early_stopping`, for the weights
-        that are kept, and for 'reduce_on_plateau'.
-    class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, multiplied into the samples' weights. 'balanced': inversely to their total weight.
-    random_state : int, RandomState instance or None, default=None
-        Draws first weights, order of the samples, dropout masks and the validation set.
-    verbose : int, default=0
-        1 shows epoch, loss, accuracies and the time left: as a bar where tqdm is installed (the extra ``progress``) and
-        the output is a terminal or a notebook, as a line for each epoch elsewhere and in `partial_fit`. Fits in the
-        workers of a parallel search show nothing, from scikit-learn 1.9 on those of any search. 2 prints the lines,
-        always, and the loss of every tenth update.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights, the update rule's state and the random state of the last one."""
+# The constants of update rules that are parameters, too.
+RULE_PARAMETERS = {constant.name: constant for constant in CONSTANTS if constant is not LEARNING_RATE}
 
-SHARED_ATTRIBUTES = """\
+# What 'auto' stands for, and what where an epoch is a single update. A set that fits into one minibatch needs some
+# hundred updates like any other, and the loss of 10 updates, with dropout in it, says little.
+LENGTHS = {"num_epochs": 100, "n_iter_no_change": 10}
+LENGTHS_OF_SINGLE_UPDATES = {"num_epochs": 1000, "n_iter_no_change": 50}
+
+# A loss without hidden layers is convex: its weights need no draw that tells them apart, and train best from near zero.
+LINEAR_WEIGHT_SCALE = 1e-3
+
+
+def resolve_lengths(params, *, single_updates=False):
+    """Return checked parameters with numbers in place of 'auto' for how long to train.
+
+    Parameters
+    ----------
+    params : dict
+        As `check_parameters` returns them.
+    single_updates : bool
+        Whether an epoch is a single update.
+    """
+    lengths = LENGTHS_OF_SINGLE_UPDATES if single_updates else LENGTHS
+    return {**params, **{name: length for name, length in lengths.items() if params[name] == "auto"}}
+
+
+def resolve_weight_scale(weight_scale, *, linear):
+    """Return what 'auto' stands for, anything else as it is."""
+    if isinstance(weight_scale, str) and weight_scale == "auto":
+        return LINEAR_WEIGHT_SCALE if linear else "he"
+    return weight_scale
+
+
+# --------------------------------------------------------------------- checks
+
+
+def _int(low):
+    return lambda name, value: check_int(name, value, low=low)
+
+
+def _real(**limits):
+    return lambda name, value: check_real(name, value, **limits)
+
+
+def _choice(*choices):
+    return lambda name, value: check_choice(name, value, choices)
+
+
+def _or_none(check):
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _or_auto(check):
+    return lambda name, value: "auto" if isinstance(value, str) and value == "auto" else check(name, value)
+
+
+def _check_length(name, value):
+    if isinstance(value, str):
+        raise ValueError(f"{name} must be an integer of at least 1 or 'auto', got {value!r}.")
+    return check_int(name, value, low=1)
+
+
+def _check_learning_rate(name, value):
+    if isinstance(value, str) or value is None:
+        raise ValueError(f"{name} must be a number of at least 0 or 'auto', got {value!r}.")
+    return _in_range(LEARNING_RATE)(name, value)
+
+
+def _in_range(constant):
+    """Return the check of a constant's range, which says what the checks of other parameters say."""
+    high = constant.high if constant.high < math.inf else None
+    return _real(low=constant.low, high=high, boundaries=constant.boundaries)
+
+
+def _check_optim_config(name, value):
+    if not (value is None or isinstance(value, Mapping)):
+        raise TypeError(f"{name} must be a dict or None, got {value!r}.")
+    if value is not None and "learning_rate" in value:
+        raise ValueError(f"{name}={value!r} must not hold 'learning_rate': set the parameter learning_rate.")
+    return {} if value is None else dict(value)
+
+
+def _check_dtype(name, value):
+    """Return the name of a dtype."""
+    try:
+        return check_dtype(name, value).name
+    except ValueError:
+        wanted = "one of 'auto', 'float32', 'float64' or NumPy's types of these names"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}.") from None
+
+
+def _check_class_weight(name, value):
+    if isinstance(value, str) and value != "balanced":
+        raise ValueError(f"{name} must be a dict, 'balanced' or None, got {value!r}.")
+    if not (value is None or isinstance(value, (str, Mapping))):
+        raise TypeError(f"{name} must be a dict, 'balanced' or None, got {value!r}.")
+    return value
+
+
+def _check_random_state(name, value):
+    with named(f"{name}={value!r}"):
+        check_random_state(value)
+    return value
+
+
+def _check_verbose(name, value):
+    return int(value) if isinstance(value, (bool, np.bool_)) else check_int(name, value, low=0)
+
+
+# ------------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter of estimators.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        Its type, as numpydoc has it.
+    text : str
+        What it is.
+    check : callable, default=None
+        ``check(name, value)`` returns the value as training takes it, or raises an error that names both. None: the net
+        checks it.
+    """
+
+    name: str
+    kind: str
+    text: str
+    check: Callable | None = None
+
+
+def _rates(attribute):
+    return ", ".join(f"{getattr(rule, attribute):g} for {name}" for name, rule in UPDATE_RULES.items())
+
+
+def _of_rule(constant):
+    """Return the row of an update rule's constant."""
+    rules = [repr(name) for name, rule in UPDATE_RULES.items() if constant.name in rule.constants]
+    named_rules = " and ".join(filter(None, [", ".join(rules[:-1]), rules[-1]]))
+    text = f"Constant of {named_rules}, {number_text(constant.default)} if None; the other rules ignore it."
+    if np.dtype(np.float32) in constant.smallest:
+        text += f" At least {number_text(constant.smallest[np.dtype(np.float32)])} in float32."
+    return Setting(constant.name, constant.kind, text, _or_none(_in_range(constant)))
+
+
+def learning_rate(rates):
+    """Return the row of the learning rate, given what 'auto' takes."""
+    text = f"Step size. 'auto' takes what suits the update rule: {rates}."
+    return Setting("learning_rate", "float or 'auto'", text, _or_auto(_check_learning_rate))
+
+
+def reg(text):
+    """Return the row of the penalty's strength, given which penalty it is."""
+    return Setting("reg", "float", text, _real(low=0))
+
+
+RATES, LINEAR_RATES = _rates("auto_rate"), _rates("auto_rate_linear")
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        learning_rate(RATES),
+        Setting(
+            "lr_decay", "float", "Factor on the learning rate after each epoch.", _real(low=0, boundaries="neither")
+        ),
+        Setting(
+            "lr_schedule",
+            "None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or schedule",
+            """Factor on the learning rate in the course of training, beside `lr_decay`: an object of
+            `sklearn_dl.schedules`, such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine',
+            'linear' and 'one_cycle' go by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends
+            earlier does not see their end), and start again with each `fit`; successive calls of `partial_fit` are the
+            epochs of one schedule. 'reduce_on_plateau' goes by the validation accuracy of each epoch, or, without a
+            validation set, by the training loss; with `warm_start` and in `partial_fit` it continues.""",
+            check_schedule,
+        ),
+        reg("Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."),
+        Setting(
+            "num_epochs",
+            "int or 'auto'",
+            f"Passes over the data, at most: see `tol`. 'auto' is {LENGTHS['num_epochs']}, and"
+            f" {LENGTHS_OF_SINGLE_UPDATES['num_epochs']:,} where the training set fits into one minibatch, so that an"
+            " epoch is a single update.",
+            _or_auto(_check_length),
+        ),
+        Setting(
+            "num_iters",
+            "int",
+            "An exact number of minibatch updates, in place of `num_epochs`; `tol` then only counts with"
+            " `early_stopping`.",
+            _or_none(_int(1)),
+        ),
+        Setting("batch_size", "int", "Minibatch size, cut to the number of samples.", _int(1)),
+        Setting("shuffle", "bool", "Whether each epoch visits the samples in a fresh random order.", check_bool),
+        Setting(
+            "update_rule",
+            f"{{{', '.join(map(repr, UPDATE_RULES))}}}",
+            "Function of `sklearn_dl.optim`.",
+            lambda name, value: check_choice(name, value, tuple(UPDATE_RULES)),
+        ),
+        Setting(
+            "optim_config",
+            "dict",
+            "Constants of the update rule, in place of the parameters of their names below: each may be given in one of"
+            " the two ways. Here, a constant that the rule does not have is an error.",
+            _check_optim_config,
+        ),
+        *(_of_rule(constant) for constant in RULE_PARAMETERS.values()),
+        Setting(
+            "weight_scale",
+            "float, 'he', 'xavier' or 'auto'",
+            "Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or"
+            f" sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010]. 'auto' is 'he', and {LINEAR_WEIGHT_SCALE} without"
+            " hidden layers.",
+            _or_auto(check_weight_scale),
+        ),
+        Setting(
+            "dtype",
+            "{'auto', 'float32', 'float64'} or dtype",
+            "What to compute in. 'auto': float64 for float64 X, float32 for everything else.",
+            _or_auto(_check_dtype),
+        ),
+        Setting(
+            "tol",
+            "float",
+            """Training ends when the loss (with `early_stopping`: what `monitor` names, on the validation set) has not
+            improved by more than `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`.
+            `early_stopping` waits at least 50 epochs where an epoch is a single update.""",
+            _or_none(_real(low=0)),
+        ),
+        Setting(
+            "n_iter_no_change",
+            "int or 'auto'",
+            f"See `tol`. 'auto' is {LENGTHS['n_iter_no_change']}, and {LENGTHS_OF_SINGLE_UPDATES['n_iter_no_change']}"
+            " where an epoch is a single update.",
+            _or_auto(_check_length),
+        ),
+        Setting(
+            "early_stopping",
+            "bool",
+            """Watch a validation set: `X_val` given to `fit`, or else a stratified share `validation_fraction` of the
+            training samples, set aside (not stratified where a class has too few; a weight of 2 is two samples where
+            the training set fits into one minibatch). Whenever there is a validation set, the weights of the best epoch
+            are kept.""",
+            check_bool,
+        ),
+        Setting(
+            "validation_fraction",
+            "float",
+            "Share of the samples set aside for `early_stopping`.",
+            _real(low=0, high=1, boundaries="neither"),
+        ),
+        Setting(
+            "monitor",
+            f"{{{', '.join(map(repr, MONITORS))}}}",
+            """What decides on the validation set which epoch is the best one: its accuracy, or its loss without the
+            penalty. Probabilities overfit before labels do, and only the loss shows it. Counts for `early_stopping`,
+            for the weights that are kept, and for 'reduce_on_plateau'.""",
+            _choice(*MONITORS),
+        ),
+        Setting(
+            "class_weight",
+            "dict, 'balanced' or None",
+            "Weights of the classes, multiplied into the samples' weights. 'balanced': inversely to their total"
+            " weight.",
+            _check_class_weight,
+        ),
+        Setting(
+            "random_state",
+            "int, RandomState instance or None",
+            "Draws first weights, order of the samples, dropout masks and the validation set.",
+            _check_random_state,
+        ),
+        Setting(
+            "verbose",
+            "int",
+            """1 shows epoch, loss, accuracies and the time left: as a bar where tqdm is installed (the extra
+            ``progress``) and the output is a terminal or a notebook, as a line for each epoch elsewhere and in
+            `partial_fit`. Fits in the workers of a parallel search show nothing, from scikit-learn 1.9 on those of any
+            search. 2 prints the lines, always, and the loss of every tenth update.""",
+            _check_verbose,
+        ),
+        Setting(
+            "warm_start",
+            "bool",
+            "Whether `fit` continues from the weights, the update rule's state and the random state of the last one.",
+            check_bool,
+        ),
+        # Of some estimators.
+        Setting("hidden_dim", "int", "Units of the hidden layer.", _int(1)),
+        Setting(
+            "hidden_dims",
+            "int or sequence of int",
+            "Units of the L hidden layers; an int is one layer. Empty for none.",
+        ),
+        Setting(
+            "normalization",
+            "None, 'batchnorm' or 'layernorm'",
+            "Normalization before each relu. With batch normalization, weights of the samples count in the batch"
+            " statistics.",
+        ),
+        Setting(
+            "dropout_keep_ratio",
+            "float in (0, 1]",
+            "Probability that dropout, after each relu, keeps a value; 1 is no dropout.",
+        ),
+        Setting(
+            "augmentation",
+            "None, 'flip', 'crop', 'cutout', augmentation or sequence of these",
+            "Random changes to the images of each minibatch in training, in this order: objects of"
+            " `sklearn_dl.augmentation`, such as ``RandomCrop(padding=2)``, or names of them with their defaults.",
+            check_augmentation,
+        ),
+        Setting("input_shape", "tuple (C, H, W)", "Shape of one image; see above."),
+        Setting("num_filters", "int", "Number of filters of the convolution."),
+        Setting("filter_size", "int", "Their height and width; odd."),
+    )
+}
+
+
+# ------------------------------------------------------------------ docstrings
+
+ATTRIBUTES = """\
     classes_ : ndarray of shape (n_classes,)
         The labels.
     n_features_in_ : int
@@ -115,114 +379,85 @@ SHARED_ATTRIBUTES = """\
         Why training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'stopped' (by a callback) or
         'interrupted' (by Ctrl-C). None after `partial_fit`."""
 
-REG_TEXT = "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."
 
+def documented(*rows, attributes=""):
+    """Return a class decorator that fills parameters and attributes into an estimator's docstring.
 
-# The learning rates of 'auto' where there are hidden layers.
-LEARNING_RATES = {"sgd": 0.1, "sgd_momentum": 0.02, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3}
-
-# The ranges of the update rules' constants.
-_UP_TO_ONE = {"low": 0, "high": 1, "boundaries": "both"}
-_BELOW_ONE = {"low": 0, "high": 1, "boundaries": "left"}
-CONSTANTS = {
-    "momentum": _UP_TO_ONE,
-    "decay_rate": _UP_TO_ONE,
-    "beta1": _BELOW_ONE,
-    "beta2": _BELOW_ONE,
-    "epsilon": {"low": 0, "boundaries": "neither"},
-}
-
-
-def shared_docs(*, hidden_parameters="", **defaults):
-    """Fill the parameters and attributes that estimators share into a class's docstring."""
-    defaults = {
-        "reg": 0.0,
-        "reg_text": REG_TEXT,
-        "update_rule": "adam",
-        "num_epochs": 100,
-        "learning_rates": LEARNING_RATES,
-        **defaults,
-    }
-    defaults["learning_rates"] = ", ".join(f"{rate:g} for {rule}" for rule, rate in defaults["learning_rates"].items())
-    sections = {
-        "shared_parameters": SHARED_PARAMETERS.format(**defaults),
-        "hidden_parameters": hidden_parameters,
-        "shared_attributes": SHARED_ATTRIBUTES,
-    }
+    Parameters
+    ----------
+    rows : Setting
+        In place of those of `SETTINGS`, where they mean something else in this class.
+    attributes : str
+        Those that not all estimators have.
+    """
+    rows = {**SETTINGS, **{row.name: row for row in rows}}
 
     def fill(cls):
         if cls.__doc__ is None:  # python -OO
             return cls
+        parameters = inspect.signature(cls).parameters
+        sections = {
+            "parameters": "\n".join(_entry(rows[name], value.default) for name, value in parameters.items()),
+            "attributes": textwrap.dedent("\n".join(filter(None, [ATTRIBUTES, HISTORY_ATTRIBUTES, attributes]))),
+        }
         # Python 3.13 strips a docstring's indentation, earlier versions keep it.
         cls.__doc__ = inspect.cleandoc(cls.__doc__)
         for name, text in sections.items():
-            cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", textwrap.dedent(text))
+            cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", text)
         return cls
 
     return fill
 
 
+def _entry(row, default):
+    """Return what numpydoc wants of a parameter."""
+    wrapped = textwrap.wrap(" ".join(row.text.split()), 116, break_long_words=False, break_on_hyphens=False)
+    return "\n    ".join([f"{row.name} : {row.kind}, default={default!r}", *wrapped])
+
+
+# ----------------------------------------------------------------- the checks
+
+
 def check_parameters(estimator):
-    """Return the parameters of training, checked; the net checks its own."""
-    optim_config = {} if estimator.optim_config is None else estimator.optim_config
-    if not isinstance(optim_config, dict):
-        raise TypeError(f"optim_config must be a dict or None, got {optim_config!r}.")
-    check_choice("update_rule", estimator.update_rule, tuple(UPDATE_RULES))
-    if "learning_rate" in optim_config:
-        raise ValueError(
-            f"optim_config={optim_config!r} must not hold 'learning_rate': set the parameter learning_rate."
-        )
-    optim_config = {**optim_config, **_check_constants(estimator, optim_config)}
-    learning_rate = estimator.learning_rate
-    if isinstance(learning_rate, str) and learning_rate == "auto":
-        learning_rate = estimator._learning_rates[estimator.update_rule]
-    elif isinstance(learning_rate, str) or learning_rate is None:
-        raise ValueError(f"learning_rate must be a number of at least 0 or 'auto', got {learning_rate!r}.")
-    learning_rate = check_real("learning_rate", learning_rate, low=0)
-    check_real("reg", estimator.reg, low=0)
-    with named(f"random_state={estimator.random_state!r}"):
-        check_random_state(estimator.random_state)
-    check_choice("dtype", estimator.dtype, ("auto", *DTYPES))
-    if isinstance(estimator.class_weight, str) and estimator.class_weight != "balanced":
-        raise ValueError(f"class_weight must be a dict, 'balanced' or None, got {estimator.class_weight!r}.")
-    if not (estimator.class_weight is None or isinstance(estimator.class_weight, (str, dict))):
-        raise TypeError(f"class_weight must be a dict, 'balanced' or None, got {estimator.class_weight!r}.")
-    return {
-        "optim_config": {"learning_rate": learning_rate, **optim_config},
-        "update_rule": estimator.update_rule,
-        "dtype": estimator.dtype,
-        "lr_decay": check_real("lr_decay", estimator.lr_decay, low=0, boundaries="neither"),
-        "lr_schedule": check_schedule("lr_schedule", estimator.lr_schedule),
-        "augmentation": check_augmentation("augmentation", getattr(estimator, "augmentation", None)),
-        "num_epochs": check_int("num_epochs", estimator.num_epochs, low=1),
-        "num_iters": None if estimator.num_iters is None else check_int("num_iters", estimator.num_iters, low=1),
-        "batch_size": check_int("batch_size", estimator.batch_size, low=1),
-        "shuffle": check_bool("shuffle", estimator.shuffle),
-        "tol": None if estimator.tol is None else check_real("tol", estimator.tol, low=0),
-        "n_iter_no_change": check_int("n_iter_no_change", estimator.n_iter_no_change, low=1),
-        "early_stopping": check_bool("early_stopping", estimator.early_stopping),
-        "validation_fraction": check_real(
-            "validation_fraction",
-            estimator.validation_fraction,
-            low=0,
-            high=1,
-            boundaries="neither",
-        ),
-        "monitor": check_choice("monitor", estimator.monitor, MONITORS),
-        "verbose": int(estimator.verbose)
-        if isinstance(estimator.verbose, bool)
-        else check_int("verbose", estimator.verbose, low=0),
-        "warm_start": check_bool("warm_start", estimator.warm_start),
+    """Return an estimator's parameters by name, as training takes them; the net checks its own.
+
+    The constants of the update rule are not among them: their ranges depend on the dtype, see `check_rule`.
+    """
+    params = {
+        name: setting.check(name, getattr(estimator, name))
+        for name, setting in SETTINGS.items()
+        if setting.check is not None and hasattr(estimator, name)
     }
+    params.setdefault("augmentation", ())
+    check_rule(estimator)
+    return params
 
 
-def _check_constants(estimator, optim_config):
-    """Return the update rule's constants that are parameters; those of other rules are checked and left out."""
-    given = {name: getattr(estimator, name) for name in CONSTANTS if getattr(estimator, name) is not None}
-    for name, value in given.items():
-        check_real(name, value, **CONSTANTS[name])
-        if name in optim_config:
-            raise ValueError(
-                f"{name}={value!r} is also given as optim_config[{name!r}]={optim_config[name]!r}: leave out one."
-            )
-    return {name: value for name, value in given.items() if name in UPDATE_RULES[estimator.update_rule]}
+def check_rule(estimator, dtype=None):
+    """Return the constants of an estimator's update rule, its learning rate among them.
+
+    Parameters
+    ----------
+    estimator : object
+    dtype : dtype, default=None
+        What the net computes in; None where that is not known yet.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is out of range, given twice, or not of this rule. The message calls it what the user does.
+    """
+    rule = UPDATE_RULES[estimator.update_rule]
+    config = _check_optim_config("optim_config", estimator.optim_config)
+    given = {name: getattr(estimator, name) for name in RULE_PARAMETERS if getattr(estimator, name) is not None}
+    twice = next((name for name in given if name in config), None)
+    if twice is not None:
+        raise ValueError(
+            f"{twice}={given[twice]!r} is also given as optim_config[{twice!r}]={config[twice]!r}: leave out one."
+        )
+    own = {name: value for name, value in given.items() if name in rule.constants}
+    rate = estimator.learning_rate
+    if isinstance(rate, str):
+        rate = rule.auto_rate_linear if estimator._is_linear() else rule.auto_rate
+    own["learning_rate"] = rate
+    return rule.check({**config, **own}, lambda name: name if name in own else in_optim_config(name), dtype)

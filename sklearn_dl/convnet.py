@@ -4,44 +4,40 @@ import math
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims
-from sklearn_dl._parameters import shared_docs
+from sklearn_dl._inputs import transposed_hint
+from sklearn_dl._parameters import Setting, documented, resolve_weight_scale
 from sklearn_dl.nets import ThreeLayerConv
 from sklearn_dl.preprocessing import guess_image_shape
 
 __all__ = ["ThreeLayerConvNet"]
 
 
-@shared_docs(weight_scale="'he'")
+@documented(
+    Setting("hidden_dim", "int", "Units of the hidden affine layer."),
+    Setting(
+        "normalization",
+        "None, 'batchnorm' or 'groupnorm'",
+        "Normalization after the convolution. With batch normalization, weights of the samples count in the batch"
+        " statistics.",
+    ),
+)
 class ThreeLayerConvNet(BaseNetClassifier):
-    """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - affine - softmax.
+    """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
 
-    X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. What a row holds is said by
-    `input_shape`. Without it, a square number of features is a grey image, three times a square a colour image, and any
-    other number one row of pixels (1, 1, n_features).
+    X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. `input_shape` says what they are.
+    Without it, rows of a square number of features are grey images, of three times a square colour images, and of any
+    other number one row of pixels (1, 1, n_features), with a warning where these are more than 20 in at least 100 rows.
+    Images that look like (n_samples, H, W, C), more than 4 in the first place and 1, 3 or 4 in the last, are an error.
 
     Parameters
     ----------
-    input_shape : tuple (C, H, W), default=None
-        Shape of one image; see above.
-    num_filters : int, default=32
-        Number of filters of the convolution.
-    filter_size : int, default=7
-        Their height and width; odd.
-    hidden_dim : int, default=100
-        Units of the hidden affine layer.
-    {shared_parameters}
-    normalization : None, 'batchnorm' or 'groupnorm', default=None
-        Normalization after the convolution. With batch normalization, weights of the samples count in the batch
-        statistics.
-    augmentation : None, 'flip', 'crop', 'cutout', augmentation or sequence of these, default=None
-        Random changes to the images of each minibatch in training, in this order: objects of `sklearn_dl.augmentation`,
-        such as ``RandomCrop(padding=2)``, or names of them with their defaults.
+    {parameters}
 
     Attributes
     ----------
     input_shape_ : tuple (C, H, W)
         Shape of one image.
-    {shared_attributes}
+    {attributes}
 
     See Also
     --------
@@ -75,7 +71,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         lr_decay=1.0,
         lr_schedule=None,
         reg=0.0,
-        num_epochs=100,
+        num_epochs="auto",
         num_iters=None,
         batch_size=64,
         shuffle=True,
@@ -89,7 +85,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         weight_scale="he",
         dtype="auto",
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         monitor="accuracy",
@@ -98,6 +94,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         verbose=0,
         warm_start=False,
         normalization=None,
+        dropout_keep_ratio=1.0,
         augmentation=None,
     ):
         self._keep(locals())
@@ -110,7 +107,8 @@ class ThreeLayerConvNet(BaseNetClassifier):
             "hidden_dim": self.hidden_dim,
             "num_classes": n_classes,
             "normalization": self.normalization,
-            "weight_scale": self.weight_scale,
+            "dropout_keep_ratio": self.dropout_keep_ratio,
+            "weight_scale": resolve_weight_scale(self.weight_scale, linear=False),
             "reg": self.reg,
         }
 
@@ -122,5 +120,6 @@ class ThreeLayerConvNet(BaseNetClassifier):
                 raise ValueError(
                     f"input_shape={stated} does not fit X, which holds"
                     f" {f'{n_features} features' if image_shape is None else f'images {image_shape}'} a sample."
+                    + transposed_hint(image_shape, stated)
                 )
         self.input_shape_ = stated or image_shape or guess_image_shape(n_features)

@@ -2,21 +2,14 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims, check_int
-from sklearn_dl._parameters import shared_docs
+from sklearn_dl._names import LAYER_ATTRIBUTES, LayerNames
+from sklearn_dl._parameters import LINEAR_RATES, RATES, documented, learning_rate, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected
 
 __all__ = ["FullyConnectedNet", "TwoLayerNet"]
 
-HIDDEN_PARAMETERS = """\
-    normalization : None, 'batchnorm' or 'layernorm', default=None
-        Normalization before each relu. With batch normalization, weights of the samples count in the batch statistics.
-    dropout_keep_ratio : float in (0, 1], default=1.0
-        Probability that dropout, after each relu, keeps a value; 1 is no dropout."""
 
-fill = shared_docs(weight_scale="'he'", hidden_parameters=HIDDEN_PARAMETERS)
-
-
-class _FullyConnectedBase(BaseNetClassifier):
+class _FullyConnectedBase(LayerNames, BaseNetClassifier):
     _net_class = FullyConnected
 
     def _net_config(self, n_features, n_classes):
@@ -26,25 +19,22 @@ class _FullyConnectedBase(BaseNetClassifier):
             "num_classes": n_classes,
             "normalization": self.normalization,
             "dropout_keep_ratio": self.dropout_keep_ratio,
-            "weight_scale": self.weight_scale,
+            "weight_scale": resolve_weight_scale(self.weight_scale, linear=self._is_linear()),
             "reg": self.reg,
         }
 
 
-@fill
+@documented(attributes=LAYER_ATTRIBUTES)
 class TwoLayerNet(_FullyConnectedBase):
     """Net with one hidden layer: affine - relu - affine - softmax.
 
     Parameters
     ----------
-    hidden_dim : int, default=100
-        Units of the hidden layer.
-    {shared_parameters}
-    {hidden_parameters}
+    {parameters}
 
     Attributes
     ----------
-    {shared_attributes}
+    {attributes}
 
     See Also
     --------
@@ -70,7 +60,7 @@ class TwoLayerNet(_FullyConnectedBase):
         lr_decay=1.0,
         lr_schedule=None,
         reg=0.0,
-        num_epochs=100,
+        num_epochs="auto",
         num_iters=None,
         batch_size=64,
         shuffle=True,
@@ -84,7 +74,7 @@ class TwoLayerNet(_FullyConnectedBase):
         weight_scale="he",
         dtype="auto",
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         monitor="accuracy",
@@ -101,20 +91,17 @@ class TwoLayerNet(_FullyConnectedBase):
         return (check_int("hidden_dim", self.hidden_dim, low=1),)
 
 
-@fill
+@documented(learning_rate(f"{RATES}; without hidden layers {LINEAR_RATES}"), attributes=LAYER_ATTRIBUTES)
 class FullyConnectedNet(_FullyConnectedBase):
     """Net of any depth: {affine - [normalization] - relu - [dropout]} x L - affine - softmax.
 
     Parameters
     ----------
-    hidden_dims : sequence of int, default=(100, 100)
-        Units of the L hidden layers.
-    {shared_parameters}
-    {hidden_parameters}
+    {parameters}
 
     Attributes
     ----------
-    {shared_attributes}
+    {attributes}
 
     See Also
     --------
@@ -141,7 +128,7 @@ class FullyConnectedNet(_FullyConnectedBase):
         lr_decay=1.0,
         lr_schedule=None,
         reg=0.0,
-        num_epochs=100,
+        num_epochs="auto",
         num_iters=None,
         batch_size=64,
         shuffle=True,
@@ -152,10 +139,10 @@ class FullyConnectedNet(_FullyConnectedBase):
         beta1=None,
         beta2=None,
         epsilon=None,
-        weight_scale="he",
+        weight_scale="auto",
         dtype="auto",
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         monitor="accuracy",
@@ -170,3 +157,6 @@ class FullyConnectedNet(_FullyConnectedBase):
 
     def _hidden_dims(self):
         return check_dims("hidden_dims", self.hidden_dims)
+
+    def _is_linear(self):
+        return not self._hidden_dims()

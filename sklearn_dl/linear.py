@@ -2,32 +2,35 @@
 
 from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_real
-from sklearn_dl._parameters import shared_docs
+from sklearn_dl._names import LinearNames
+from sklearn_dl._parameters import LINEAR_RATES, documented, learning_rate, reg, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected
 
 __all__ = ["Softmax"]
 
 
-# A convex loss takes larger steps than a net with hidden layers.
-LEARNING_RATES = {"sgd": 0.02, "sgd_momentum": 0.02, "adagrad": 0.2, "rmsprop": 0.01, "adam": 0.03}
-
-
-@shared_docs(
-    learning_rates=LEARNING_RATES,
-    weight_scale="1e-3",
-    reg_text="Strength of the L2 penalty ``reg * sum(W ** 2)``: without the half that the nets have, as in the\n"
-    "        published tables of this classifier.",
+@documented(
+    learning_rate(LINEAR_RATES),
+    reg(
+        "Strength of the L2 penalty ``reg * sum(W ** 2)``: without the half that the nets have, as in the published"
+        " tables of this classifier."
+    ),
 )
-class Softmax(BaseNetClassifier):
+class Softmax(LinearNames, BaseNetClassifier):
     """Linear softmax classifier (multinomial logistic regression), trained on minibatches.
 
     Parameters
     ----------
-    {shared_parameters}
+    {parameters}
 
     Attributes
     ----------
-    {shared_attributes}
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
+        Weights of the features, as `LogisticRegression` has them: ``X @ coef_.T + intercept_`` is `decision_function`.
+        Computed from `params_`, not to be written to.
+    intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
+        Biases.
+    {attributes}
 
     See Also
     --------
@@ -47,7 +50,6 @@ class Softmax(BaseNetClassifier):
     """
 
     _net_class = FullyConnected
-    _learning_rates = LEARNING_RATES
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class Softmax(BaseNetClassifier):
         lr_decay=1.0,
         lr_schedule=None,
         reg=0.0,
-        num_epochs=100,
+        num_epochs="auto",
         num_iters=None,
         batch_size=64,
         shuffle=True,
@@ -70,7 +72,7 @@ class Softmax(BaseNetClassifier):
         weight_scale=1e-3,
         dtype="auto",
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         monitor="accuracy",
@@ -81,11 +83,14 @@ class Softmax(BaseNetClassifier):
     ):
         self._keep(locals())
 
+    def _is_linear(self):
+        return True
+
     def _net_config(self, n_features, n_classes):
         return {
             "hidden_dims": (),
             "input_dim": n_features,
             "num_classes": n_classes,
-            "weight_scale": self.weight_scale,
+            "weight_scale": resolve_weight_scale(self.weight_scale, linear=True),
             "reg": 2 * check_real("reg", self.reg, low=0),
         }

@@ -1,9 +1,18 @@
-"""Losses: from scores and labels to the mean loss and its gradient with respect to the scores."""
+"""Losses: from scores and labels to the mean loss and its gradient.
+
+`softmax_loss` and `svm_loss` take the scores and give the gradient with respect to them: what stands at the end of a
+net. The others take the weights and the samples of a linear classifier, and give the gradient of its whole objective,
+penalty included, with respect to the weights: each in plain loops, to read, and vectorized.
+"""
+
+import math
 
 import numpy as np
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import as_floats, check_batch, check_shape, normalized_weights, output
+from sklearn_dl._checks import check_real
+from sklearn_dl._threads import n_threads
 
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -97,9 +106,7 @@ def svm_loss(x, y, *, sample_weight=None, out=None):
     """
     x, y, weights, dx = _prepare(x, y, sample_weight, out)
     n_samples, n_classes = x.shape
-    bad = y[(y < 0) | (y >= n_classes)]
-    if bad.size:
-        raise ValueError(f"y must be in [0, {n_classes}), got {bad[0]}")
+    _check_range(y, n_classes)
     share = 1 / n_samples if weights is None else weights[:, None]
     rows = np.arange(n_samples)
     with np.errstate(over="ignore"):
@@ -118,10 +125,212 @@ def _prepare(x, y, sample_weight, out):
     (x,) = as_floats(x=x)
     check_batch("x", x, 2, "(N, C)")
     n_samples = x.shape[0]
+    y = _as_labels(y, n_samples)
+    weights = None if sample_weight is None else normalized_weights(sample_weight, n_samples)
+    return x, y, weights, output(out, x.shape, x.dtype)
+
+
+def _as_labels(y, n_samples):
     y = np.asarray(y)
     if y.dtype.kind not in "iu":
         raise TypeError(f"y must hold integers, the indices of the classes, got dtype {y.dtype}")
     check_shape("y", y, (n_samples,), "(N,)")
-    y = np.ascontiguousarray(y, np.int64)
-    weights = None if sample_weight is None else normalized_weights(sample_weight, n_samples)
-    return x, y, weights, output(out, x.shape, x.dtype)
+    return np.ascontiguousarray(y, np.int64)
+
+
+def _check_range(y, n_classes):
+    bad = y[(y < 0) | (y >= n_classes)]
+    if bad.size:
+        raise ValueError(f"y must be in [0, {n_classes}), got {bad[0]}")
+
+
+def softmax_loss_naive(W, X, y, reg):
+    """Softmax and cross-entropy of a linear classifier with penalty, in plain loops.
+
+    Parameters
+    ----------
+    W : ndarray of shape (D, C)
+        Weights. For a bias, append a column of ones to X.
+    X : ndarray of shape (N, D)
+        Samples.
+    y : ndarray of shape (N,)
+        Labels, integers from 0 to C - 1.
+    reg : float
+        Strength of the penalty, at least 0.
+
+    Returns
+    -------
+    loss : float
+        ``softmax_loss(X @ W, y)[0] + reg * sum(W * W)``.
+    dW : ndarray of shape (D, C)
+        Its gradient; the penalty's part is ``2 * reg * W``. float32 if W and X are, else float64.
+
+    Raises
+    ------
+    TypeError
+        If W or X does not hold real numbers, y no integers, or reg is no number.
+    ValueError
+        If X or W is empty, shapes do not fit together, a label is out of range, or reg is negative or not finite.
+
+    See Also
+    --------
+    softmax_loss_vectorized : The same without loops, and faster.
+
+    Notes
+    -----
+    Signature and penalty are those of the first assignment of CS231n from 2017 on. In 2015 and 2016 the penalty was
+    ``0.5 * reg * sum(W * W)``: give half of that reg.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import softmax_loss_naive
+    >>> loss, dW = softmax_loss_naive(np.zeros((2, 4)), np.eye(2), np.array([0, 3]), 0.1)
+    >>> round(loss, 4), dW
+    (1.3863, array([[-0.375,  0.125,  0.125,  0.125], [ 0.125,  0.125,  0.125, -0.375]]))
+    """
+    W, X, y, reg = _prepare_linear(W, X, y, reg)
+    loss, dW = 0.0, np.zeros_like(W)
+    for x, label in zip(X, y.tolist(), strict=True):
+        scores = _scores_of_one(x, W)
+        highest = max(scores)
+        exponentials = [math.exp(score - highest) for score in scores]
+        total = sum(exponentials)
+        loss += min(math.log(total) - (scores[label] - highest), _LARGEST) / len(X)
+        for j, exponential in enumerate(exponentials):
+            dW[:, j] += (exponential / total - (j == label)) * x
+    return _with_penalty(min(loss, _LARGEST), dW / len(X), W, reg)
+
+
+def softmax_loss_vectorized(W, X, y, reg):
+    """Softmax and cross-entropy of a linear classifier with penalty.
+
+    Parameters
+    ----------
+    W, X, y, reg
+        As in `softmax_loss_naive`.
+
+    Returns
+    -------
+    loss, dW
+        As from `softmax_loss_naive`.
+
+    See Also
+    --------
+    softmax_loss_naive : The same in loops, to read and to check against.
+    Softmax : The estimator that minimizes this loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import softmax_loss_vectorized
+    >>> loss, dW = softmax_loss_vectorized(np.zeros((2, 4)), np.eye(2), np.array([0, 3]), 0.1)
+    >>> round(loss, 4), dW
+    (1.3863, array([[-0.375,  0.125,  0.125,  0.125], [ 0.125,  0.125,  0.125, -0.375]]))
+    """
+    return _vectorized(softmax_loss, *_prepare_linear(W, X, y, reg))
+
+
+def svm_loss_naive(W, X, y, reg):
+    """Multiclass hinge loss of a linear classifier with penalty, in plain loops.
+
+    Parameters
+    ----------
+    W, X, y, reg
+        As in `softmax_loss_naive`.
+
+    Returns
+    -------
+    loss : float
+        ``svm_loss(X @ W, y)[0] + reg * sum(W * W)``.
+    dW : ndarray of shape (D, C)
+        Its gradient; the penalty's part is ``2 * reg * W``. float32 if W and X are, else float64.
+
+    See Also
+    --------
+    svm_loss_vectorized : The same without loops, and faster.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import svm_loss_naive
+    >>> loss, dW = svm_loss_naive(np.zeros((2, 3)), np.eye(2), np.array([0, 2]), 0.1)
+    >>> loss, dW
+    (2.0, array([[-1. ,  0.5,  0.5], [ 0.5,  0.5, -1. ]]))
+    """
+    W, X, y, reg = _prepare_linear(W, X, y, reg)
+    loss, dW = 0.0, np.zeros_like(W)
+    for x, label in zip(X, y.tolist(), strict=True):
+        scores = _scores_of_one(x, W)
+        for j, score in enumerate(scores):
+            margin = score - scores[label] + 1
+            if j == label or margin <= 0:  # not "> 0", which would leave out nan
+                continue
+            loss += min(margin, _LARGEST) / len(X)
+            dW[:, j] += x
+            dW[:, label] -= x
+    return _with_penalty(min(loss, _LARGEST), dW / len(X), W, reg)
+
+
+def svm_loss_vectorized(W, X, y, reg):
+    """Multiclass hinge loss of a linear classifier with penalty.
+
+    Parameters
+    ----------
+    W, X, y, reg
+        As in `softmax_loss_naive`.
+
+    Returns
+    -------
+    loss, dW
+        As from `svm_loss_naive`.
+
+    See Also
+    --------
+    svm_loss_naive : The same in loops, to read and to check against.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import svm_loss_vectorized
+    >>> loss, dW = svm_loss_vectorized(np.zeros((2, 3)), np.eye(2), np.array([0, 2]), 0.1)
+    >>> loss, dW
+    (2.0, array([[-1. ,  0.5,  0.5], [ 0.5,  0.5, -1. ]]))
+    """
+    return _vectorized(svm_loss, *_prepare_linear(W, X, y, reg))
+
+
+def _prepare_linear(W, X, y, reg):
+    """Check the arguments of a linear classifier's loss."""
+    W, X = as_floats(W=W, X=X)
+    check_batch("X", X, 2, "(N, D)")
+    check_batch("W", W, 2, "(D, C)")
+    if W.shape[0] != X.shape[1]:
+        raise ValueError(f"W must have shape (D, C) with D = {X.shape[1]}, the columns of X, got {W.shape}")
+    y = _as_labels(y, len(X))
+    _check_range(y, W.shape[1])
+    return W, X, y, check_real("reg", reg, low=0)
+
+
+def _scores_of_one(x, W):
+    """Return the scores of one sample, as Python's floats, which overflow without a warning."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (x @ W).tolist()
+
+
+def _vectorized(loss_of_scores, W, X, y, reg):
+    """Return loss and gradient of a linear classifier from a loss of its scores."""
+    threads = n_threads()
+    scores = np.empty((len(X), W.shape[1]), X.dtype)
+    _ext.affine_forward(X, W, np.zeros(W.shape[1], X.dtype), scores, False, threads)
+    loss, dscores = loss_of_scores(scores, y, out=scores)
+    dW, db = np.empty_like(W), np.empty(W.shape[1], X.dtype)
+    _ext.affine_backward_dw(X, dscores, dW, db, threads)
+    return _with_penalty(loss, dW, W, reg)
+
+
+def _with_penalty(loss, dW, W, reg):
+    if reg == 0:  # squares may be infinite
+        return loss, dW
+    with np.errstate(over="ignore", invalid="ignore"):
+        return loss + reg * _ext.sum_of_squares(W, n_threads()), dW + 2 * reg * W

@@ -1,4 +1,4 @@
-"""Save and load estimators: one file of arrays and JSON, written atomically, read without pickle.
+"""Save and load estimators and nets: one file of arrays and JSON, written atomically, read without pickle.
 
 A file is a zip archive of stored (uncompressed) members: ``header.json``, and one ``.npy`` file
 for each array, so that ``np.load`` reads the weights where this package is not at hand.
@@ -12,7 +12,8 @@ its size has been compared with the bytes that are really there.
 Files of every release load in all later ones; tests/test_saved_models.py holds this package to it.
 
 Pipelines and searches can be stored without pickle by skops (``pip install "sklearn_dl[skops]"``), which loads what
-its caller trusts. Of this package it needs nothing but the classes themselves, listed in `SKOPS_TRUSTED`::
+its caller trusts. `SKOPS_TRUSTED` names what a fitted estimator of this package can hold: estimators and transformers,
+and what their parameters can be set to (schedules, augmentations, layers, a NumPy dtype)::
 
     skops.io.dump(pipeline, "model.skops")
     pipeline = skops.io.load("model.skops", trusted=SKOPS_TRUSTED)
@@ -21,6 +22,7 @@ Other types that ``skops.io.get_untrusted_types`` finds come from the rest of th
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -38,14 +40,7 @@ from sklearn_dl._version import __version__
 
 __all__ = ["SKOPS_TRUSTED", "load", "read_archive", "save", "write_archive"]
 
-SKOPS_TRUSTED = (
-    "sklearn_dl.convnet.ThreeLayerConvNet",
-    "sklearn_dl.fully_connected.FullyConnectedNet",
-    "sklearn_dl.fully_connected.TwoLayerNet",
-    "sklearn_dl.linear.Softmax",
-    "sklearn_dl.preprocessing.ImageReshaper",
-    "sklearn_dl.preprocessing.MeanSubtractor",
-)
+SKOPS_TRUSTED: tuple[str, ...]  # made when it is asked for, see __getattr__
 
 _FORMAT = "sklearn_dl"
 _FORMAT_VERSION = 1
@@ -117,6 +112,8 @@ class _Encoder:
             return {"dtype": node.str}
         if kind is type and issubclass(node, np.generic) and _is_plain(np.dtype(node)):
             return {"type": np.dtype(node).str}
+        if node is float:
+            return {"type": "float"}
         if kind is np.random.RandomState:
             return self._random_state(node, keys)
         if _setting_classes().get(kind.__name__) is kind:
@@ -259,7 +256,7 @@ class _Decoder:
             case "dtype":
                 return _read_dtype(value)
             case "type":
-                return _read_dtype(value).type
+                return float if value == "float" else _read_dtype(value).type
             case "setting":
                 name, fields = value
                 return _setting_classes()[name](**self.decode(fields))
@@ -525,6 +522,30 @@ def _estimator_classes():
     return {cls.__name__: cls for cls in classes}
 
 
+@functools.cache
+def _skops_trusted():
+    """Return the names, qualified, of what a fitted estimator of this package can hold."""
+    import sklearn_dl
+    from sklearn_dl import augmentation, preprocessing, schedules
+    from sklearn_dl.nets import layers
+
+    modules = (preprocessing, schedules, augmentation, layers)
+    public = [getattr(module, name) for module in modules for name in module.__all__]
+    held = [np.dtype, *_public_classes(sklearn_dl), *public]
+    return tuple(sorted(f"{one.__module__}.{one.__qualname__}" for one in held))
+
+
+def _public_classes(module):
+    return [value for value in (getattr(module, name) for name in module.__all__) if isinstance(value, type)]
+
+
+def __getattr__(name):
+    # The estimators import this module, so that their names are there only later.
+    if name == "SKOPS_TRUSTED":
+        return _skops_trusted()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _request_methods(estimator):
     names = (re.fullmatch(r"set_(\w+)_request", name) for name in dir(type(estimator)))
     return [match[1] for match in names if match]
@@ -543,14 +564,14 @@ def _set_requests(estimator, requests):
 
 
 def save(estimator, path):
-    """Save an estimator of this package, fitted or not, to one file.
+    """Save an estimator of this package, fitted or not, or a net to one file.
 
     Parameters
     ----------
-    estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
-        Estimator to save. Subclasses, pipelines and searches are refused, because a file cannot
-        bring code along: use pickle, joblib or skops for them (see `SKOPS_TRUSTED`). Callbacks are left out for the
-        same reason.
+    estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet; Net, FullyConnected or ThreeLayerConv
+        Estimator, or net of `sklearn_dl.nets`, to save. Subclasses, pipelines, searches and nets with layers of other
+        packages are refused, because a file cannot bring code along: use pickle, joblib or skops for them (see
+        `SKOPS_TRUSTED`). Callbacks are left out for the same reason.
     path : str or os.PathLike
         Name of the file, any extension. An existing file is replaced in one step, and keeps its
         permission bits.
@@ -558,7 +579,7 @@ def save(estimator, path):
     Raises
     ------
     TypeError
-        If `estimator` is of another class, or one of its parameters is an object that cannot be
+        If `estimator` or a layer is of another class, or one of its parameters is an object that cannot be
         stored without pickle (the message names it), or `path` is no path. Nothing has been
         written then.
     OSError
@@ -581,12 +602,16 @@ def save(estimator, path):
     TwoLayerNet(hidden_dim=50)
     """
     from sklearn_dl._callbacks import CALLBACKS  # late, as the estimators
+    from sklearn_dl.nets._storage import NETS, Net, net_to_tree
 
     name = type(estimator).__name__
+    if isinstance(estimator, Net):
+        _write(path, net_to_tree(estimator), lambda keys: f"{_tree_place(keys)} of {name}")
+        return
     classes = _estimator_classes()
     if classes.get(name) is not type(estimator):
         raise TypeError(
-            f"estimator must be an instance of {', '.join(classes)} itself, got {name}; "
+            f"estimator must be an instance of {', '.join([*classes, *NETS])} itself, got {name}; "
             "use pickle or joblib for anything else."
         )
     state = estimator.__getstate__()
@@ -606,26 +631,26 @@ def save(estimator, path):
 
 
 def load(path, expected_class=None):
-    """Load an estimator that :func:`~sklearn_dl.persistence.save` wrote; no code from the file is run.
+    """Load an estimator or a net that :func:`~sklearn_dl.persistence.save` wrote; no code from the file is run.
 
     Parameters
     ----------
     path : str or os.PathLike
         Name of the file, written by this release or an earlier one.
     expected_class : type, default=None
-        If given, an estimator of another class is refused.
+        If given, an estimator or net of another class is refused.
 
     Returns
     -------
-    estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
+    estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet; Net, FullyConnected or ThreeLayerConv
         Estimator with the parameters and learned attributes that it was saved with. A parameter
-        that did not exist then has its default value.
+        that did not exist then has its default value. Or a net, with its random state.
 
     Raises
     ------
     ValueError
         If the file is damaged, cut short, written by a newer version of the format, not written
-        by `save`, or holds an estimator that is no `expected_class`.
+        by `save`, or holds an estimator or net that is no `expected_class`.
     OSError
         If there is no such file, or it is a directory.
 
@@ -650,20 +675,19 @@ def load(path, expected_class=None):
         raise TypeError(f"expected_class must be a class or None, got {expected_class!r}.")
     tree, writer = _read(path)
     file = repr(os.fspath(path))
+    if isinstance(tree, dict) and "net" in tree:
+        return _load_net(tree, file, writer, expected_class)
     try:
         name, state, requests = tree["estimator"], tree["state"], tree["requests"]
         known = isinstance(name, str) and isinstance(state, dict) and isinstance(requests, dict)
     except (LookupError, TypeError):
         known = False
     if not known:
-        raise ValueError(f"{file} holds no estimator; read_archive reads what it holds.")
+        raise ValueError(f"{file} holds no estimator and no net; read_archive reads what it holds.")
     classes = _estimator_classes()
     if name not in classes:
         raise ValueError(f"{file} holds an estimator of class {name!r:.80}; known are {', '.join(classes)} ({writer}).")
-    if expected_class is not None and not issubclass(classes[name], expected_class):
-        raise ValueError(
-            f"{file} holds a {name}, not a {expected_class.__name__}; load it with {name}.load or sklearn_dl.load."
-        )
+    _check_class(classes[name], expected_class, file)
     estimator = classes[name]()
     try:
         estimator.__setstate__(state)
@@ -672,3 +696,22 @@ def load(path, expected_class=None):
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{file} does not hold a valid {name} ({writer}): {error}") from error
     return estimator
+
+
+def _load_net(tree, file, writer, expected_class):
+    from sklearn_dl.nets._storage import net_from_tree  # late, as the estimators
+
+    try:
+        net = net_from_tree(tree)
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} does not hold a valid net ({writer}): {error}") from error
+    _check_class(type(net), expected_class, file)
+    return net
+
+
+def _check_class(cls, expected_class, file):
+    if expected_class is not None and not issubclass(cls, expected_class):
+        raise ValueError(
+            f"{file} holds a {cls.__name__}, not a {expected_class.__name__}; load it with {cls.__name__}.load or"
+            " sklearn_dl.load."
+        )

@@ -12,11 +12,21 @@ import math
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_array, gen_batches
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, single_task
 from ._checks import check_bool, check_choice, check_dims, check_int
 from ._doc_link import DocLinkMixin
+from ._inputs import (
+    MISSING_AXIS,
+    as_array,
+    check_channels_first,
+    check_numbers,
+    check_weights,
+    naming_columns,
+    refuse_sparse,
+    transposed_hint,
+)
 
 __all__ = ["ImageReshaper", "MeanSubtractor", "guess_image_shape"]
 
@@ -71,6 +81,7 @@ def _leave_images_alone(method):
 
     @functools.wraps(method)
     def wrapped(self, X, *args, **kwargs):
+        X = as_array("X", X)
         make = plain if self._makes_images(X) else method
         return make(self, X, *args, **kwargs)
 
@@ -90,15 +101,30 @@ class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin
 
     def _validate(self, X, layouts, *, reset, ensure_all_finite=True):
         """Return X as an array in one of `layouts`, and the shape of its images (None for rows)."""
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            ensure_2d=False,
-            allow_nd=True,
-            ensure_all_finite=ensure_all_finite,
-        )
+        refuse_sparse(X)
+        X = as_array("X", X)
+        with naming_columns(X):
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_all_finite=ensure_all_finite,
+            )
+            check_numbers(X)
         return X, self._check_features(X, layouts, reset=reset)
+
+    def _check_transformed(self, X, *, ensure_all_finite=True):
+        """Return X as an array, as `_validate` does, but without names of features to compare."""
+        refuse_sparse(X)
+        X = as_array("X", X)
+        with naming_columns(X):
+            X = check_array(
+                X, ensure_2d=False, allow_nd=True, ensure_all_finite=ensure_all_finite, estimator=self, input_name="X"
+            )
+            check_numbers(X)
+        return X
 
     def _check_features(self, X, layouts, *, reset=False):
         """Learn or compare the number of features; return the shape of X's images, if it has any.
@@ -110,8 +136,9 @@ class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin
         if layout is None:
             wanted = " or ".join(f"({', '.join(_AXES[known])})" for known in layouts)
             raise ValueError(
-                f"X must have the shape {wanted}, got {X.shape}. Reshape your data (a single "
-                f"row: X.reshape(1, -1)), or set the layout or shape parameters of {name}."
+                f"X must have the shape {wanted}, got {X.shape}. "
+                f"{MISSING_AXIS if X.ndim == 3 else 'Reshape your data (a single row: X.reshape(1, -1))'}"
+                f"{' Else' if X.ndim == 3 else ', or'} set the layout or shape parameters of {name}."
             )
         n_features = math.prod(X.shape[1:])
         if n_features == 0:
@@ -129,6 +156,7 @@ class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin
             raise ValueError(
                 f"X holds images of shape (channels, height, width) = {shape}, but {name} was "
                 f"fitted on images of shape {self.input_shape_}."
+                + (transposed_hint(shape, self.input_shape_) if layout == "NCHW" else "")
             )
         return shape
 
@@ -160,8 +188,8 @@ class MeanSubtractor(_ImageTransformer):
         Subtract a mean of its own from every feature (the mean image), or from every channel (the
         mean colour).
     input_shape : tuple (channels, height, width), default=None
-        The images that rows stand for, channel first. Needed for rows with ``per='channel'``;
-        elsewhere X is compared with it if it is given.
+        The images that rows stand for, channel first. Needed for rows with ``per='channel'``, and for images that look
+        as if their channels were last; elsewhere X is compared with it if it is given.
     copy : bool, default=True
         If False, a writeable X of float32 or float64 is changed in place.
 
@@ -305,7 +333,7 @@ class MeanSubtractor(_ImageTransformer):
             If X does not have the features or image shape seen by `fit`.
         """
         check_is_fitted(self)
-        X = check_array(X, ensure_2d=False, allow_nd=True, estimator=self, input_name="X")
+        X = self._check_transformed(X)
         self._check_features(X, ("rows", "NCHW"))
         return self._shift(X, np.add)
 
@@ -320,10 +348,12 @@ class MeanSubtractor(_ImageTransformer):
                 f"(channels, height, width), or give images of 4 dimensions; got X of shape "
                 f"{X.shape} and input_shape=None."
             )
+        if self.per == "channel" and self.input_shape is None and seen is not None and first:
+            check_channels_first(seen)
         if sample_weight is None:
             weights, count = np.ones(len(X)), len(X)
         else:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            weights = check_weights("sample_weight", sample_weight, X)
             count = float(weights.sum())
             if not 0 < count < math.inf:
                 raise ValueError(f"sample_weight must have a positive sum, got {count}.")
@@ -369,7 +399,8 @@ class ImageReshaper(_ImageTransformer):
     Parameters
     ----------
     input_shape : tuple (channels, height, width), default=None
-        Shape of an image, channel first whatever the layouts. None takes it from images. For rows
+        Shape of an image, channel first whatever the layouts. None takes it from images, but for those of
+        ``input_layout='NCHW'`` that look as if their channels were last, which are an error. For rows
         it is then guessed: a square number of features is an image of one channel, three times a
         square one of three channels, and anything else one row of pixels, ``(1, 1, n_features)``.
     input_layout : {'rows', 'NCHW', 'NHWC'}, default='rows'
@@ -449,6 +480,8 @@ class ImageReshaper(_ImageTransformer):
         check_choice("input_layout", self.input_layout, _AXES)
         check_choice("output_layout", self.output_layout, _AXES)
         _, seen = self._validate(X, (self.input_layout,), reset=True, ensure_all_finite=False)
+        if self.input_shape is None and self.input_layout == "NCHW":
+            check_channels_first(seen)
         self.input_shape_ = self._image_shape(seen) or guess_image_shape(self.n_features_in_)
         return self
 
@@ -493,14 +526,7 @@ class ImageReshaper(_ImageTransformer):
             If X does not have the output layout, or not the features or image shape seen by `fit`.
         """
         check_is_fitted(self)
-        X = check_array(
-            X,
-            ensure_2d=False,
-            allow_nd=True,
-            ensure_all_finite=False,
-            estimator=self,
-            input_name="X",
-        )
+        X = self._check_transformed(X, ensure_all_finite=False)
         self._check_features(X, (self.output_layout,))
         return self._change_layout(X, self.output_layout, self.input_layout)
 

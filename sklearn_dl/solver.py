@@ -11,6 +11,7 @@ changes is in a `TrainingState`; a `Watcher` follows it and can end it early.
 
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -19,10 +20,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
+from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
-from sklearn_dl.nets.net import Net
+from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trains_through_loss
+from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
@@ -32,15 +35,6 @@ from sklearn_dl.training.state import HISTORY, TrainingState
 from sklearn_dl.training.watchers import Watcher
 
 __all__ = ["Solver", "Watcher"]
-
-# The update rules and their constants; what else an optim config holds is state.
-UPDATE_RULES = {
-    "sgd": ("learning_rate",),
-    "sgd_momentum": ("learning_rate", "momentum"),
-    "adagrad": ("learning_rate", "epsilon"),
-    "rmsprop": ("learning_rate", "decay_rate", "epsilon"),
-    "adam": ("learning_rate", "beta1", "beta2", "epsilon"),
-}
 
 # The least number of epochs that early stopping waits for where an epoch is a single update: accuracy on the few
 # validation samples of so small a set does not move in a few updates.
@@ -203,7 +197,7 @@ class Solver:
         self.net = net
         self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
         self.update_rule = check_choice("update_rule", update_rule, tuple(UPDATE_RULES))
-        self.optim_config = _check_optim_config(update_rule, optim_config)
+        self.optim_config = _check_optim_config(update_rule, optim_config, net.params)
         self.lr_decay = check_real("lr_decay", lr_decay, low=0, boundaries="neither")
         self.batch_size = check_int("batch_size", batch_size, low=1)
         self.num_epochs = check_int("num_epochs", num_epochs, low=0)
@@ -229,9 +223,13 @@ class Solver:
         self._val = self._samples(data, "val") if data.get("X_val") is not None else None
         if self.early_stopping and self._val is None:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
-        if self._train.sample_weight is not None and not hasattr(net, "backprop"):
-            raise ValueError(f"data['sample_weight_train'] needs a net with backprop, {type(net).__name__} has none.")
-        self._knows_loss = _has_softmax_loss(net)
+        self._through_loss = trains_through_loss(net)
+        if self._train.sample_weight is not None and self._through_loss and not loss_takes_weights(net):
+            raise ValueError(
+                "data['sample_weight_train'] needs a net with backprop, or with an argument sample_weight of its loss:"
+                f" {type(net).__name__} has none."
+            )
+        self._knows_loss = trains_on_softmax(net)
         if self.monitor == "loss" and self._val is not None and not self._knows_loss:
             raise ValueError(
                 f"monitor='loss' needs a net with the library's loss, {type(net).__name__} has one of its own."
@@ -452,7 +450,11 @@ class Solver:
 
     def _learning_rates(self, count):
         """Return the learning rates of the first `count` updates of this epoch."""
-        rates = np.full(count, self.optim_config["learning_rate"] * self.lr_decay**self.epoch)
+        try:
+            decay = self.lr_decay**self.epoch
+        except OverflowError:  # not infinity, which makes nan of a rate of zero
+            decay = sys.float_info.max
+        rates = np.full(count, self.optim_config["learning_rate"] * decay)
         if self.lr_schedule is not None:
             position, length = self.schedule_position()
             multiplier, state = self.lr_schedule.multiplier, self.state.schedule_state
@@ -482,7 +484,7 @@ class Solver:
 
     def _step(self, rows, program=None):
         """Update the parameters once; a program records it."""
-        if not hasattr(self.net, "backprop"):
+        if self._through_loss:
             self._plain_step(rows)
             return
         with program or nullcontext():
@@ -502,8 +504,9 @@ class Solver:
         else:
             X, y, weight = self._train.gather(rows)
         self._augment(X)
-        total = None if weight is None else len(rows) * self._train.mean_weight
-        return net.backprop(X, y, weight, total_weight=total, **options)
+        if weight is not None:
+            options.update(sample_weight=weight, total_weight=len(rows) * self._train.mean_weight)
+        return net.backprop(X, y, **options)
 
     def _update(self, grads):
         """Apply the update rule to each parameter; return the sum of squares of each."""
@@ -514,10 +517,10 @@ class Solver:
         }
 
     def _plain_step(self, rows):
-        """Update the parameters of a net that has ``loss`` and no ``backprop``."""
-        X, y, _ = self._train.gather(rows)
+        """Update the parameters of a net that is trained through its ``loss``."""
+        X, y, weight = self._train.gather(rows)
         self._augment(X)
-        loss, grads = self.net.loss(X, y)
+        loss, grads = self.net.loss(X, y) if weight is None else self.net.loss(X, y, sample_weight=weight)
         self._record_losses([float(loss)])
         rule = getattr(optim, self.update_rule)
         for name, w in self.net.params.items():
@@ -536,6 +539,7 @@ class Solver:
                 if math.isfinite(losses[i]):
                     print(f"(Iteration {done + i + 1} / {self._last_update}) loss: {losses[i]:f}")
         if not math.isfinite(losses[-1]):
+            self._check_rule_state()
             raise self._divergence(f"The loss became {losses[-1]} at update {self.num_updates}", self.num_updates - 1)
 
     def _divergence(self, what, updates):
@@ -551,16 +555,19 @@ class Solver:
             " Lower it, or scale X."
         )
 
+    def _magnitudes(self):
+        """Return the largest magnitude among the values of X, and of each parameter."""
+        sizes = {"X": self._train.X[self._train.rows[:1000]], **self.state.params}
+        return {name: np.abs(values.astype(np.float64)).max() for name, values in sizes.items()}
+
     def _largest_values(self):
         """Say how large the values of X and the parameters are."""
-        sizes = {"X": self._train.X[self._train.rows[:1000]], **self.state.params}
-        largest = [f"{name} {np.abs(values.astype(np.float64)).max():.3g}" for name, values in sizes.items()]
-        return f"the largest magnitudes are {', '.join(largest)}"
+        return f"the largest magnitudes are {', '.join(f'{n} {size:.3g}' for n, size in self._magnitudes().items())}"
 
     def _end_epoch(self, train_loss):
         state = self.state
         state.epoch += 1
-        self._check_statistics()
+        self._check_finite()
         evaluation = self._record_evaluation()
         self._record_epoch(train_loss, evaluation)
         self._watch(self._score(evaluation) if self.early_stopping else -train_loss)
@@ -572,14 +579,40 @@ class Solver:
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
 
-    def _check_statistics(self):
-        """Raise if a running statistic is no longer finite: a net that divides by infinity has finite scores."""
+    def _check_finite(self):
+        """Raise if what was learned is not finite, which finite scores can hide.
+
+        A unit with a weight of minus infinity is zero after relu, and a net that divides by an infinite running
+        variance scores all samples alike.
+        """
         for name, values in self.state.statistics.items():
-            if not np.isfinite(values).all():
-                raise ValueError(
-                    f"{name} of batch normalization is no longer finite in {values.dtype} (epoch {self.epoch}):"
-                    f" {self._largest_values()}. Scale X."
-                )
+            if not all_finite(values):
+                raise self._overflow(f"{name} of batch normalization", values.dtype)
+        # The updates have summed up the squares of the parameters, to nan where their state is not finite.
+        if self._squares is not None and math.isfinite(sum(self._squares.values())):
+            return
+        self._check_rule_state()
+        for name, values in self.state.params.items():
+            if not all_finite(values):
+                raise self._divergence(f"{name} became nan or infinite by update {self.num_updates}", self.num_updates)
+
+    def _check_rule_state(self):
+        """Raise if the update rule's state is not finite: weights whose squared gradients overflowed do not move."""
+        name, array = optim.overflowed_state(self.update_rule, self.optim_configs)
+        if name is not None:
+            what = f"The state {array!r} that update_rule {self.update_rule!r} has for {name}"
+            raise self._overflow(what, self.state.params[name].dtype)
+
+    def _overflow(self, what, dtype):
+        """Return the error for a number made of activations or gradients that is not finite."""
+        what = f"{what} became nan or infinite in {dtype} by update {self.num_updates}"
+        sizes = self._magnitudes()
+        if max(sizes, key=sizes.get) != "X":
+            return self._divergence(what, self.num_updates)
+        return ValueError(
+            f"{what}: activations or gradients are too large, because X is ({self._largest_values()}). Scale X; another"
+            " learning_rate does not help."
+        )
 
     def _record_epoch(self, train_loss, evaluation):
         row = (
@@ -736,27 +769,12 @@ class Solver:
             raise ValueError(f"{path} does not fit this Solver: {error}") from error
 
 
-def _has_softmax_loss(net):
-    """Return whether a net is trained on softmax and cross-entropy of its scores, and on nothing else."""
-    cls = type(net)
-    return isinstance(net, Net) and cls.backprop is Net.backprop and cls.loss is Net.loss
-
-
-def _check_optim_config(update_rule, optim_config):
-    """Return an update rule's constants, with a learning rate; raise if one is not the rule's."""
+def _check_optim_config(update_rule, optim_config, params):
+    """Return all constants of an update rule, in range for updates of these parameters."""
     if not (optim_config is None or isinstance(optim_config, Mapping)):
         raise TypeError(f"optim_config must be a dict or None, got {optim_config!r}.")
-    config = {"learning_rate": 1e-2, **(optim_config or {})}
-    known = UPDATE_RULES[update_rule]
-    for name, value in config.items():
-        if name not in known:
-            raise ValueError(
-                f"optim_config[{name!r}] is no constant of update_rule {update_rule!r}, which has {', '.join(known)}."
-            )
-        config[name] = check_real(f"optim_config[{name!r}]", value, low=0)
-    # The rule knows the ranges of its constants: better here than after a first evaluation.
-    getattr(optim, update_rule)(np.zeros(1), np.zeros(1), dict(config))
-    return config
+    dtype = FLOAT32 if any(w.dtype == FLOAT32 for w in params.values()) else FLOAT64
+    return UPDATE_RULES[update_rule].check(optim_config or {}, optim.in_optim_config, dtype)
 
 
 def _copy_into(copies, arrays):

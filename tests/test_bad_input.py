@@ -33,7 +33,11 @@ def table(*cases):
 # ---------------------------------------------------------------------- parameters of all four
 
 SHARED = {
-    "learning_rate": [(-1, ValueError, "learning_rate == -1"), ("big", ValueError, "learning_rate must .* got 'big'")],
+    "learning_rate": [
+        (-1, ValueError, "^learning_rate == -1"),
+        (True, TypeError, "^learning_rate must be a number, got True"),
+        ("big", ValueError, "^learning_rate must .* got 'big'"),
+    ],
     "lr_decay": [(0, ValueError, "lr_decay == 0"), (np.inf, ValueError, "lr_decay must .* got inf")],
     "lr_schedule": [
         ("cosin", ValueError, "lr_schedule must be None, 'cosine', .*'reduce_on_plateau' or .* got 'cosin'"),
@@ -41,7 +45,12 @@ SHARED = {
         (0.5, TypeError, r"lr_schedule must be .* got 0\.5"),
     ],
     "reg": [(-0.5, ValueError, r"reg == -0\.5"), (np.nan, ValueError, "reg .* nan")],
-    "num_epochs": [(0, ValueError, "num_epochs == 0"), (2.5, TypeError, "num_epochs .* float")],
+    "num_epochs": [
+        (0, ValueError, "num_epochs == 0"),
+        (2.5, TypeError, "num_epochs .* float"),
+        ("all", ValueError, "num_epochs must be an integer of at least 1 or 'auto', got 'all'"),
+        (None, TypeError, "num_epochs .* NoneType"),
+    ],
     "num_iters": [(0, ValueError, "num_iters == 0"), ("9", TypeError, "num_iters .* str")],
     "batch_size": [(0, ValueError, "batch_size == 0"), (True, TypeError, "batch_size .* True")],
     "shuffle": [(1, TypeError, "shuffle must be True or False, got 1")],
@@ -49,9 +58,9 @@ SHARED = {
     "optim_config": [
         ([0.9], TypeError, r"optim_config must be a dict or None, got \[0\.9\]"),
         ({"momentum": 0.9}, ValueError, r"optim_config\['momentum'\] is no constant .* 'adam'"),
-        ({"beta1": 1.5}, ValueError, r"config\['beta1'\] must be in \[0, 1\), got 1\.5"),
-        ({"epsilon": 0}, ValueError, r"config\['epsilon'\] must be positive, got 0"),
-        ({"beta2": "high"}, TypeError, r"optim_config\['beta2'\] .* str"),
+        ({"beta1": 1.5}, ValueError, r"^optim_config\['beta1'\] must be in \[0, 1\), got 1\.5"),
+        ({"epsilon": 0}, ValueError, r"^optim_config\['epsilon'\] must be positive, got 0"),
+        ({"beta2": "high"}, TypeError, r"^optim_config\['beta2'\] must be a number, got 'high'"),
         ({"learning_rate": 1}, ValueError, "optim_config=.* set the parameter learning_rate"),
         ({"t": 3}, ValueError, r"optim_config\['t'\] is no constant"),
     ],
@@ -60,15 +69,27 @@ SHARED = {
     "decay_rate": [(-0.1, ValueError, r"decay_rate == -0\.1"), (np.nan, ValueError, "decay_rate .* nan")],
     "beta1": [(1, ValueError, "beta1 == 1"), (True, TypeError, "beta1 .* True")],
     "beta2": [(1.0, ValueError, r"beta2 == 1\.0"), ([0.9], TypeError, "beta2 .* list")],
-    "epsilon": [(0, ValueError, "epsilon == 0"), (np.inf, ValueError, "epsilon .* inf")],
+    "epsilon": [
+        (0, ValueError, "^epsilon == 0"),
+        (np.inf, ValueError, "^epsilon .* inf"),
+        (1e-35, ValueError, "^epsilon must be at least 1e-29 for float32 weights, .* got 1e-35"),
+    ],
     "weight_scale": [
         (-1, ValueError, "weight_scale == -1"),
         ("kaiming", ValueError, "weight_scale must be a number of at least 0, 'he' or 'xavier', got 'kaiming'"),
         (None, ValueError, "weight_scale must .* got None"),
     ],
-    "dtype": [("float16", ValueError, "dtype must be one of 'auto', .* got 'float16'")],
+    "dtype": [
+        ("float16", ValueError, "dtype must be one of 'auto', .* got 'float16'"),
+        (np.float16, ValueError, "dtype must be one of 'auto', .* got <class 'numpy.float16'>"),
+        (int, ValueError, "dtype must be one of 'auto', .* got <class 'int'>"),
+        (None, ValueError, "dtype must be one of 'auto', .* got None"),
+    ],
     "tol": [(-1e-3, ValueError, r"tol == -0\.001"), ("auto", TypeError, "tol .* str")],
-    "n_iter_no_change": [(0, ValueError, "n_iter_no_change == 0")],
+    "n_iter_no_change": [
+        (0, ValueError, "n_iter_no_change == 0"),
+        ("Auto", ValueError, "n_iter_no_change must be an integer of at least 1 or 'auto', got 'Auto'"),
+    ],
     "early_stopping": [("yes", TypeError, "early_stopping must be True or False, got 'yes'")],
     "monitor": [("auc", ValueError, "monitor must be one of 'accuracy', 'loss', got 'auc'")],
     "validation_fraction": [
@@ -95,7 +116,10 @@ SHARED = {
 OWN = {
     "hidden_dim": [(0, ValueError, "hidden_dim == 0"), (2.0, TypeError, "hidden_dim .* float")],
     "hidden_dims": [
-        (100, TypeError, "hidden_dims must be a sequence of integers, got 100"),
+        (0, ValueError, "hidden_dims == 0"),
+        (100.0, TypeError, r"hidden_dims must be an integer or a sequence of integers, got 100\.0"),
+        (True, TypeError, "hidden_dims must be an integer or a sequence of integers, got True"),
+        (None, TypeError, "hidden_dims must be an integer or a sequence of integers, got None"),
         ((5, 0), ValueError, r"hidden_dims\[1\] == 0"),
         ("ab", TypeError, "hidden_dims .* got 'ab'"),
     ],

@@ -50,6 +50,9 @@ def test_check_real_passes(value, limits):
         (2, {"high": 1}, ValueError, "reg == 2, must be <= 1"),
         (0, {"low": 0, "boundaries": "neither"}, ValueError, "reg == 0, must be > 0"),
         (0, {"low": 0, "high": 1, "boundaries": "right"}, ValueError, "reg == 0, must be > 0"),
+        # Within the range, but not as the double that is computed with.
+        (1 - Fraction(1, 10**30), {"low": 0, "high": 1, "boundaries": "left"}, ValueError, r"reg == 1\.0, must be < 1"),
+        (Fraction(1, 10**400), {"low": 0, "boundaries": "neither"}, ValueError, r"reg == 0\.0, must be > 0"),
     ],
 )
 def test_check_real_refuses(value, limits, error, message):
@@ -112,18 +115,28 @@ def test_check_dims_passes(value, length):
     assert all(type(v) is int for v in checked)
 
 
-def test_check_dims_passes_an_empty_sequence():
-    assert check_dims("hidden_dims", []) == ()
+@pytest.mark.parametrize("value", [[], (), np.array([], int)])
+def test_check_dims_passes_an_empty_sequence(value):
+    assert check_dims("hidden_dims", value) == ()
+
+
+@pytest.mark.parametrize("value", [7, np.int64(7), np.uint8(7)])
+def test_check_dims_passes_one_integer(value):
+    checked = check_dims("hidden_dims", value)
+    assert checked == (7,)
+    assert type(checked[0]) is int
 
 
 @pytest.mark.parametrize(
     ("value", "length", "error", "message"),
     [
-        (3, None, TypeError, "shape must be a sequence of integers, got 3"),
+        (0, None, ValueError, "shape == 0, must be >= 1"),
+        (True, None, TypeError, "shape must be an integer or a sequence of integers, got True"),
+        (3.0, None, TypeError, r"shape must be an integer or a sequence of integers, got 3\.0"),
         (3, 2, TypeError, "shape must be 2 integers, got 3"),
-        ("33", None, TypeError, "shape must be a sequence of integers, got '33'"),
-        (b"33", None, TypeError, "shape must be a sequence of integers, got b'33'"),
-        (None, None, TypeError, "shape must be a sequence of integers, got None"),
+        ("33", None, TypeError, "shape must be an integer or a sequence of integers, got '33'"),
+        (b"33", None, TypeError, "shape must be an integer or a sequence of integers, got b'33'"),
+        (None, None, TypeError, "shape must be an integer or a sequence of integers, got None"),
         ((3,), 2, ValueError, r"shape must be 2 integers, got \(3,\)"),
         ((3, 0), None, ValueError, r"shape\[1\] == 0, must be >= 1"),
         ((3, 2.0), 2, TypeError, r"shape\[1\] must be an instance of"),

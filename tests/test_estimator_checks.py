@@ -1,5 +1,6 @@
 """scikit-learn's own checks, on every estimator with its defaults and with other settings. No failure is expected."""
 
+import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -28,7 +29,10 @@ ESTIMATORS = [
     TwoLayerNet(**QUICK, dropout_keep_ratio=0.7, learning_rate=0.01),
     TwoLayerNet(**QUICK, early_stopping=True, learning_rate=0.01),
     TwoLayerNet(**QUICK, learning_rate=0.01, beta2=0.99, lr_schedule=Cosine(warmup=0.1)),
+    TwoLayerNet(hidden_dim=7),
     FullyConnectedNet(),
+    FullyConnectedNet(hidden_dims=()),
+    FullyConnectedNet(hidden_dims=7, dtype=np.float32),
     FullyConnectedNet(**QUICK, update_rule="adagrad", learning_rate=0.05),
     FullyConnectedNet(**QUICK, update_rule="rmsprop", lr_decay=0.98),
     FullyConnectedNet(**QUICK, normalization="batchnorm", learning_rate=0.01, reg=1e-3),
@@ -42,6 +46,7 @@ ESTIMATORS = [
     ThreeLayerConvNet(**CONV, update_rule="sgd_momentum", learning_rate=0.01),
     ThreeLayerConvNet(**CONV, normalization="batchnorm"),
     ThreeLayerConvNet(**CONV, normalization="groupnorm", learning_rate=0.01),
+    ThreeLayerConvNet(**CONV, dropout_keep_ratio=0.7, learning_rate=0.01),
     ThreeLayerConvNet(**CONV, early_stopping=True, learning_rate=0.01),
     ThreeLayerConvNet(**CONV, dtype="float32", learning_rate=0.01),
     ThreeLayerConvNet(**CONV, num_iters=120, weight_scale="xavier", learning_rate=0.01),

@@ -207,7 +207,8 @@ def test_class_docstring_is_the_signature(cls):
 @each_estimator
 def test_class_docstring_lists_what_is_learned(cls):
     X, y = blobs()
-    public = {name for name in vars(small(cls).fit(X, y)) if re.fullmatch(r"[a-z].*_", name)}
+    net = small(cls).fit(X, y)
+    public = {name for name in dir(net) if re.fullmatch(r"[a-z].*_", name) and hasattr(net, name)}
     assert public | {"feature_names_in_"} == set(documented(cls.__doc__, "Attributes"))
 
 
@@ -625,7 +626,7 @@ def test_going_on_is_one_long_fit(cls, rule, continued):
     assert_same(whole, parts)
 
 
-@pytest.mark.parametrize("cls", [TwoLayerNet, FullyConnectedNet])
+@each_hidden
 def test_going_on_with_dropout_is_one_long_fit(cls):
     X, y = blobs()
     whole = small(cls, num_epochs=4, dropout_keep_ratio=0.6).fit(X, y)

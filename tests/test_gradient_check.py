@@ -1,5 +1,7 @@
 """The checkers: right gradients pass, planted wrong ones do not."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -180,21 +182,292 @@ def test_verbose_prints_each_element(capsys):
 
 @pytest.mark.parametrize(
     ("x", "y", "expected"),
-    [(0, 0, 0), (1, 1, 0), (1, -1, 1), (1e-12, 0, 1e-4), ([1, 2], [1, 6], 0.5)],
+    [
+        (0, 0, 0),
+        (1, 1, 0),
+        (1, -1, 1),
+        (1e-12, 0, 1e-4),
+        ([1, 2], [1, 6], 0.5),
+        (True, False, 1),
+        ([True, True], [True, False], 1),
+        (10**30, 3 * 10**30, 0.5),
+        ([2**63, 1], [1, 1], 1),
+        (1e308, -1e308, 1),
+        (1.7e308, 1.7e308 / 3, 0.5),
+        ([1e-310], [3e-310], 2e-302),
+        (1 + 1j, 1 - 1j, 1 / np.sqrt(2)),
+        (1e308 + 1e308j, -1e308 - 1e308j, 1),
+        (np.longdouble(1), 3, 0.5),
+    ],
 )
 def test_rel_error(x, y, expected):
-    assert rel_error(x, y) == pytest.approx(expected)
+    error = rel_error(x, y)
+    assert error == pytest.approx(expected)
+    assert type(error) is float
 
 
-@pytest.mark.parametrize("x", [[1.0], np.array([1]), 1.0])
-def test_point_must_be_a_float_array(x):
-    for check in (
-        lambda: eval_numerical_gradient(np.sum, x),
-        lambda: eval_numerical_gradient_array(np.sum, x, 1),
-        lambda: grad_check_sparse(np.sum, x, x),
-    ):
-        with pytest.raises(TypeError, match="x must be an array of floats"):
-            check()
+NUMBERS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", ">f4", "f8", "g", "c8", "c16", "O"]
+
+
+@pytest.mark.parametrize("other", NUMBERS)
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_rel_error_in_double_precision(dtype, other):
+    x, y = np.array([1, 100, 7]).astype(dtype), np.array([2, 120, 7]).astype(other)
+    assert rel_error(x, y) == rel_error(y, x) == pytest.approx(1 / 3, rel=1e-15)
+    assert rel_error(x, x) == 0
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(np.nan, 1), (np.nan, np.nan), (np.inf, 1), (np.inf, np.inf), (np.inf, -np.inf), ([1, np.nan], [1, 1])]
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex128])
+def test_rel_error_of_what_is_not_finite(x, y, dtype):
+    assert np.isnan(rel_error(np.asarray(x, dtype), y))
+    assert np.isnan(rel_error(y, np.asarray(x, dtype)))
+
+
+@pytest.mark.parametrize("x", ["1", ["a", "b"], None, [{}], np.array(["2020"], "M8"), np.zeros(1, [("a", "i4")]), b"x"])
+def test_rel_error_wants_numbers(x):
+    with pytest.raises(TypeError, match=r"^x must be an array of numbers, got dtype"):
+        rel_error(x, 1.0)
+    with pytest.raises(TypeError, match=r"^y must be an array of numbers, got dtype"):
+        rel_error(1.0, x)
+
+
+def squares(x):
+    return np.sum(x**2)
+
+
+def gradients(x, f=squares, each=lambda x: x**2):
+    """Return the gradient of the sum of squares at x by each function: of the sparse check, that it has no error."""
+
+    def sparse():
+        numbers = isinstance(x, np.ndarray) and x.dtype.kind == "f"
+        right = 2 * x if numbers else np.ones(np.shape(x))
+        return right * (1 + grad_check_sparse(f, x, right, 1).max())
+
+    return {
+        "each element": lambda: eval_numerical_gradient(f, x),
+        "array": lambda: eval_numerical_gradient_array(each, x, np.ones(np.shape(x))),
+        "sparse": sparse,
+    }
+
+
+FUNCTIONS = ["each element", "array", "sparse"]
+POINTS = [
+    *(
+        np.array([1, 3]).astype(dtype)
+        for dtype in ("?", "i1", "u1", "i4", "u8", "i8", "f2", "f4", ">f4", "c16", "O", "U1")
+    ),
+    [1.0, 3.0],
+    1.0,
+    None,
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("x", POINTS, ids=str)
+def test_points_that_are_no_arrays_in_double_precision(function, x):
+    with pytest.raises(TypeError, match=r"^x must be an array of floats in double precision \(float64\), got "):
+        gradients(x)[function]()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble, ">f8"])
+def test_points_in_double_precision(function, dtype, capsys):
+    x = np.array([[1, 3], [-2, 0.5]]).astype(dtype)
+    before = x.copy()
+    result = gradients(x)[function]()
+    np.testing.assert_allclose(result, 2 * before, rtol=1e-9)
+    assert result.dtype.itemsize == x.dtype.itemsize
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("returns", [np.float16, np.float32, ">f4"])
+def test_functions_that_compute_in_single_precision(function, returns):
+    def single(x):
+        return np.asarray(squares(x)).astype(returns)
+
+    def each(x):
+        return (x**2).astype(returns)
+
+    x = np.array([1.0, 3.0])
+    with pytest.raises(TypeError, match=r"^f must compute in double precision \(float64\), got .?f"):
+        gradients(x, single, each)[function]()
+    np.testing.assert_array_equal(x, [1, 3])
+
+
+@pytest.mark.parametrize("returns", ["?", "i1", "u1", "i8"])
+def test_functions_that_return_integers(returns):
+    x = np.array([1.0, 0.0])
+    slopes = eval_numerical_gradient(lambda x: np.array(250 * (x[0] > 1)).astype(returns), x)
+    wanted = float(np.array(250).astype(returns)) / 2e-5
+    np.testing.assert_allclose(slopes, [wanted, 0])
+    slopes = eval_numerical_gradient_array(lambda x: (250 * (x > 0)).astype(returns), x, np.uint8([1, 1]))
+    np.testing.assert_allclose(slopes, [0, wanted])
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (None, "f must return real numbers, got NoneType"),
+        ("1", "f must return real numbers, got <U1"),
+        (1j, "f must return real numbers, got complex128"),
+        ((1.0, {"W1": np.ones(2)}), "f must return real numbers, got tuple"),
+        ((1.0, np.ones(2)), "f must return real numbers, got tuple"),
+    ],
+)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_that_return_no_numbers(function, result, message):
+    x = np.ones(2)
+    with pytest.raises(TypeError, match=message):
+        gradients(x, lambda x: result, lambda x: result)[function]()
+    np.testing.assert_array_equal(x, 1)
+
+
+@pytest.mark.parametrize("function", ["each element", "sparse"])
+def test_functions_that_return_several_numbers(function):
+    with pytest.raises(ValueError, match=r"f must return one number, got an array of shape \(2,\)"):
+        gradients(np.ones(2), lambda x: x)[function]()
+    assert gradients(np.ones(1), lambda x: x**2)[function]() == pytest.approx(2)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(
+    ("value", "h"), [(1e22, 1e-5), (-1e12, 1e-5), (np.finfo(float).max, 1e-5), (1e300, 1.7e308), (1.0, 1e-17)]
+)
+def test_steps_that_are_lost_in_rounding(function, value, h):
+    x = np.array([[0.0, 1.0], [value, 0.0]])
+    before = x.copy()
+    calls = {
+        "each element": lambda: eval_numerical_gradient(np.sum, x, h=h),
+        "array": lambda: eval_numerical_gradient_array(np.sum, x, 1, h=h),
+        "sparse": lambda: grad_check_sparse(np.sum, x, x, 50, h=h, random_state=0),
+    }
+    with pytest.raises(ValueError, match=r"^h must be a step from x\[\d, \d\] = .* to other finite numbers, got"):
+        calls[function]()
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("value", [1e6, -1e8, 1e10])
+def test_steps_that_are_rounded(value):
+    """The slope of a line is right, however coarse the steps that x can take."""
+    x = np.array([value, 1.0])
+    np.testing.assert_allclose(eval_numerical_gradient(lambda x: 3 * (x[0] - value), x), [3, 0], rtol=1e-6)
+    start = x.copy()
+    numerical = eval_numerical_gradient_array(lambda x: x - start, x, np.array([3.0, 5.0]))
+    np.testing.assert_allclose(numerical, [3, 5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_points_that_are_not_finite(function, value, capsys):
+    result = gradients(np.array([value]))[function]()
+    assert np.isnan(result).all()
+    result = eval_numerical_gradient(lambda x: x[0], np.array([1.0, value]))
+    np.testing.assert_allclose(result, [1, np.nan])
+
+
+def no_number_above(x):
+    return np.where(x > 1, np.inf, np.where(x < 1, -1e308, x))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_values_that_overflow(function, capsys):
+    x = np.ones(1)
+    result = gradients(x, lambda x: no_number_above(x)[0], no_number_above)[function]()
+    assert not np.isfinite(result).any()
+    result = gradients(x, lambda x: np.sign(x[0] - 1) * 1e308, lambda x: np.sign(x - 1) * 1e308)[function]()
+    assert not np.isfinite(result).any()
+    assert not np.isfinite(gradients(x, lambda x: np.nan, lambda x: [np.nan])[function]()).any()
+
+
+def test_read_only_points():
+    x = np.ones(2)
+    x.flags.writeable = False
+    for call in gradients(x).values():
+        with pytest.raises(ValueError, match=r"^x must be writeable"):
+            call()
+
+
+@pytest.mark.parametrize("df", [np.ones(3), np.ones((1, 3)), 1.0, np.ones((2, 3, 1)), np.ones((2, 2)), []])
+def test_df_must_have_the_shape_of_the_values(df):
+    message = rf"^df must have the shape of f\(x\), \(2, 3\), got {re.escape(str(np.shape(df)))}"
+    with pytest.raises(ValueError, match=message):
+        eval_numerical_gradient_array(lambda x: x, np.ones((2, 3)), df)
+
+
+def test_values_must_have_one_shape():
+    with pytest.raises(ValueError, match=r"^df must have the shape of f\(x\), \(3,\), got \(2,\)"):
+        eval_numerical_gradient_array(lambda x: np.ones(3 if x[0] > 0 else 2), np.zeros(2), np.ones(2))
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "f2", "f4", "f8", ">f8", "g", "O"])
+def test_df_and_analytic_gradients_of_any_dtype(dtype, capsys):
+    x = np.array([1.0, 3.0])
+    df = np.array([1, 0]).astype(dtype)
+    np.testing.assert_allclose(eval_numerical_gradient_array(lambda x: x**2, x, df), [2, 0], rtol=1e-9)
+    np.testing.assert_allclose(eval_numerical_gradient_array(lambda x: x**2, x, df.tolist()), [2, 0], rtol=1e-9)
+    errors = grad_check_sparse(lambda x: x[0], x, df, 4)
+    assert errors.max() < 1e-9
+    assert errors.shape == (4,)
+
+
+@pytest.mark.parametrize("wrong", [[1j, 1], ["a", "b"], [None, 1], [{}, 1]])
+def test_df_and_analytic_gradients_that_are_no_numbers(wrong):
+    with pytest.raises(TypeError, match=r"^df must be an array of real numbers, got dtype"):
+        eval_numerical_gradient_array(lambda x: x, np.ones(2), np.array(wrong))
+    with pytest.raises(TypeError, match=r"^analytic_grad must be an array of real numbers, got dtype"):
+        grad_check_sparse(np.sum, np.ones(2), np.array(wrong))
+
+
+def test_empty_points():
+    assert eval_numerical_gradient(np.sum, np.ones((0, 3))).shape == (0, 3)
+    with pytest.raises(ValueError, match=r"^x must have at least one element, got an empty array of shape \(0, 3\)"):
+        grad_check_sparse(np.sum, np.ones((0, 3)), np.ones((0, 3)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, int, bool, complex, np.longdouble])
+def test_check_net_wants_float64_of_every_parameter(dtype, batch):
+    net = LinearNet()
+    net.params["b"] = net.params["b"].astype(dtype)
+    with pytest.raises(ValueError, match=f"net must be float64.*got {np.dtype(dtype)} for parameter 'b'"):
+        check_net(net, *batch)
+    net.params["b"] = [0.0] * 4
+    with pytest.raises(ValueError, match=r"net must be float64.*got list for parameter 'b'"):
+        check_net(net, *batch)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_check_net_wants_a_loss_in_double_precision(dtype, batch):
+    net = LinearNet()
+    loss = net.loss
+    net.loss = lambda X, y: (dtype(loss(X, y)[0]), loss(X, y)[1])
+    with pytest.raises(ValueError, match=f"net must be float64 to be checked, got a loss of {np.dtype(dtype)}"):
+        check_net(net, *batch)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_check_net_wants_a_finite_loss(value, batch):
+    net = LinearNet()
+    loss = net.loss
+    net.loss = lambda X, y: (value, loss(X, y)[1])
+    with pytest.raises(AssertionError, match=f"the loss is {value}, which has no gradient"):
+        check_net(net, *batch)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
+def test_check_net_does_not_pass_a_loss_that_overflows_beside(value, batch):
+    net = LinearNet()
+    loss, first = net.loss, net.params["W"].copy()
+    sides = iter([value, -value] * 100)
+    net.loss = lambda X, y: (
+        loss(X, y)[0] if np.array_equal(net.params["W"], first) else np.float64(next(sides)),
+        loss(X, y)[1],
+    )
+    with pytest.raises(AssertionError, match="W: gradient is wrong by"):
+        check_net(net, *batch)
 
 
 def test_sparse_check_wants_a_gradient_of_the_shape_of_x():

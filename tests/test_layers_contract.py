@@ -1,5 +1,6 @@
 """What all layer functions have in common, each on the shapes of the published gradient checks."""
 
+import pickle
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from sklearn_dl import layers
+from sklearn_dl._arrays import Cache
 from sklearn_dl.gradient_check import eval_numerical_gradient_array, rel_error
 
 TRAIN = {"mode": "train"}
@@ -364,6 +366,58 @@ def test_dout_of_wrong_shape_or_type(case):
         case.backward(out[:-1], cache)
     with pytest.raises(TypeError, match=r"dout must be an array of real numbers"):
         case.backward(out.astype(complex), cache)
+
+
+def caches():
+    """Return a cache of each forward function by its name, and what else may be given in its place."""
+    forwards = {case.forward.__name__: case for case in CASES.values()}
+    found = {name: case.run(case.arrays())[1] for name, case in forwards.items()}
+    others = {
+        "None": None,
+        "tuple": (),
+        "plain": tuple(found["affine_forward"]),
+        "dict": {},
+        "list": [np.ones(3)],
+        "int": 3,
+    }
+    return {**found, **others, "array": np.ones((3, 2)), "objects": np.array([None]), "text": "affine_forward"}
+
+
+CACHES = caches()
+# `relu_forward` returns x as its cache, so that for its backward function an array is one.
+ARRAYS = ("relu_forward", "array")
+
+
+@pytest.mark.parametrize("given", CACHES)
+def test_cache_of_another_function(case, given):
+    wanted = case.forward.__name__
+    arrays = case.arrays()
+    out, _ = case.run(arrays)
+    if given == wanted:
+        case.backward(out, case.run(arrays)[1])
+    elif wanted == "relu_forward" and given in ARRAYS:
+        with pytest.raises(
+            ValueError, match=r"^dout must have the shape of .* \(cache is that of relu_forward\), \(3, 2\)"
+        ):
+            case.backward(out, CACHES[given])
+    else:
+        with pytest.raises(TypeError, match=f"^cache must be the one that {wanted} returned, got ") as info:
+            case.backward(out, CACHES[given])
+        if isinstance(CACHES[given], Cache):
+            assert str(info.value).endswith(f"got that of {given}")
+
+
+def test_every_forward_function_has_a_cache_of_its_own():
+    kinds = {name: type(cache) for name, cache in CACHES.items() if isinstance(cache, Cache)}
+    assert all(kind.forward == name for name, kind in kinds.items())
+    assert len(set(kinds.values())) == len(kinds) == len({case.forward for case in CASES.values()}) - 1
+
+
+def test_copies_of_a_cache(case):
+    out, cache = case.run(case.arrays())
+    expected = case.grads(np.ones_like(out), cache)
+    for twin in (deepcopy(cache), pickle.loads(pickle.dumps(cache))):
+        assert_same(case.grads(np.ones_like(out), twin), expected)
 
 
 # Sample weights are those of one batch.

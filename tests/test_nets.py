@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from sklearn_dl import layers
+from sklearn_dl import FullyConnectedNet, TwoLayerNet, layers
 from sklearn_dl.gradient_check import check_net, eval_numerical_gradient, rel_error
 from sklearn_dl.losses import softmax_loss
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
@@ -26,6 +26,7 @@ from sklearn_dl.nets.layers import (
     MaxPool,
     ReLU,
 )
+from sklearn_dl.solver import Solver
 
 CONV = {"num_filters": 4, "filter_size": 3, "hidden_dim": 6, "num_classes": 5}
 NETS = [
@@ -229,6 +230,13 @@ def test_gradients_of_three_layer_conv(shape, size, normalization, reg):
     check_both_dtypes(ThreeLayerConv, (shape,), options)
 
 
+@pytest.mark.parametrize("normalization", [None, "batchnorm", "groupnorm"])
+@pytest.mark.parametrize("keep", [0.5, 0.7])
+def test_gradients_of_three_layer_conv_with_dropout(normalization, keep):
+    options = {**CONV, "normalization": normalization, "dropout_keep_ratio": keep, "seed": 5, "reg": 0.3}
+    check_both_dtypes(ThreeLayerConv, ((2, 5, 4),), options)
+
+
 def test_gradients_of_a_net_of_all_layers():
     layers = [Conv(8, 3), GroupNorm(2), ReLU(), Conv(3, 1), BatchNorm(), ReLU(), MaxPool()]
     layers += [Affine(7), LayerNorm(), ReLU(), Dropout(0.6, seed=1), Affine(6), BatchNorm()]
@@ -300,14 +308,31 @@ def test_test_mode_changes_nothing(cls, args, options):
 @pytest.mark.parametrize(("cls", "args", "options"), [NETS[1], NETS[4]])
 def test_running_statistics(cls, args, options):
     net = make(cls, args, options)
-    assert {name: value.any() for name, value in net.statistics.items()} == dict.fromkeys(net.statistics, False)
+    first = copies(net.statistics)
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, "var" in name, err_msg=name)
     X, y = batch(net)
     net.loss(X, y)
-    once = copies(net.statistics)
-    assert all(value.any() for value in once.values())
+    # running = 0.9 * running + 0.1 * batch
+    of_batch = {name: (value - 0.9 * first[name]) / 0.1 for name, value in net.statistics.items()}
+    assert all(value.any() for value in of_batch.values())
     net.loss(X, y)
-    # running = 0.9 * running + 0.1 * batch, from zero, twice with the same batch
-    assert_same(net.statistics, {k: 1.9 * v for k, v in once.items()}, rtol=1e-12)
+    expected = {name: 0.81 * first[name] + 0.19 * value for name, value in of_batch.items()}
+    assert_same(net.statistics, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_deep_batchnorm_nets_begin_with_scores_like_those_of_training(dtype):
+    X = np.random.RandomState(0).randn(200, 20)
+    y = np.arange(200) % 3
+    net = FullyConnected((50,) * 16, 20, 3, normalization="batchnorm", weight_scale="he", dtype=dtype, random_state=0)
+    scores = net.loss(X)
+    assert 0.01 < np.abs(scores).max() < 100
+    for _ in range(3):
+        net.loss(X, y)
+    assert np.abs(net.loss(X)).max() < 100
+    estimator = FullyConnectedNet(hidden_dims=(50,) * 16, normalization="batchnorm", num_epochs=2, random_state=0)
+    assert np.isfinite(estimator.fit(X.astype(dtype), y).loss_history_).all()
 
 
 def test_statistics_are_named_by_block():
@@ -322,9 +347,17 @@ def test_statistics_are_named_by_block():
     assert FullyConnected([4], 5, 2, normalization="layernorm").statistics == {}
 
 
-def test_dropout_masks_follow_random_state_and_seed():
+WITH_DROPOUT = [
+    pytest.param(FullyConnected, ([50], 9, 5), {}, id="fc"),
+    pytest.param(ThreeLayerConv, ((2, 5, 4),), {**CONV, "hidden_dim": 50}, id="conv"),
+]
+with_dropout = pytest.mark.parametrize(("cls", "args", "sizes"), WITH_DROPOUT)
+
+
+@with_dropout
+def test_dropout_masks_follow_random_state_and_seed(cls, args, sizes):
     def losses(**options):
-        net = make(FullyConnected, ([50], 9, 5), {"dropout_keep_ratio": 0.5, **options})
+        net = make(cls, args, {**sizes, "dropout_keep_ratio": 0.5, **options})
         X, y = batch(net)
         return [net.loss(X, y)[0] for _ in range(3)]
 
@@ -339,20 +372,31 @@ def test_dropout_masks_follow_random_state_and_seed():
     assert losses(random_state=None) == first
 
 
+@with_dropout
 @pytest.mark.parametrize("seed", [None, 3])
-def test_dropout_is_for_training_only(seed):
-    plain = make(FullyConnected, ([50], 9, 5), {})
-    net = make(FullyConnected, ([50], 9, 5), {"dropout_keep_ratio": 0.5, "seed": seed})
+def test_dropout_is_for_training_only(cls, args, sizes, seed):
+    plain = make(cls, args, sizes)
+    net = make(cls, args, {**sizes, "dropout_keep_ratio": 0.5, "seed": seed})
     X, y = batch(net)
     np.testing.assert_array_equal(net.loss(X), plain.loss(X))
     assert net.loss(X, y)[0] != plain.loss(X, y)[0]
 
 
-def test_no_dropout_layer_at_keep_ratio_one():
-    net = make(FullyConnected, ([7], 9, 5), {"dropout_keep_ratio": 1})
+@with_dropout
+def test_no_dropout_layer_at_keep_ratio_one(cls, args, sizes):
+    net, plain = make(cls, args, {**sizes, "dropout_keep_ratio": 1}), make(cls, args, sizes)
+    assert net.layers == plain.layers
     state = net.random_state.get_state()[1].copy()
-    net.loss(*batch(net))
+    loss, grads = net.loss(*batch(net))
     np.testing.assert_array_equal(net.random_state.get_state()[1], state)
+    expected_loss, expected = plain.loss(*batch(net))
+    assert loss == expected_loss
+    assert_same(grads, expected)
+
+
+def test_dropout_of_the_conv_net_follows_the_hidden_relu():
+    net = ThreeLayerConv((1, 4, 4), dropout_keep_ratio=0.8, seed=4)
+    assert net.layers[-4:] == (Affine(100), ReLU(), Dropout(0.8, seed=4), Affine(10))
 
 
 # --------------------------------------------------------------- parameters
@@ -596,6 +640,219 @@ def test_custom_net():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).loss(X), net.loss(X))
 
 
+# --------------------------------------------------- what subclasses override
+
+
+class Doubled(Net):
+    """Twice the loss."""
+
+    def loss(self, X, y=None, sample_weight=None):
+        if y is None:
+            return super().loss(X)
+        loss, grads = super().loss(X, y, sample_weight)
+        return 2 * loss, {name: 2 * grad for name, grad in grads.items()}
+
+
+class WithoutWeights(Net):
+    """A squared error of the scores, without weights of samples."""
+
+    def loss(self, X, y=None):
+        if y is None:
+            return super().loss(X)
+        _, grads = super().loss(X, y)
+        return float(len(X)), {name: np.sign(grad) for name, grad in grads.items()}
+
+
+class WithLasso(Net):
+    """The sum of the absolute values as the penalty."""
+
+    def penalty(self, squares=None):
+        return self.reg * sum(np.abs(self.params[name]).sum() for name in self.weight_names)
+
+    def loss(self, X, y=None, sample_weight=None):
+        if y is None:
+            return super().loss(X)
+        loss, grads = self.backprop(self._check_X(X), y, sample_weight)
+        slopes = {name: self.reg * np.sign(self.params[name]) for name in self.weight_names}
+        return loss + self.penalty(), {name: grad + slopes.get(name, 0) for name, grad in grads.items()}
+
+
+class Tripled(Net):
+    """Prepares its input, in the method that `loss` calls for this."""
+
+    def _check_X(self, X):
+        return 3 * super()._check_X(X)
+
+
+class Halved(Net):
+    """Another data loss."""
+
+    def backprop(self, X, y, sample_weight=None, total_weight=None):
+        loss, grads = super().backprop(X, y, sample_weight, total_weight)
+        return loss / 2, {name: grad / 2 for name, grad in grads.items()}
+
+
+class LassoOfHalved(WithLasso, Halved):
+    """Overrides loss and penalty nearer than backprop."""
+
+
+class HalvedOfDoubled(Halved, Doubled):
+    """Overrides backprop nearer than loss."""
+
+
+class DoubledOfHalved(Doubled, Halved):
+    """Overrides loss nearer than backprop."""
+
+
+class Shifted(Net):
+    def _forward(self, X, work, *, train, sample_weight=None):
+        return super()._forward(X + 1, work, train=train, sample_weight=sample_weight)
+
+
+class PenaltyAlone(Net):
+    penalty = WithLasso.penalty
+
+
+class PenaltyBelowLoss(Doubled):
+    penalty = WithLasso.penalty
+
+
+STATED = ([Affine(6), ReLU(), Affine(3)], (4,))
+LINEAR = ([Affine(3)], (128,))
+
+
+def state(cls, stated, dtype=np.float64):
+    return cls(*stated, reg=0.1, weight_scale="he", dtype=dtype, random_state=0)
+
+
+class Stranger:
+    """A net with parameters and a loss, and nothing that could be taken in the loss's place."""
+
+    def __init__(self, net, loss=None):
+        self.params, self.dtype = net.params, net.dtype
+        self.loss = loss or net.loss
+
+
+def train(net, weight=None, n_samples=40):
+    """Train a little; return the losses."""
+    rng = np.random.RandomState(3)
+    shape = np.prod(net.input_shape) if hasattr(net, "input_shape") else len(net.params["W1"])
+    data = {"X_train": rng.randn(n_samples, shape), "y_train": rng.randint(3, size=n_samples)}
+    solver = Solver(
+        net, {**data, "sample_weight_train": weight}, num_epochs=2, batch_size=10, verbose=False, random_state=0
+    )
+    solver.train()
+    return solver.loss_history
+
+
+THROUGH_LOSS = [Doubled, WithoutWeights, WithLasso, Tripled, LassoOfHalved, DoubledOfHalved]
+THROUGH_BACKPROP = [Net, Halved, HalvedOfDoubled, Shifted]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("stated", [STATED, LINEAR], ids=["deep", "linear"])
+@pytest.mark.parametrize("cls", THROUGH_LOSS)
+def test_an_overridden_loss_is_trained_on(cls, stated, dtype):
+    net, twin, plain = state(cls, stated, dtype), state(cls, stated, dtype), state(Net, stated, dtype)
+    assert not net.takes_rows
+    assert train(net) == train(Stranger(twin))
+    assert_same(net.params, twin.params)
+    train(plain)
+    assert not np.array_equal(net.params["W1"], plain.params["W1"])
+    # What it learned went down its own gradient.
+    if cls is not WithoutWeights:
+        check_net(state(cls, stated), *batch(net), h=1e-6)
+
+
+@pytest.mark.parametrize("stated", [STATED, LINEAR], ids=["deep", "linear"])
+def test_a_loss_put_on_the_object_is_trained_on(stated):
+    net, twin = state(Net, stated), state(Doubled, stated)
+    loss = net.loss
+
+    def doubled(X, y=None):
+        if y is None:
+            return loss(X)
+        value, grads = loss(X, y)
+        return 2 * value, {name: 2 * grad for name, grad in grads.items()}
+
+    net.loss = doubled
+    assert train(net) == train(twin)
+    assert_same(net.params, twin.params)
+
+
+@pytest.mark.parametrize("stated", [STATED, LINEAR], ids=["deep", "linear"])
+@pytest.mark.parametrize("cls", THROUGH_BACKPROP)
+def test_an_overridden_backprop_is_trained_on(cls, stated):
+    net, twin = state(cls, stated), state(cls, stated)
+    assert net.takes_rows == (cls is Net and stated is LINEAR)
+    # To rounding: the penalty is added in another place.
+    np.testing.assert_allclose(train(net), train(Stranger(twin, Net.loss.__get__(twin))), rtol=1e-10)
+    assert_same(net.params, twin.params, rtol=1e-9)
+
+
+@pytest.mark.parametrize("cls", [*THROUGH_LOSS, *THROUGH_BACKPROP])
+def test_weights_of_samples_with_what_is_overridden(cls):
+    weight = np.linspace(0.5, 2, 40)
+    net = state(cls, STATED)
+    if cls is WithoutWeights:
+        message = r"'sample_weight_train'\] needs a net .* argument sample_weight of its loss: WithoutWeights has none"
+        with pytest.raises(ValueError, match=message):
+            train(net, weight)
+        return
+    losses = train(net, weight)
+    unweighted = state(cls, STATED)
+    assert losses != train(unweighted)
+    assert not np.array_equal(net.params["W1"], unweighted.params["W1"])
+    # Weights that are all the same change nothing.
+    np.testing.assert_allclose(train(state(cls, STATED), np.full(40, 2.0)), train(state(cls, STATED)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("cls", [PenaltyAlone, PenaltyBelowLoss])
+def test_a_penalty_whose_gradient_is_not_known_is_refused(cls):
+    net = state(cls, STATED)
+    X, y = batch(net)
+    assert net.loss(X).shape == (6, 3)
+    for call in (lambda: net.loss(X, y), lambda: train(net)):
+        with pytest.raises(TypeError, match=f"^{cls.__name__} overrides penalty, but not loss: override loss as well"):
+            call()
+
+
+class Warm(FullyConnected):
+    """Predicts other scores than those that it is trained on."""
+
+    def scores(self, X, work=None):
+        return super().scores(X, work) / 2
+
+
+class WarmLoss(FullyConnected):
+    def loss(self, X, y=None, sample_weight=None):
+        return super().loss(X) / 2 if y is None else super().loss(X, y, sample_weight)
+
+
+class WarmScoresOfLoss(WarmLoss):
+    def scores(self, X, work=None):
+        return super().scores(X, work) / 4
+
+
+class WarmLossOfScores(Warm):
+    def loss(self, X, y=None, sample_weight=None):
+        return super().loss(X) / 4 if y is None else super().loss(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(
+    ("net_class", "factor"),
+    [(FullyConnected, 1), (Warm, 2), (WarmLoss, 2), (WarmScoresOfLoss, 4), (WarmLossOfScores, 8)],
+)
+def test_estimators_predict_what_is_overridden(net_class, factor):
+    estimator = type("Mine", (TwoLayerNet,), {"_net_class": net_class})(hidden_dim=5, num_epochs=2, random_state=0)
+    X, y = np.random.RandomState(0).randn(300, 4).astype(np.float32), np.arange(300) % 3
+    estimator.fit(X, y)
+    expected = Net._forward(estimator._net, X, estimator._net.workspace(), train=False) / factor
+    np.testing.assert_array_equal(estimator.decision_function(X), expected)
+    accuracy = estimator.train_acc_history_[-1]
+    assert accuracy == pytest.approx(estimator.score(X, y))
+
+
 class Watched(Affine):
     """Records whether its dx was wanted; is not fused with what follows it."""
 
@@ -673,8 +930,9 @@ def test_layer_objects_may_stand_in_several_places():
     net, other = Net(layers, (5,)), Net(layers, (5,))
     assert {"gamma1", "gamma2"} < set(net.params)
     assert len(net.statistics) == 4
+    before = copies(other.statistics)
     net.loss(*batch(net))
-    assert not any(value.any() for value in other.statistics.values())
+    assert_same(other.statistics, before)
 
 
 # --------------------------------------------------------------- bad inputs
@@ -683,7 +941,7 @@ def test_layer_objects_may_stand_in_several_places():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: FullyConnected(5), TypeError, "hidden_dims must be a sequence.*got 5"),
+        (lambda: FullyConnected(5.0), TypeError, "hidden_dims must be an integer or a sequence.*got 5"),
         (lambda: FullyConnected("55"), TypeError, "hidden_dims must be.*got '55'"),
         (lambda: FullyConnected([5, 0]), ValueError, r"hidden_dims\[1\] == 0, must be >= 1"),
         (lambda: FullyConnected([2.5]), TypeError, r"hidden_dims\[0\]"),
@@ -709,6 +967,10 @@ def test_layer_objects_may_stand_in_several_places():
         (lambda: ThreeLayerConv(filter_size=4), ValueError, "filter_size must be odd.*got 4"),
         (lambda: ThreeLayerConv(filter_size=True), TypeError, "filter_size must.*True"),
         (lambda: ThreeLayerConv(hidden_dim=0), ValueError, "hidden_dim == 0"),
+        (lambda: ThreeLayerConv(dropout_keep_ratio=0), ValueError, "dropout_keep_ratio == 0"),
+        (lambda: ThreeLayerConv(dropout_keep_ratio=1.5), ValueError, "dropout_keep_ratio == 1.5"),
+        (lambda: ThreeLayerConv(dropout_keep_ratio=None), TypeError, "dropout_keep_ratio must be"),
+        (lambda: ThreeLayerConv(seed=-1), ValueError, "seed == -1"),
         (lambda: ThreeLayerConv(num_classes=0), ValueError, "num_classes == 0"),
         (lambda: ThreeLayerConv(normalization="layernorm"), ValueError, "'groupnorm'.*'layernorm"),
         (lambda: Net([Affine(3)], ()), ValueError, r"input_shape must.*got \(\)"),
@@ -789,6 +1051,7 @@ def test_bad_X(X, y, error, message):
 @pytest.mark.parametrize("normalization", [None, "batchnorm"])
 def test_bad_y_and_weights(y, weight, message, normalization):
     net = FullyConnected([4], 3, normalization=normalization)
+    before = copies(net.statistics)
     with pytest.raises(ValueError, match=message):
         net.loss(np.ones((2, 3)), y, weight)
-    assert not any(value.any() for value in net.statistics.values())
+    assert_same(net.statistics, before)

@@ -32,6 +32,7 @@ NETS = {
     "convolution": (ThreeLayerConvNet, {}),
     "spatial batchnorm": (ThreeLayerConvNet, {"normalization": "batchnorm"}),
     "groupnorm": (ThreeLayerConvNet, {"normalization": "groupnorm", "num_filters": 8}),
+    "convolution, dropout": (ThreeLayerConvNet, {"dropout_keep_ratio": 0.5}),
 }
 each_net = pytest.mark.parametrize("name", NETS)
 

@@ -1,12 +1,20 @@
 """Update rules, against PyTorch where the definitions coincide, and their contract."""
 
+import inspect
+import math
 import re
 from copy import deepcopy
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from sklearn_dl import optim
+from sklearn_dl import Softmax, TwoLayerNet, optim
+from sklearn_dl.nets import FullyConnected
+from sklearn_dl.solver import Solver
+
+from ._estimators import blobs, small
 
 # name: constants, their values in PyTorch, state
 RULES = {
@@ -34,6 +42,11 @@ def name(request):
 @pytest.fixture
 def rule(name):
     return getattr(optim, name)
+
+
+def test_the_table_has_all_functions():
+    assert sorted(optim.UPDATE_RULES) == sorted(optim.__all__) == sorted(optim.in_place) == sorted(RULES)
+    assert all(rule.name == name for name, rule in optim.UPDATE_RULES.items())
 
 
 def draw(rng, dtype=np.float64, shape=(7, 5)):
@@ -185,6 +198,197 @@ def test_config_of_wrong_type(rule, config):
         rule(W, W, config)
 
 
+# ------------------------------------------------------ the table of rules
+
+
+def test_the_table_says_what_a_config_holds(rng, name, rule, dtype):
+    row = optim.UPDATE_RULES[name]
+    w, dw = draw(rng, dtype)
+    _, config = rule(w, dw)
+    assert {key: config[key] for key in row.constants} == {key: c.default for key, c in row.constants.items()}
+    arrays = {key for key, value in config.items() if isinstance(value, np.ndarray)}
+    assert arrays == set(row.arrays)
+    assert set(config) == {*row.constants, *row.arrays, *(["t"] if row.counts else [])}
+
+
+def test_docstrings_are_those_of_the_table(name, rule):
+    lines = inspect.getdoc(rule).splitlines()
+    assert "Raises" in lines
+    assert "{" not in inspect.getdoc(rule)
+    stated = {line.split(" : ")[0].strip("- "): line for line in lines if line.startswith("    - ")}
+    row = optim.UPDATE_RULES[name]
+    for constant in row.constants.values():
+        assert constant.kind in stated[constant.name]
+        default = re.search(r"default ([\d.e-]+[\de])", stated[constant.name])[1]
+        assert float(default) == constant.default
+    state = [*row.arrays, *(["t"] if row.counts else [])]
+    assert all(any(f"{key}" in text for text in stated) for key in state)
+    assert len(stated) == len(row.constants) + bool(state)
+
+
+def test_steps_in_place_are_the_functions(rng, name, rule, dtype):
+    """To the bit, from any config that the function has left or the caller begun."""
+    w, _ = draw(rng, dtype)
+    constants = RULES[name][0]
+    expected, config = w.copy(), {"learning_rate": 0.1, **constants}
+    actual, in_place = w.copy(), {"learning_rate": 0.1, **constants}
+    for _ in range(3):
+        dw = rng.randn(*w.shape).astype(dtype)
+        rule(expected, dw, config, out=expected, reg=0.3)
+        squares = optim.in_place[name](actual, dw, in_place, 0.3)
+        np.testing.assert_array_equal(actual, expected)
+        assert squares == pytest.approx((actual.astype(float) ** 2).sum())
+    assert in_place.keys() == config.keys()
+
+
+def test_steps_in_place_continue_from_state_alone(rng, name, rule):
+    w, dw = draw(rng)
+    first, config = rule(w, dw)
+    constants = optim.UPDATE_RULES[name].constants
+    state = {key: deepcopy(value) for key, value in config.items() if key not in constants}
+    expected, _ = rule(first, dw, config)
+    optim.in_place[name](first, dw, state, 0.0)
+    np.testing.assert_array_equal(first, expected)
+
+
+def test_a_rule_is_added_in_one_place():
+    """Function and row, and Solver, estimators, errors and docstring know it."""
+
+    def sign_descent(w, dw, config=None, *, out=None, reg=0.0):
+        """Go by the sign of a mean gradient.
+
+        {parameters}
+
+        {errors}
+        """
+        return optim._update("sign_descent", w, dw, config, out, reg)
+
+    @optim._rule(sign_descent, optim.MOMENTUM, arrays=("mean",), auto_rate=0.01, auto_rate_linear=0.02)
+    def _step(w, dw, config, reg):
+        config["mean"] += (1 - config["momentum"]) * (dw + reg * w - config["mean"])
+        w -= config["learning_rate"] * np.sign(config["mean"])
+        return float((w**2).sum())
+
+    try:
+        next_w, config = sign_descent(np.ones(3), np.array([2.0, 0, -3]))
+        np.testing.assert_allclose(next_w, [0.99, 1, 1.01])
+        assert set(config) == {"learning_rate", "momentum", "mean"}
+        assert "- momentum : float in [0, 1], default 0.9." in sign_descent.__doc__
+        X, y = blobs()
+        for cls, rate in ((TwoLayerNet, 0.01), (Softmax, 0.02)):
+            estimator = small(cls, update_rule="sign_descent", num_epochs=20).fit(X, y)
+            assert estimator.score(X, y) > 0.9
+            assert estimator.learning_rate_history_[0] == rate
+            estimator.partial_fit(X, y)
+        with pytest.raises(ValueError, match=r"^optim_config\['beta1'\] is no constant of update_rule 'sign_descent'"):
+            small(TwoLayerNet, update_rule="sign_descent", optim_config={"beta1": 0.5}).fit(X, y)
+    finally:
+        del optim.UPDATE_RULES["sign_descent"], optim.in_place["sign_descent"]
+
+
+# ------------------------------------- what passes the checks, and what does not
+
+# Numbers at which a range may end, or a dtype.
+ENDS = [
+    *(0, 0.0, -0.0, 1, 1.0, -1, 0.5, 2.0, -5e-324, 10**309, -(10**309)),
+    *(5e-324, 1e-310, 2.3e-308, 1e-299, math.nextafter(1e-299, 0), 1e-46, 1e-38, 1.2e-38, 1e-37, 1e-35),
+    *(1e-29, math.nextafter(1e-29, 0), 9e-30, 1e-8, math.nextafter(1, 0), math.nextafter(1, 2), 1 - 2**-25),
+    *(3.4e38, 3.5e38, 1e40, 1e300, 1.7e308, math.inf, -math.inf, math.nan),
+    *(
+        np.float32(1e-29),
+        np.float32(1e-35),
+        np.nextafter(np.float32(1), np.float32(0)),
+        np.float32(1),
+        np.float32(3e38),
+    ),
+    *(np.float16(0.5), np.float64(1e-35), np.int8(1), np.uint64(0), np.float32(np.inf), np.float16(np.nan)),
+    *(Fraction(1, 3), 1 - Fraction(1, 10**30), Fraction(1, 10**400), Fraction(1, 10**35), np.longdouble(0.5)),
+    *(1 - np.longdouble(2) ** -60, True, np.True_, None, "0.5", b"1", [0.5], np.array(0.5), 0.5j, Decimal("0.5")),
+]
+each_constant = pytest.mark.parametrize(
+    ("name", "constant"), [(name, constant) for name, rule in optim.UPDATE_RULES.items() for constant in rule.constants]
+)
+
+
+def outcome(call):
+    """Return what a call raises, None if nothing."""
+    try:
+        call()
+    except (TypeError, ValueError) as error:
+        return error
+    return None
+
+
+@each_constant
+@pytest.mark.parametrize("value", ENDS, ids=repr)
+def test_what_passes_the_check_never_fails_in_an_update(name, constant, value, dtype):
+    """And gives no nan where a gradient is zero; what does not pass is refused by the function in the same words."""
+    rule, dtype = optim.UPDATE_RULES[name], np.dtype(dtype)
+    refused = outcome(lambda: rule.check({constant: value}, optim.in_config, dtype))
+    w = np.array([1.0, -2.0, 0.0, 3e-5], dtype)
+    config = {constant: value}
+    gradients = np.array([[0, 1, -1e-3, 1e-30], [0, -1, 1e-20, 0], [0, 0, 0, 1]]).astype(dtype)
+    with np.errstate(over="ignore"):  # of constants so large that the state overflows
+        for dw in gradients:
+            next_w = w.copy()
+            failed = outcome(
+                lambda dw=dw, next_w=next_w: getattr(optim, name)(next_w, dw, config, out=next_w, reg=1e-3)
+            )
+            assert (type(failed), str(failed)) == (type(refused), str(refused))
+    if refused is None:
+        zero, config = np.zeros_like(w), {constant: value}
+        for _ in range(3):
+            np.testing.assert_array_equal(getattr(optim, name)(w, zero, config)[0], w)
+        assert not getattr(optim, name)(zero, zero, {constant: value}, reg=1e300)[0].any()
+        checked = rule.check({constant: value}, optim.in_config, dtype)[constant]
+        assert type(checked) is float
+        assert checked == float(value)
+    else:
+        assert re.match(re.escape(f"config[{constant!r}] must be "), str(refused))
+        assert str(refused).endswith(f"got {value!r}")
+
+
+@each_constant
+@pytest.mark.parametrize("value", ENDS, ids=repr)
+def test_the_solver_takes_what_its_updates_take(name, constant, value, dtype):
+    """And calls a constant what its caller calls it."""
+    net = FullyConnected([3], 2, 2, dtype=dtype, random_state=0)
+    data = {"X_train": np.eye(2), "y_train": np.array([0, 1])}
+    options = {"update_rule": name, "num_epochs": 1, "verbose": False}
+    refused = outcome(lambda: optim.UPDATE_RULES[name].check({constant: value}, optim.in_config, np.dtype(dtype)))
+    failed = outcome(lambda: Solver(net, data, optim_config={constant: value}, **options))
+    assert type(failed) is type(refused)
+    assert str(failed) == str(refused).replace("config[", "optim_config[")
+    if refused is None:
+        # A rate of 1e300 may end in an error, but in none of the constant.
+        trained = outcome(Solver(net, data, optim_config={constant: value}, **options).train)
+        assert trained is None or "optim_config" not in str(trained)
+
+
+def test_a_net_of_two_dtypes_is_checked_for_the_narrower():
+    class Mixed:
+        def __init__(self):
+            self.params = {"W": np.zeros((2, 2), np.float32), "b": np.zeros(2)}
+
+        def loss(self, X, y=None):
+            scores = X @ self.params["W"] + self.params["b"]
+            return scores if y is None else (1.0, {"W": np.ones((2, 2), np.float32), "b": np.ones(2)})
+
+    data = {"X_train": np.eye(2), "y_train": np.array([0, 1])}
+    options = {"update_rule": "adam", "num_epochs": 1, "verbose": False}
+    with pytest.raises(ValueError, match=r"^optim_config\['epsilon'\] must be at least 1e-29 for float32 weights"):
+        Solver(Mixed(), data, optim_config={"epsilon": 1e-35}, **options)
+    Solver(Mixed(), data, optim_config={"epsilon": 1e-29}, **options).train()
+
+
+def test_unknown_constants_are_named():
+    for name, rule in optim.UPDATE_RULES.items():
+        with pytest.raises(
+            ValueError, match=rf"^optim_config\['nesterov'\] is no constant of update_rule '{name}', which"
+        ):
+            rule.check({"nesterov": True}, optim.in_optim_config)
+
+
 @pytest.mark.parametrize("name", ["adagrad", "rmsprop", "adam"])
 @pytest.mark.parametrize(("dtype", "smallest"), [(np.float32, 1e-29), (np.float64, 1e-299)])
 def test_smallest_epsilon(name, rule, dtype, smallest):
@@ -195,3 +399,72 @@ def test_smallest_epsilon(name, rule, dtype, smallest):
     message = rf"config\['epsilon'\] must be at least {smallest} for {np.dtype(dtype)} weights, .*got 1e-310"
     with pytest.raises(ValueError, match=message):
         rule(w, dw, {"epsilon": 1e-310})
+
+
+# ----------------------------------------------------- state that is not finite
+
+WITH_STATE = [name for name, rule in optim.UPDATE_RULES.items() if rule.arrays]
+SQUARES = [name for name in WITH_STATE if name != "sgd_momentum"]
+# Of a dtype: what can be squared, and what cannot.
+LARGE = {np.float32: (1e18, 1e30), np.float64: (1e150, 1e200)}
+
+
+@pytest.mark.parametrize("size", [1, 5, 5000])
+@pytest.mark.parametrize("name", SQUARES)
+def test_a_gradient_that_cannot_be_squared_is_told_of(name, rule, dtype, size, threads):
+    small, large = LARGE[dtype]
+    w, dw = np.ones(size, dtype), np.full(size, small, dtype)
+    rule(w, dw)
+    dw[-1] = -large
+    config = {}
+    with pytest.warns(RuntimeWarning) as told:
+        next_w, _ = rule(w, dw, config)
+    text = str(told[0].message)
+    assert text.startswith(f"config[{optim.UPDATE_RULES[name].arrays[-1]!r}] is no longer finite in {np.dtype(dtype)}")
+    assert f"The largest magnitude in dw is {large:.3g}." in text
+    assert next_w[-1] == 1  # which no loss would show
+    with pytest.warns(RuntimeWarning, match="dw, or that of an earlier update, is too large"):
+        rule(w, np.ones_like(w), config)
+
+
+@pytest.mark.parametrize("name", WITH_STATE)
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_gradients_that_are_not_finite_are_told_of(name, rule, dtype, value):
+    with pytest.warns(RuntimeWarning, match="is no longer finite"):
+        rule(np.ones(3, dtype), np.array([0, value, 1], dtype))
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_overflow_goes_by_errstate_as_in_numpy(name, rule, dtype):
+    w, dw = np.ones(3, dtype), np.full(3, LARGE[dtype][1], dtype)
+    with np.errstate(over="ignore"):
+        rule(w, dw)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="is no longer finite"):
+        rule(w, dw)
+    with np.errstate(over="raise"):
+        rule(w, np.ones_like(w))
+
+
+@pytest.mark.parametrize("name", WITH_STATE)
+def test_steps_in_place_return_nan_for_state_that_is_not_finite(name, dtype, threads):
+    w, dw = np.ones(9000, dtype), np.zeros(9000, dtype)
+    assert optim.in_place[name](w, dw, {"learning_rate": 0.1}, 0.0) == 9000
+    for position in (0, 2047, 2048, 8999):
+        dw[:] = 0
+        dw[position] = np.inf
+        config = {"learning_rate": 0.1}
+        assert np.isnan(optim.in_place[name](w.copy(), dw, config, 0.0))
+        assert optim.UPDATE_RULES[name].overflowed(config) == optim.UPDATE_RULES[name].arrays[0]
+
+
+def test_overflowed_state_names_parameter_and_array(rng):
+    configs = {name: {} for name in ("W1", "b1", "W2")}
+    assert optim.overflowed_state("adam", configs) == (None, None)
+    for config in configs.values():
+        optim.adam(*draw(rng), config)
+    assert optim.overflowed_state("adam", configs) == (None, None)
+    configs["b1"]["v"][3, 2] = np.inf
+    assert optim.overflowed_state("adam", configs) == ("b1", "v")
+    configs["b1"]["m"][0, 0] = np.nan
+    assert optim.overflowed_state("adam", configs) == ("b1", "m")
+    assert optim.overflowed_state("sgd", configs) == (None, None)

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from importlib import metadata
 
+import numpy as np
 import pytest
 
 import sklearn_dl
@@ -39,6 +40,33 @@ def test_check_finds_other_predictions(tmp_path):
     model.save(path)
     with pytest.raises(AssertionError):
         check(path)
+
+
+@pytest.mark.parametrize("path", stored(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_states_of_an_earlier_release_lack_the_parameters_that_came_later(path):
+    """As an unpickled estimator, which no constructor has run for."""
+    model = sklearn_dl.load(path)
+    state = model.__getstate__()
+    for name, default in type(model)().get_params().items():
+        if state[name] != default:
+            continue
+        old = {key: value for key, value in state.items() if key != name}
+        twin = type(model).__new__(type(model))
+        twin.__setstate__(old)
+        assert twin.get_params() == model.get_params()
+        X = np.random.RandomState(0).rand(6, model.n_features_in_)
+        np.testing.assert_array_equal(twin.predict_proba(X), model.predict_proba(X))
+        twin.partial_fit(X, model.classes_[[0, 1, 0, 1, 0, 1]])
+
+
+def test_a_net_made_before_dropout_was_a_parameter_cannot_change_it():
+    model = next(sklearn_dl.load(path) for path in stored() if path.stem == "convolution")
+    assert model.dropout_keep_ratio == 1.0
+    assert "dropout_keep_ratio" not in model._net_args
+    model.set_params(dropout_keep_ratio=0.5)
+    X = np.zeros((6, model.n_features_in_))
+    with pytest.raises(ValueError, match=r"cannot change dropout_keep_ratio from 1 to 0\.5"):
+        model.partial_fit(X, model.classes_[[0, 1, 0, 1, 0, 1]])
 
 
 LIGHT = """

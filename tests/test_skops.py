@@ -1,11 +1,20 @@
+import importlib
+import inspect
+import pkgutil
+
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklearn_dl import persistence, preprocessing
+import sklearn_dl
+from sklearn_dl import ThreeLayerConvNet, persistence
+from sklearn_dl.augmentation import AUGMENTATIONS, Augmentation, Cutout, HorizontalFlip, RandomCrop
+from sklearn_dl.nets import layers
 from sklearn_dl.persistence import SKOPS_TRUSTED
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
+from sklearn_dl.schedules import SCHEDULES, Cosine, Schedule
 
 from ._estimators import ESTIMATORS, FRAMES, RULES, assert_same, batchnorm, blobs, each_estimator, images, small
 
@@ -19,10 +28,82 @@ def round_trip(model):
     return io.loads(data, trusted=SKOPS_TRUSTED)
 
 
-def test_trusted_types_are_all_estimators():
-    transformers = [getattr(preprocessing, name) for name in preprocessing.__all__ if name != "guess_image_shape"]
-    classes = [*persistence._estimator_classes().values(), *transformers]
-    assert sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in classes) == sorted(SKOPS_TRUSTED)
+def public_classes():
+    """Return the public classes of all public modules that a pipeline can hold: as a step, or as a parameter of one."""
+    modules = [sklearn_dl] + [
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(sklearn_dl.__path__, "sklearn_dl.")
+        if "._" not in module.name
+    ]
+    named = [getattr(module, name) for module in modules for name in getattr(module, "__all__", ())]
+    kinds = (BaseEstimator, Schedule, Augmentation, layers.Layer)
+    return sorted({one for one in named if isinstance(one, type) and issubclass(one, kinds)}, key=str)
+
+
+def test_trusted_types_are_all_that_a_pipeline_can_hold():
+    held = public_classes()
+    assert {*ESTIMATORS, ImageReshaper, Cosine, RandomCrop, layers.Affine} < set(held)
+    assert {f"{cls.__module__}.{cls.__qualname__}" for cls in held} <= set(SKOPS_TRUSTED)
+
+
+def test_trusted_types_exist_and_are_ours():
+    assert isinstance(SKOPS_TRUSTED, tuple)
+    for name in SKOPS_TRUSTED:
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute)
+    assert [name for name in SKOPS_TRUSTED if not name.startswith("sklearn_dl.")] == ["numpy.dtype"]
+
+
+def test_no_other_late_names():
+    with pytest.raises(AttributeError, match="has no attribute 'SKOPS'"):
+        persistence.SKOPS  # noqa: B018
+
+
+SETTINGS = [*SCHEDULES.values(), *AUGMENTATIONS.values()]
+
+
+@pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda cls: cls.__name__)
+def test_settings_given_as_objects(setting, fitted):
+    """In a pipeline, alone and in a sequence, with settings of their own."""
+    if issubclass(setting, Schedule):
+        params = {"lr_schedule": setting()}
+    else:
+        whole = {"padding": 1} if setting is RandomCrop else {"size": 2} if setting is Cutout else {"p": 0.25}
+        params = {"augmentation": [setting(**whole), HorizontalFlip()]}
+    model = make_pipeline(ImageReshaper(), MeanSubtractor(), small(ThreeLayerConvNet, early_stopping=True, **params))
+    X, y = images()
+    rows = X.reshape(len(X), -1)
+    if fitted:
+        model.fit(rows, y)
+    loaded = round_trip(model)
+    assert loaded[-1].get_params() == model[-1].get_params()
+    assert_same(loaded.fit(rows, y)[-1], model.fit(rows, y)[-1])
+
+
+POOL = layers.MaxPool()
+POOL.build((2, 4, 4), "", None)
+LAYER_ARGUMENTS = {
+    "units": 3,
+    "filters": 2,
+    "size": 3,
+    "groups": 2,
+    "keep_ratio": 0.5,
+    "layers": [layers.Affine(3), layers.ReLU()],
+    # What nets fuse.
+    "affine": layers.Affine(3),
+    "conv": layers.Conv(2, 3),
+    "pool": POOL,
+}
+
+
+@pytest.mark.parametrize("layer", [cls for cls in public_classes() if issubclass(cls, layers.Layer)])
+def test_layers_given_as_objects(layer):
+    needed = [p.name for p in inspect.signature(layer).parameters.values() if p.default is p.empty]
+    one = layer(*(LAYER_ARGUMENTS[name] for name in needed))
+    loaded = round_trip(make_pipeline(FunctionTransformer(kw_args={"layers": [one]}))).steps[0][1].kw_args["layers"]
+    assert [type(layer) for layer in loaded] == [layer]
+    assert vars(loaded[0]).keys() == vars(one).keys()
 
 
 @each_estimator

@@ -9,6 +9,9 @@
  *     dx = inv_std * (g - mean(g) - xhat * mean(g * xhat)),  g = gamma * dout,
  * where means are over what the statistics were taken of, weighted as they were. */
 
+/* 1 / sqrt(var + eps); nan of a variance that is not finite, for which 0 would make all values of x alike without a trace. */
+INLINE double NAME(inverse_std)(double var, double eps) { return var < INFINITY ? 1 / sqrt(var + eps) : NAN; }
+
 /* xhat, out = normalised x, scaled by gamma and shifted by beta: one run of n with one statistic and one gamma. */
 INLINE void NAME(normalize_run)(const real *x, double mean, double inv_std, real gamma, real beta, idx n, real *restrict xhat,
                                 real *restrict out)
@@ -41,7 +44,7 @@ static void NAME(batchnorm_columns)(const real *x, const real *gamma, const real
         double w = weight ? weight[i] : 1;
         for (idx j = 0; j < cols; j++) var[j] += w * (row[j] - mean[j]) * (row[j] - mean[j]);
     }
-    for (idx j = 0; j < cols; j++) var[j] /= total, inv_std[j] = 1 / sqrt(var[j] + eps);
+    for (idx j = 0; j < cols; j++) var[j] /= total, inv_std[j] = NAME(inverse_std)(var[j], eps);
     for (idx i = 0; i < n; i++, x += d, xhat += d, out += d)
         for (idx j = 0; j < cols; j++) {
             real h = (real)((x[j] - mean[j]) * inv_std[j]);
@@ -60,7 +63,7 @@ static void NAME(batchnorm_channel)(const real *x, real gamma, real beta, const 
     for (idx i = 0; i < n; i++) squares += (weight ? weight[i] : 1) * NAME(run_squares)(x + i * step, s, *mean);
     *var = squares / (total * s);
     for (idx i = 0; i < n; i++)
-        NAME(normalize_run)(x + i * step, *mean, 1 / sqrt(*var + eps), gamma, beta, s, xhat + i * step, out + i * step);
+        NAME(normalize_run)(x + i * step, *mean, NAME(inverse_std)(*var, eps), gamma, beta, s, xhat + i * step, out + i * step);
 }
 
 /* Columns (where s is 1, a block at a time) or channels [lo, hi). */
@@ -80,7 +83,7 @@ SPAN void NAME(batchnorm_forward_span)(const real *x, const real *gamma, const r
         for (idx l = 0; l < cols; l++) {
             mean[j + l] = (real)means[l];
             var[j + l] = (real)vars[l];
-            inv_std[j + l] = (real)(1 / sqrt(vars[l] + eps));
+            inv_std[j + l] = (real)NAME(inverse_std)(vars[l], eps);
         }
     }
 }
@@ -174,7 +177,7 @@ SPAN void NAME(layernorm_forward_span)(const real *x, const real *gamma, const r
     for (idx i = lo; i < hi; i++) {
         const real *row = x + i * d;
         double mean = NAME(run_sum)(row, d) / d;
-        double inv_std = 1 / sqrt(NAME(run_squares)(row, d, mean) / d + eps);
+        double inv_std = NAME(inverse_std)(NAME(run_squares)(row, d, mean) / d, eps);
         inv_stds[i] = (real)inv_std;
         for (idx j = 0; j < d; j++) {
             real h = (real)((row[j] - mean) * inv_std);
@@ -231,7 +234,7 @@ SPAN void NAME(groupnorm_forward_span)(const real *x, const real *gamma, const r
     idx channels = c / g, size = channels * s;
     for (idx group = lo; group < hi; group++) {
         double mean = NAME(run_sum)(x + group * size, size) / size;
-        double inv_std = 1 / sqrt(NAME(run_squares)(x + group * size, size, mean) / size + eps);
+        double inv_std = NAME(inverse_std)(NAME(run_squares)(x + group * size, size, mean) / size, eps);
         inv_stds[group] = (real)inv_std;
         for (idx plane = group * channels; plane < (group + 1) * channels; plane++)
             NAME(normalize_run)(x + plane * s, mean, inv_std, gamma[plane % c], beta[plane % c], s, xhat + plane * s,

@@ -2,7 +2,8 @@
  *
  * In NumPy these are up to 14 passes over arrays that do not fit the cache. Each returns the sum of squares of the new w (the
  * L2 penalty of the next step), which costs nothing here and a pass over all weights elsewhere: per block of UPDATE_BLOCK
- * elements while it is in L1, blocks then added in order, so that the sum does not depend on threads. */
+ * elements while it is in L1, blocks then added in order, so that the sum does not depend on threads. It is nan where the state
+ * is not finite: a weight whose squared gradients overflowed does not move any more, which w does not show. */
 
 #define UPDATE_BLOCK 2048
 
@@ -14,19 +15,22 @@ static double NAME(add_blocks)(const double *sums, idx blocks)
 }
 
 /* Defines the span of a rule: `...` for each element i of w, with g its gradient and `k` the rule's constants; then each
- * block's sum of squares. State arrays the rule has none of are NULL and not touched. */
-#define RULE(rule, ...)                                                                                                  \
+ * block's sum of squares. State arrays the rule has none of are NULL and not touched. `state` is the element that shows whether
+ * the state is finite (squares overflow before gradients do): only what is not finite is not zero when multiplied by zero. */
+#define RULE(rule, state, ...)                                                                                           \
     SPAN void NAME(rule##_span)(real *restrict w, const real *restrict dw, real *restrict s1, real *restrict s2,         \
                                 NAME(constants) k, double *sums, idx lo, idx hi)                                         \
     {                                                                                                                    \
         (void)s1, (void)s2;                                                                                              \
         for (idx block = lo; block < hi; block += UPDATE_BLOCK) {                                                        \
             idx end = MIN(block + UPDATE_BLOCK, hi);                                                                     \
+            integer lost = 0;                                                                                            \
             for (idx i = block; i < end; i++) {                                                                          \
                 real g = dw[i] + k.reg * w[i];                                                                           \
                 __VA_ARGS__                                                                                              \
+                lost |= (state) * (real)0 != 0;                                                                          \
             }                                                                                                            \
-            sums[block / UPDATE_BLOCK] = NAME(run_squares)(w + block, end - block, 0);                                   \
+            sums[block / UPDATE_BLOCK] = lost ? NAN : NAME(run_squares)(w + block, end - block, 0);                      \
         }                                                                                                                \
     }                                                                                                                    \
     static int NAME(run_##rule)(void *w, const void *dw, void *s1, void *s2, NAME(constants) k, idx size, double *result, \
@@ -46,39 +50,42 @@ typedef struct {
     real reg, step, epsilon, decay, rest, decay_2, rest_2;
 } NAME(constants);
 
-RULE(sgd, w[i] -= k.step * g;)
-RULE(sgd_momentum, s1[i] = k.decay * s1[i] - k.step * g; w[i] += s1[i];)
-RULE(adagrad, s1[i] += g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
-RULE(rmsprop, s1[i] = k.decay * s1[i] + k.rest * g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
-RULE(adam, s1[i] = k.decay * s1[i] + k.rest * g; s2[i] = k.decay_2 * s2[i] + k.rest_2 * g * g;
+RULE(sgd, (real)0, w[i] -= k.step * g;)
+RULE(sgd_momentum, s1[i], s1[i] = k.decay * s1[i] - k.step * g; w[i] += s1[i];)
+RULE(adagrad, s1[i], s1[i] += g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
+RULE(rmsprop, s1[i], s1[i] = k.decay * s1[i] + k.rest * g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
+RULE(adam, s2[i], s1[i] = k.decay * s1[i] + k.rest * g; s2[i] = k.decay_2 * s2[i] + k.rest_2 * g * g;
      w[i] -= k.step * s1[i] / (NAME(sqrt)(s2[i]) + k.epsilon);)
+
+/* A constant as real, never infinite: infinity times a gradient of zero is nan. */
+INLINE real NAME(bounded)(double x) { return (real)MIN(sizeof(real) == sizeof(float) ? (double)FLT_MAX : DBL_MAX, x); }
 
 /* All: INOUT w and state (size,), IN dw; OUT *result. Return 0, or -1 when out of memory. */
 
 static int NAME(sgd)(void *w, const void *dw, double lr, double reg, idx size, double *result, int n_threads)
 {
-    NAME(constants) k = { .reg = (real)reg, .step = (real)lr };
+    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr) };
     return NAME(run_sgd)(w, dw, NULL, NULL, k, size, result, n_threads);
 }
 
 static int NAME(sgd_momentum)(void *w, const void *dw, void *velocity, double lr, double momentum, double reg, idx size,
                               double *result, int n_threads)
 {
-    NAME(constants) k = { .reg = (real)reg, .step = (real)lr, .decay = (real)momentum };
+    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr), .decay = (real)momentum };
     return NAME(run_sgd_momentum)(w, dw, velocity, NULL, k, size, result, n_threads);
 }
 
 static int NAME(adagrad)(void *w, const void *dw, void *cache, double lr, double epsilon, double reg, idx size, double *result,
                          int n_threads)
 {
-    NAME(constants) k = { .reg = (real)reg, .step = (real)lr, .epsilon = (real)epsilon };
+    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr), .epsilon = (real)epsilon };
     return NAME(run_adagrad)(w, dw, cache, NULL, k, size, result, n_threads);
 }
 
 static int NAME(rmsprop)(void *w, const void *dw, void *cache, double lr, double decay, double epsilon, double reg, idx size,
                          double *result, int n_threads)
 {
-    NAME(constants) k = { .reg = (real)reg, .step = (real)lr, .epsilon = (real)epsilon, .decay = (real)decay,
+    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr), .epsilon = (real)epsilon, .decay = (real)decay,
                           .rest = (real)(1 - decay) };
     return NAME(run_rmsprop)(w, dw, cache, NULL, k, size, result, n_threads);
 }
@@ -89,7 +96,7 @@ static int NAME(adam)(void *w, const void *dw, void *m, void *v, double t, doubl
                       double epsilon, double reg, idx size, double *result, int n_threads)
 {
     double c1 = -expm1(t * log(beta1)), root_c2 = sqrt(-expm1(t * log(beta2)));
-    NAME(constants) k = { .reg = (real)reg, .step = (real)(lr * root_c2 / c1), .epsilon = (real)(epsilon * root_c2),
+    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr * root_c2 / c1), .epsilon = (real)(epsilon * root_c2),
                           .decay = (real)beta1, .rest = (real)(1 - beta1), .decay_2 = (real)beta2,
                           .rest_2 = (real)(1 - beta2) };
     return NAME(run_adam)(w, dw, m, v, k, size, result, n_threads);

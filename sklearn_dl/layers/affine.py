@@ -1,8 +1,15 @@
 """Affine (fully connected) layer."""
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, check_batch, check_shape, output, outputs
+from sklearn_dl._arrays import Cache, as_floats, as_gradient, check_batch, check_shape, output, outputs
 from sklearn_dl._threads import n_threads
+
+
+class AffineCache(Cache):
+    """x, its rows, w."""
+
+    __slots__ = ()
+    forward = "affine_forward"
 
 
 def affine_forward(x, w, b, *, out=None):
@@ -57,7 +64,7 @@ def forward(x, w, b, out, *, relu):
     check_shape("b", b, w.shape[1:], "(M,)")
     out = output(out, (rows.shape[0], w.shape[1]), x.dtype)
     _ext.affine_forward(rows, w, b, out, relu, n_threads())
-    return out, (x, rows, w)
+    return out, AffineCache((x, rows, w))
 
 
 def affine_backward(dout, cache, *, out=None, need_dx=True):
@@ -83,6 +90,13 @@ def affine_backward(dout, cache, *, out=None, need_dx=True):
     db : ndarray of shape (M,)
         Sum of dout over the samples.
 
+    Raises
+    ------
+    TypeError
+        If cache is not from `affine_forward`.
+    ValueError
+        If dout does not have the shape of the output.
+
     Examples
     --------
     >>> import numpy as np
@@ -93,7 +107,7 @@ def affine_backward(dout, cache, *, out=None, need_dx=True):
     >>> dx, dw.ravel(), db
     (array([[ 1., 10.], [ 1., 10.]]), array([4., 6.]), array([2.]))
     """
-    x, rows, w = cache
+    x, rows, w = AffineCache.check(cache)
     n_samples, n_outputs = rows.shape[0], w.shape[1]
     dout = as_gradient(dout, (n_samples, n_outputs), x.dtype)
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import (
+    Cache,
     as_floats,
     as_gradient,
     buffer,
@@ -19,6 +20,20 @@ from sklearn_dl._arrays import (
     train_mode,
 )
 from sklearn_dl._threads import n_threads
+
+
+class BatchNormCache(Cache):
+    """One item, of `batchnorm_forward` in train or test mode."""
+
+    __slots__ = ()
+    forward = "batchnorm_forward"
+
+
+class SpatialBatchNormCache(Cache):
+    """One item, of `spatial_batchnorm_forward` in train or test mode."""
+
+    __slots__ = ()
+    forward = "spatial_batchnorm_forward"
 
 
 def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
@@ -76,7 +91,8 @@ def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
     """
     x, gamma, beta = as_floats(x=x, gamma=gamma, beta=beta)
     check_batch("x", x, 2, "(N, D)")
-    return _forward(x, gamma, beta, bn_param, out, work)
+    out, cache = _forward(x, gamma, beta, bn_param, out, work)
+    return out, BatchNormCache((cache,))
 
 
 def batchnorm_backward(dout, cache, *, out=None):
@@ -112,6 +128,7 @@ def batchnorm_backward(dout, cache, *, out=None):
     >>> dgamma.round(3), dbeta
     (array([2., 4.]), array([4., 4.]))
     """
+    (cache,) = BatchNormCache.check(cache)
     dout, dx, dgamma, dbeta = _prepare_backward(dout, cache, out)
     if type(cache) is _TestCache:
         return _backward_test(dout, cache, dx, dgamma, dbeta)
@@ -171,7 +188,7 @@ def batchnorm_backward_alt(dout, cache, *, out=None):
     >>> dgamma.round(3), dbeta
     (array([2., 4.]), array([4., 4.]))
     """
-    return _backward(dout, cache, out)
+    return _backward(dout, BatchNormCache.check(cache), out)
 
 
 def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
@@ -208,7 +225,8 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
     """
     x, gamma, beta = as_floats(x=x, gamma=gamma, beta=beta)
     check_batch("x", x, 4, "(N, C, H, W)")
-    return _forward(x, gamma, beta, bn_param, out, work)
+    out, cache = _forward(x, gamma, beta, bn_param, out, work)
+    return out, SpatialBatchNormCache((cache,))
 
 
 def spatial_batchnorm_backward(dout, cache, *, out=None):
@@ -240,7 +258,7 @@ def spatial_batchnorm_backward(dout, cache, *, out=None):
     >>> dbeta
     array([8., 8.])
     """
-    return _backward(dout, cache, out)
+    return _backward(dout, SpatialBatchNormCache.check(cache), out)
 
 
 class _TrainCache(NamedTuple):
@@ -306,6 +324,7 @@ def _update_average(average, batch, momentum):
 
 
 def _backward(dout, cache, out):
+    (cache,) = cache
     dout, dx, dgamma, dbeta = _prepare_backward(dout, cache, out)
     if type(cache) is _TestCache:
         return _backward_test(dout, cache, dx, dgamma, dbeta)

@@ -2,6 +2,7 @@
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import (
+    Cache,
     as_floats,
     as_gradient,
     check_batch,
@@ -14,6 +15,13 @@ from sklearn_dl._threads import n_threads
 
 # Elements of a padded channel: what an index of the kernels can count.
 _LARGEST_PLANE = 2**31
+
+
+class ConvCache(Cache):
+    """x, w, stride, pad, shape of the output."""
+
+    __slots__ = ()
+    forward = "conv_forward_fast"
 
 
 def conv_forward_fast(x, w, b, conv_param, *, out=None):
@@ -65,7 +73,7 @@ def conv_forward_fast(x, w, b, conv_param, *, out=None):
     x, w, b, stride, pad, shape = check_conv(x, w, b, conv_param)
     out = output(out, shape, x.dtype)
     _ext.conv_forward(x, w, b, out, stride, pad, n_threads())
-    return out, (x, w, stride, pad, shape)
+    return out, ConvCache((x, w, stride, pad, shape))
 
 
 def conv_backward_fast(dout, cache, *, out=None, need_dx=True):
@@ -106,7 +114,7 @@ def conv_backward_fast(dout, cache, *, out=None, need_dx=True):
     >>> dw[0, 0], db
     (array([[20., 24.], [36., 40.]]), array([4.]))
     """
-    x, w, stride, pad, shape = cache
+    x, w, stride, pad, shape = ConvCache.check(cache)
     dout = as_gradient(dout, shape, x.dtype)
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")

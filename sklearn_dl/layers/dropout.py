@@ -4,6 +4,7 @@ import numpy as np
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import (
+    Cache,
     as_floats,
     as_gradient,
     buffer,
@@ -17,6 +18,13 @@ from sklearn_dl._threads import n_threads
 
 # Numbers drawn at a time: few enough that NumPy's allocator has the memory at hand.
 PIECE = 4096
+
+
+class DropoutCache(Cache):
+    """mask (None in test mode), p, shape and dtype of the output."""
+
+    __slots__ = ()
+    forward = "dropout_forward"
 
 
 def dropout_forward(x, dropout_param, *, out=None, work=None):
@@ -73,11 +81,11 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     out = output(out, x.shape, x.dtype)
     if not train_mode(dropout_param, "dropout_param"):
         np.copyto(out, x)
-        return out, (None, keep, x.shape, x.dtype)
+        return out, DropoutCache((None, keep, x.shape, x.dtype))
     mask = buffer(work, "mask", x.shape, np.bool_)
     _draw_mask(_source(dropout_param), dropout_param.get("seed") is None, keep, mask)
     _ext.scale_by_mask(x, mask, 1 / keep, out, n_threads())
-    return out, (mask, keep, x.shape, x.dtype)
+    return out, DropoutCache((mask, keep, x.shape, x.dtype))
 
 
 def _source(dropout_param):
@@ -135,7 +143,7 @@ def dropout_backward(dout, cache, *, out=None):
     >>> dropout_backward(np.arange(8), cache)
     array([ 0.,  0.,  0.,  0.,  8.,  0., 12.,  0.])
     """
-    mask, keep, shape, dtype = cache
+    mask, keep, shape, dtype = DropoutCache.check(cache)
     dout = as_gradient(dout, shape, dtype)
     dx = output(out, shape, dtype)
     if mask is None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import (
+    Cache,
     as_floats,
     as_gradient,
     buffer,
@@ -14,6 +15,13 @@ from sklearn_dl._arrays import (
     positive_eps,
 )
 from sklearn_dl._threads import n_threads
+
+
+class GroupNormCache(Cache):
+    """xhat, 1 / std, gamma."""
+
+    __slots__ = ()
+    forward = "spatial_groupnorm_forward"
 
 
 def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=None):
@@ -78,7 +86,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=Non
     inv_std = buffer(work, "inv_std", (x.shape[0], G), x.dtype)
     scale, shift = gamma.reshape(-1), beta.reshape(-1)
     _ext.groupnorm_forward(x, scale, shift, eps, out, xhat, inv_std, n_threads())
-    return out, (xhat, inv_std, gamma)
+    return out, GroupNormCache((xhat, inv_std, gamma))
 
 
 def spatial_groupnorm_backward(dout, cache, *, out=None):
@@ -112,7 +120,7 @@ def spatial_groupnorm_backward(dout, cache, *, out=None):
     >>> dbeta.ravel()
     array([4., 4., 4., 4.])
     """
-    xhat, inv_std, gamma = cache
+    xhat, inv_std, gamma = GroupNormCache.check(cache)
     dout = as_gradient(dout, xhat.shape, xhat.dtype)
     dx, dgamma, dbeta = outputs(out, ("dx", "dgamma", "dbeta"))
     dx = output(dx, xhat.shape, xhat.dtype, "out for dx")

@@ -2,6 +2,7 @@
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import (
+    Cache,
     as_floats,
     as_gradient,
     buffer,
@@ -12,6 +13,13 @@ from sklearn_dl._arrays import (
     positive_eps,
 )
 from sklearn_dl._threads import n_threads
+
+
+class LayerNormCache(Cache):
+    """xhat, 1 / std, gamma."""
+
+    __slots__ = ()
+    forward = "layernorm_forward"
 
 
 def layernorm_forward(x, gamma, beta, ln_param, *, out=None, work=None):
@@ -65,7 +73,7 @@ def layernorm_forward(x, gamma, beta, ln_param, *, out=None, work=None):
     xhat = buffer(work, "xhat", x.shape, x.dtype)
     inv_std = buffer(work, "inv_std", x.shape[:1], x.dtype)
     _ext.layernorm_forward(x, gamma, beta, eps, out, xhat, inv_std, n_threads())
-    return out, (xhat, inv_std, gamma)
+    return out, LayerNormCache((xhat, inv_std, gamma))
 
 
 def layernorm_backward(dout, cache, *, out=None):
@@ -98,7 +106,7 @@ def layernorm_backward(dout, cache, *, out=None):
     >>> dgamma.round(3), dbeta
     (array([-2.,  2.]), array([2., 2.]))
     """
-    xhat, inv_std, gamma = cache
+    xhat, inv_std, gamma = LayerNormCache.check(cache)
     dout = as_gradient(dout, xhat.shape, xhat.dtype)
     dx, dgamma, dbeta = outputs(out, ("dx", "dgamma", "dbeta"))
     dx = output(dx, xhat.shape, xhat.dtype, "out for dx")

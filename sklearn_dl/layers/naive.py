@@ -5,9 +5,23 @@ They say in the fewest words what the layers are, and the fast versions are test
 
 import numpy as np
 
-from sklearn_dl._arrays import as_gradient, output, outputs
+from sklearn_dl._arrays import Cache, as_gradient, output, outputs
 from sklearn_dl.layers.conv import check_conv
 from sklearn_dl.layers.pool import check_pool
+
+
+class NaiveConvCache(Cache):
+    """x, w, stride, pad, shape of the output."""
+
+    __slots__ = ()
+    forward = "conv_forward_naive"
+
+
+class NaiveMaxPoolCache(Cache):
+    """x, height, width and stride of the windows, shape of the output."""
+
+    __slots__ = ()
+    forward = "max_pool_forward_naive"
 
 
 def conv_forward_naive(x, w, b, conv_param, *, out=None):
@@ -41,7 +55,7 @@ def conv_forward_naive(x, w, b, conv_param, *, out=None):
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     for n, f, i, j in np.ndindex(shape):
         out[n, f, i, j] = np.sum(padded[n][_window(i, j, *w.shape[2:], stride)] * w[f]) + b[f]
-    return out, (x, w, stride, pad, shape)
+    return out, NaiveConvCache((x, w, stride, pad, shape))
 
 
 def conv_backward_naive(dout, cache, *, out=None, need_dx=True):
@@ -68,7 +82,7 @@ def conv_backward_naive(dout, cache, *, out=None, need_dx=True):
     >>> dw[0, 0], db
     (array([[20., 24.], [36., 40.]]), array([4.]))
     """
-    x, w, stride, pad, shape = cache
+    x, w, stride, pad, shape = NaiveConvCache.check(cache)
     dout = as_gradient(dout, shape, x.dtype)
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w, dout=dout)
     dw = output(dw, w.shape, x.dtype, "out for dw")
@@ -119,7 +133,7 @@ def max_pool_forward_naive(x, pool_param, *, out=None):
     out = output(out, shape, x.dtype)
     for n, c, i, j in np.ndindex(shape):
         out[n, c, i, j] = x[n, c][_window(i, j, height, width, stride)[1:]].max()
-    return out, (x, height, width, stride, shape)
+    return out, NaiveMaxPoolCache((x, height, width, stride, shape))
 
 
 def max_pool_backward_naive(dout, cache, *, out=None):
@@ -146,7 +160,7 @@ def max_pool_backward_naive(dout, cache, *, out=None):
     array([[0., 0.],
            [0., 1.]])
     """
-    x, height, width, stride, shape = cache
+    x, height, width, stride, shape = NaiveMaxPoolCache.check(cache)
     dout = as_gradient(dout, shape, x.dtype)
     dx = output(out, x.shape, x.dtype)
     dx.fill(0)

@@ -3,8 +3,15 @@
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, buffer, check_batch, integer, output
+from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_batch, integer, output
 from sklearn_dl._threads import n_threads
+
+
+class MaxPoolCache(Cache):
+    """Places of the maxima, shape and dtype of x."""
+
+    __slots__ = ()
+    forward = "max_pool_forward_fast"
 
 
 def max_pool_forward_fast(x, pool_param, *, out=None, work=None):
@@ -54,7 +61,7 @@ def max_pool_forward_fast(x, pool_param, *, out=None, work=None):
     out = output(out, shape, x.dtype)
     argmax = buffer(work, "argmax", shape, np.int32)
     _ext.max_pool_forward(x, out, argmax, height, width, stride, n_threads())
-    return out, (argmax, x.shape, x.dtype)
+    return out, MaxPoolCache((argmax, x.shape, x.dtype))
 
 
 def max_pool_backward_fast(dout, cache, *, out=None):
@@ -89,7 +96,7 @@ def max_pool_backward_fast(dout, cache, *, out=None):
     array([[0., 0.],
            [0., 1.]])
     """
-    argmax, shape, dtype = cache
+    argmax, shape, dtype = MaxPoolCache.check(cache)
     dout = as_gradient(dout, argmax.shape, dtype)
     dx = output(out, shape, dtype)
     _ext.max_pool_backward(dout, argmax, dx, n_threads())

@@ -1,7 +1,9 @@
 """Rectified linear unit."""
 
+import numpy as np
+
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, check_not_empty, output
+from sklearn_dl._arrays import as_floats, as_gradient, check_not_empty, output, refuse_cache
 from sklearn_dl._threads import n_threads
 
 
@@ -70,8 +72,10 @@ def relu_backward(dout, cache, *, out=None):
     >>> relu_backward(np.array([5.0, 6.0, 7.0]), cache)
     array([0., 0., 7.])
     """
-    x = cache
-    dout = as_gradient(dout, x.shape, x.dtype)
+    if not isinstance(cache, np.ndarray) or cache.dtype.kind not in "biuf":
+        refuse_cache("relu_forward", cache)
+    (x,) = as_floats(cache=cache)
+    dout = as_gradient(dout, x.shape, x.dtype, of="the forward output (cache is that of relu_forward)")
     dx = output(out, x.shape, x.dtype)
     _ext.relu_backward(dout, x, dx, n_threads())
     return dx

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import Held, as_gradient, buffer, integer, nested, output, outputs, required
+from sklearn_dl._arrays import Cache, Held, as_gradient, buffer, integer, nested, output, outputs, required
 from sklearn_dl._threads import n_threads
 from sklearn_dl.layers import affine
 from sklearn_dl.layers.affine import affine_backward, affine_forward
@@ -19,6 +19,41 @@ from sklearn_dl.layers.groupnorm import spatial_groupnorm_backward, spatial_grou
 from sklearn_dl.layers.layernorm import layernorm_backward, layernorm_forward
 from sklearn_dl.layers.pool import max_pool_backward_fast, max_pool_forward_fast
 from sklearn_dl.layers.relu import relu_backward, relu_forward
+
+
+class AffineReLUCache(Cache):
+    """Cache of the affine layer, the output, work."""
+
+    __slots__ = ()
+    forward = "affine_relu_forward"
+
+
+class HiddenCache(Cache):
+    """Caches of the affine layer, of the normalisation (its name before it) and of dropout, output of relu, work."""
+
+    __slots__ = ()
+    forward = "affine_norm_relu_dropout_forward"
+
+
+class ConvReLUCache(Cache):
+    """Caches of the convolution and of relu, work."""
+
+    __slots__ = ()
+    forward = "conv_relu_forward"
+
+
+class ConvReLUPoolCache(Cache):
+    """Whether it was done in one pass, then what that needs, or the caches of the three and work."""
+
+    __slots__ = ()
+    forward = "conv_relu_pool_forward"
+
+
+class ConvNormReLUPoolCache(Cache):
+    """Caches of the convolution, of the normalisation (its name before it), of relu and of the pooling, work."""
+
+    __slots__ = ()
+    forward = "conv_norm_relu_pool_forward"
 
 
 def affine_relu_forward(x, w, b, *, out=None, work=None):
@@ -54,7 +89,7 @@ def affine_relu_forward(x, w, b, *, out=None, work=None):
            [0. ]])
     """
     out, affine_cache = affine.forward(x, w, b, out, relu=True)
-    return out, (affine_cache, out, work)
+    return out, AffineReLUCache((affine_cache, out, work))
 
 
 def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
@@ -85,7 +120,7 @@ def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
     >>> dw.ravel(), db
     (array([1., 0.]), array([1.]))
     """
-    affine_cache, a, work = cache
+    affine_cache, a, work = AffineReLUCache.check(cache)
     da = relu_backward(dout, a, out=Held(work, "da"))
     return affine_backward(da, affine_cache, out=out, need_dx=need_dx)
 
@@ -168,7 +203,7 @@ def affine_norm_relu_dropout_forward(
     # what it sets to zero has no gradient for relu to let through.
     if dropout_param is not None:
         h, dropout_cache = dropout_forward(h, dropout_param, out=h, work=nested(work, "dropout"))
-    return h, (affine_cache, normalization, norm_cache, h, dropout_cache, work)
+    return h, HiddenCache((affine_cache, normalization, norm_cache, h, dropout_cache, work))
 
 
 def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
@@ -207,7 +242,7 @@ def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
     >>> dgamma.round(3), dbeta
     (array([1.]), array([1.]))
     """
-    affine_cache, normalization, norm_cache, h, dropout_cache, work = cache
+    affine_cache, normalization, norm_cache, h, dropout_cache, work = HiddenCache.check(cache)
     dx, dw, db, dgamma, dbeta = _five(out)
     dh = Held(work, "dh")
     if dropout_cache is not None:
@@ -253,7 +288,7 @@ def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
     """
     out, conv_cache = conv_forward_fast(x, w, b, conv_param, out=out)
     out, relu_cache = relu_forward(out, out=out)
-    return out, (conv_cache, relu_cache, work)
+    return out, ConvReLUCache((conv_cache, relu_cache, work))
 
 
 def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
@@ -287,7 +322,7 @@ def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
     >>> dx, db
     (array([[[[1., 0.]]]]), array([1.]))
     """
-    conv_cache, relu_cache, work = cache
+    conv_cache, relu_cache, work = ConvReLUCache.check(cache)
     da = relu_backward(dout, relu_cache, out=Held(work, "da"))
     return conv_backward_fast(da, conv_cache, out=out, need_dx=need_dx)
 
@@ -333,7 +368,7 @@ def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None, work=No
     a, conv_cache = conv_forward_fast(x, w, b, conv_param, out=Held(work, "conv"))
     a, relu_cache = relu_forward(a, out=a)
     out, pool_cache = max_pool_forward_fast(a, pool_param, out=out, work=nested(work, "pool"))
-    return out, (False, conv_cache, relu_cache, pool_cache, work)
+    return out, ConvReLUPoolCache((False, conv_cache, relu_cache, pool_cache, work))
 
 
 _POOL_KEYS = ("pool_height", "pool_width", "stride")
@@ -345,7 +380,7 @@ def _fused_forward(x, w, b, stride, pad, shape, out, work):
     out = output(out, (n_samples, filters, height // 2, width // 2), x.dtype)
     winners = buffer(work, "winners", out.shape, np.dtype(np.uint8))
     _ext.conv_relu_pool_forward(x, w, b, out, winners, stride, pad, n_threads())
-    return out, (True, x, w, stride, pad, shape, winners, work)
+    return out, ConvReLUPoolCache((True, x, w, stride, pad, shape, winners, work))
 
 
 def _fused_backward(dout, x, w, stride, pad, shape, winners, work, out, need_dx):
@@ -396,7 +431,7 @@ def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
     >>> dw.ravel(), db
     (array([3.]), array([1.]))
     """
-    fused, *cache = cache
+    fused, *cache = ConvReLUPoolCache.check(cache)
     if fused:
         return _fused_backward(dout, *cache, out, need_dx)
     conv_cache, relu_cache, pool_cache, work = cache
@@ -484,7 +519,7 @@ def conv_norm_relu_pool_forward(
         a, norm_cache = norm_forward(a, gamma, beta, norm_param, out=Held(work, "h"), work=nested(work, "norm"))
     a, relu_cache = relu_forward(a, out=a)
     out, pool_cache = max_pool_forward_fast(a, pool_param, out=out, work=nested(work, "pool"))
-    return out, (conv_cache, normalization, norm_cache, relu_cache, pool_cache, work)
+    return out, ConvNormReLUPoolCache((conv_cache, normalization, norm_cache, relu_cache, pool_cache, work))
 
 
 def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
@@ -523,7 +558,7 @@ def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
     >>> dgamma.round(3), dbeta
     (array([1.342]), array([1.]))
     """
-    conv_cache, normalization, norm_cache, relu_cache, pool_cache, work = cache
+    conv_cache, normalization, norm_cache, relu_cache, pool_cache, work = ConvNormReLUPoolCache.check(cache)
     dx, dw, db, dgamma, dbeta = _five(out)
     dh = max_pool_backward_fast(dout, pool_cache, out=Held(work, "dh"))
     dh = relu_backward(dh, relu_cache, out=dh)

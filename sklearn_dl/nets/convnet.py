@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sklearn_dl._checks import check_choice, check_dims, check_int
-from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, GroupNorm, MaxPool, ReLU
+from sklearn_dl._checks import check_choice, check_dims, check_int, check_real
+from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, MaxPool, ReLU
 from sklearn_dl.nets.net import Net
 
 __all__ = ["ThreeLayerConv"]
@@ -15,7 +15,7 @@ def num_groups(num_filters):
 
 
 class ThreeLayerConv(Net):
-    """conv - [batchnorm | groupnorm] - relu - 2x2 max-pool - affine - relu - affine - softmax.
+    """conv - [batchnorm | groupnorm] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
 
     Batch normalization is spatial, by channel. The convolution has stride 1 and keeps the image's
     size. An axis of one pixel is not pooled.
@@ -35,14 +35,18 @@ class ThreeLayerConv(Net):
     normalization : None, 'batchnorm' or 'groupnorm', default=None
         Normalization after the convolution. Group normalization takes the most groups that divide
         the filters and leave four in each.
+    dropout_keep_ratio : float in (0, 1], default=1
+        Probability that dropout, after the relu of the hidden layer, keeps a value; 1 is no dropout.
     reg : float, default=0.0
         Strength of the penalty ``0.5 * reg * sum(W ** 2)``.
     weight_scale : float, 'he' or 'xavier', default=1e-3
         Standard deviation of the first weights, or the scheme that gives it.
     dtype : dtype, default=numpy.float32
         float32 or float64.
+    seed : int, default=None
+        Fixes every dropout mask, for gradient checks.
     random_state : int, RandomState or None, default=None
-        Draws the weights, layer by layer. None is NumPy's global generator.
+        Draws weights, layer by layer, then dropout masks. None is NumPy's global generator.
 
     Attributes
     ----------
@@ -68,9 +72,11 @@ class ThreeLayerConv(Net):
         num_classes=10,
         *,
         normalization=None,
+        dropout_keep_ratio=1,
         reg=0.0,
         weight_scale=1e-3,
         dtype=np.float32,
+        seed=None,
         random_state=None,
     ):
         input_dim = check_dims("input_dim", input_dim, length=3)
@@ -79,13 +85,18 @@ class ThreeLayerConv(Net):
         hidden_dim = check_int("hidden_dim", hidden_dim, low=1)
         num_classes = check_int("num_classes", num_classes, low=1)
         check_choice("normalization", normalization, (None, "batchnorm", "groupnorm"))
+        keep_ratio = check_real("dropout_keep_ratio", dropout_keep_ratio, low=0, high=1, boundaries="right")
+        seed = None if seed is None else check_int("seed", seed, low=0)
 
         layers = [Conv(num_filters, filter_size)]
         if normalization == "batchnorm":
             layers.append(BatchNorm())
         elif normalization == "groupnorm":
             layers.append(GroupNorm(num_groups(num_filters)))
-        layers += [ReLU(), MaxPool(), Affine(hidden_dim), ReLU(), Affine(num_classes)]
+        layers += [ReLU(), MaxPool(), Affine(hidden_dim), ReLU()]
+        if keep_ratio < 1:
+            layers.append(Dropout(keep_ratio, seed))
+        layers.append(Affine(num_classes))
         super().__init__(
             layers,
             input_dim,

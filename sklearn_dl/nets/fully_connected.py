@@ -16,8 +16,8 @@ class FullyConnected(Net):
 
     Parameters
     ----------
-    hidden_dims : sequence of int
-        Sizes of the L hidden layers; empty for a linear softmax classifier.
+    hidden_dims : int or sequence of int
+        Sizes of the L hidden layers; an int is one layer, empty is a linear softmax classifier.
     input_dim : int, default=3072
         Number of inputs D.
     num_classes : int, default=10

@@ -9,23 +9,54 @@ functions, of arrays that the net has made, take as long as the arithmetic.
 The contract (shapes without the batch axis N):
 
 ``build(in_shape, block, init)``
-    Names the parameters after the block they stand in, returns ``(out_shape, params)``.
+    Returns ``(out_shape, params)``. The names of the parameters, and those of running statistics (kept in the dict
+    ``statistics``, listed in ``statistics_names``), come from ``block.names("scale", "shift")``: kind and number of the
+    block, as in "scale1", for the second such layer of a block "scale1_2", and so on. ``block`` is an int, so that a
+    layer that numbers its names itself, ``f"scale{block}"``, works too, once in each block. A name that two layers
+    use, or that is a parameter and a statistic, is an error of `Net`. ``init.weights`` and ``init.constant`` make
+    first parameters in the net's dtype, ``init.random_state`` is the net's generator.
 ``forward(x, params, work, *, train, sample_weight)``
-    Returns the output; keeps what backward needs in ``work``.
+    Returns the output; keeps what backward needs in ``work``, a dict of this layer alone. Must not change x.
 ``backward(dout, grads, work, *, need_dx)``
     Writes the gradients of the layer's parameters into the arrays of ``grads``, returns dx or None.
     May overwrite dout.
+
+A net copies the layers that it is given, with all that they hold (`copy.deepcopy`): one object may stand in several
+places of a list, and in several nets, without sharing parameters, statistics or anything else. A constructor keeps its
+arguments as attributes of the same names: see `Layer`.
+
+Examples
+--------
+A layer that scales its features:
+
+>>> import numpy as np
+>>> from sklearn_dl.nets import Net
+>>> from sklearn_dl.nets.layers import Affine, Layer
+>>> class Scale(Layer):
+...     def __init__(self, start=1.0):
+...         self.start = start
+...     def build(self, in_shape, block, init):
+...         (self.scale,) = block.names("scale")
+...         return in_shape, {self.scale: init.constant(self.start, in_shape)}
+...     def forward(self, x, params, work, *, train, sample_weight):
+...         work["x"], work["scale"] = x, params[self.scale]
+...         return x * work["scale"]
+...     def backward(self, dout, grads, work, *, need_dx):
+...         grads[self.scale][...] = (dout * work["x"]).sum(axis=0)
+...         return dout * work["scale"]
+>>> net = Net([Affine(3), Scale(), Scale(start=2.0)], (4,), random_state=0)
+>>> list(net.params), net.layers[2]
+(['W1', 'b1', 'scale1', 'scale1_2'], Scale(start=2.0))
 """
 
 import math
-
-import numpy as np
 
 from sklearn_dl import _ext
 from sklearn_dl import layers as f
 from sklearn_dl._arrays import buffer
 from sklearn_dl._checks import check_int, check_real
 from sklearn_dl._threads import n_threads
+from sklearn_dl.nets.layer import Initializer, Layer, names_of
 
 __all__ = [
     "Affine",
@@ -35,32 +66,22 @@ __all__ = [
     "ConvReLUPool",
     "Dropout",
     "GroupNorm",
+    "Initializer",
+    "Layer",
     "LayerNorm",
     "MaxPool",
     "ReLU",
 ]
 
 
-class Layer:
-    """What every layer object offers; parameterless by default."""
-
-    starts_block = False  # a block: a layer with weights and what follows it, up to the next such
-    weight_names = ()  # the parameters that the L2 penalty applies to
-    statistics_names = ()  # running statistics, kept in `statistics`
-    # Whether forward and backward leave all arithmetic to kernels, so that a recording of these can replace a step. A
-    # subclass, which may do more, has to say so again: it is not inherited.
-    recordable = False
-
-    def build(self, in_shape, block, init):
-        """Return the output's shape and the parameters, named after their block."""
-        return in_shape, {}
-
-    def _dx_buffer(self, work, need_dx, dtype):
-        return buffer(work, "dx", work["x_shape"], dtype) if need_dx else None
-
-
 class Affine(Layer):
-    """``x @ W + b`` with `units` outputs; x of any shape is flattened to rows."""
+    """``x @ W + b``; x of any shape is flattened to rows.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    """
 
     recordable = True
     starts_block = True
@@ -71,7 +92,7 @@ class Affine(Layer):
 
     def build(self, in_shape, block, init):
         """Draw W (D, units) and a zero b (units,)."""
-        self.w, self.b = f"W{block}", f"b{block}"
+        self.w, self.b = names_of(block, "W", "b")
         self.weight_names = (self.w,)
         fan_in = math.prod(in_shape)
         params = {
@@ -103,13 +124,26 @@ class Affine(Layer):
         return dx if rows.shape == x_shape else dx.reshape(x_shape)
 
 
+def _check_layer(name, layer, cls):
+    """Return a layer of this class itself: a subclass may compute something else."""
+    if type(layer) is not cls:
+        raise TypeError(f"{name} must be a layer of class {cls.__name__} itself, got {layer!r}.")
+    return layer
+
+
 class AffineReLU(Affine):
-    """Affine and ReLU in one pass; `Net` puts it in the place of the two."""
+    """Affine and ReLU in one pass; `Net` puts it in the place of the two.
+
+    Parameters
+    ----------
+    affine : Affine
+    """
 
     recordable = True
     relu = True
 
     def __init__(self, affine):
+        self.affine = _check_layer("affine", affine, Affine)
         self.__dict__.update(affine.__dict__)
 
 
@@ -130,9 +164,15 @@ class ReLU(Layer):
 
 
 class Dropout(Layer):
-    """Inverted dropout, which keeps a share `keep_ratio` of the values.
+    """Inverted dropout.
 
-    With `seed`, every mask of this layer is the same draw (for gradient checks).
+    Parameters
+    ----------
+    keep_ratio : float in (0, 1]
+        Probability of keeping a value.
+    seed : int, default=None
+        Makes every mask of this layer the same draw, for gradient checks. Layers with one seed and as many values draw
+        one mask. Without it, masks are drawn from the net's random state.
     """
 
     recordable = True
@@ -166,9 +206,15 @@ class Dropout(Layer):
 class _Norm(Layer):
     """A normalization with a scale gamma and a shift beta, both of `_param_shape`."""
 
+    _statistics = ()  # kinds of running statistics, each with what it begins at
+
     def build(self, in_shape, block, init):
         """Make gamma one and beta zero."""
-        self.gamma, self.beta = f"gamma{block}", f"beta{block}"
+        kinds = [kind for kind, _ in self._statistics]
+        names = names_of(block, "gamma", "beta", *kinds)
+        (self.gamma, self.beta), self.statistics_names = names[:2], names[2:]
+        first = zip(self.statistics_names, self._statistics, strict=True)
+        self.statistics = {name: init.constant(value, in_shape[0]) for name, (_, value) in first}
         shape = self._param_shape(in_shape)
         return in_shape, {
             self.gamma: init.constant(1, shape),
@@ -208,16 +254,19 @@ class BatchNorm(_Norm):
     """Batch normalization of features (N, D) or, for images, of channels (N, C, H, W)."""
 
     recordable = True
+    # A net that is not trained yet leaves its activations as they are.
+    _statistics = (("running_mean", 0), ("running_var", 1))
 
     def build(self, in_shape, block, init):
-        """Make gamma one, beta zero, and running statistics that start at zero."""
-        self._forward, self._backward = (
-            (f.batchnorm_forward, f.batchnorm_backward_alt)
-            if len(in_shape) == 1
-            else (f.spatial_batchnorm_forward, f.spatial_batchnorm_backward)
-        )
-        self.statistics_names = (f"running_mean{block}", f"running_var{block}")
-        self.statistics = {name: init.constant(0, in_shape[0]) for name in self.statistics_names}
+        """Make gamma one, beta zero, a running mean of zero and a running variance of one."""
+        if len(in_shape) == 1:
+            self._forward, self._backward = f.batchnorm_forward, f.batchnorm_backward_alt
+        elif len(in_shape) == 3:
+            self._forward, self._backward = f.spatial_batchnorm_forward, f.spatial_batchnorm_backward
+        else:
+            raise ValueError(
+                f"layers: BatchNorm needs rows (D,) or images (C, H, W), but its input has shape {in_shape}."
+            )
         return super().build(in_shape, block, init)
 
     def _param(self, train, sample_weight):
@@ -244,7 +293,13 @@ class LayerNorm(_Norm):
 
 
 class GroupNorm(_Norm):
-    """Group normalization of images (N, C, H, W) in `groups` groups of channels."""
+    """Group normalization of images (N, C, H, W).
+
+    Parameters
+    ----------
+    groups : int
+        Number of groups of channels, a divisor of C.
+    """
 
     recordable = True
     _backward = staticmethod(f.spatial_groupnorm_backward)
@@ -274,7 +329,15 @@ def _image_shape(layer, in_shape):
 
 
 class Conv(Layer):
-    """Convolution with square filters of odd size, stride 1, output as large as the input."""
+    """Convolution with square filters, stride 1, output as large as the input.
+
+    Parameters
+    ----------
+    filters : int
+        Number of filters.
+    size : int
+        Their height and width; odd.
+    """
 
     recordable = True
     starts_block = True
@@ -289,7 +352,7 @@ class Conv(Layer):
     def build(self, in_shape, block, init):
         """Draw W (filters, C, size, size) and a zero b (filters,)."""
         channels, height, width = _image_shape(self, in_shape)
-        self.w, self.b = f"W{block}", f"b{block}"
+        self.w, self.b = names_of(block, "W", "b")
         self.weight_names = (self.w,)
         area = self.size**2
         shape = (self.filters, channels, self.size, self.size)
@@ -339,14 +402,29 @@ class MaxPool(Layer):
 
 
 class ConvReLUPool(Conv):
-    """Conv, ReLU and MaxPool in one pass; `Net` puts it in the place of the three."""
+    """Conv, ReLU and MaxPool in one pass; `Net` puts it in the place of the three.
+
+    Parameters
+    ----------
+    conv : Conv
+    pool : MaxPool
+    """
 
     recordable = True
 
     def __init__(self, conv, pool):
+        self.conv, self.pool = _check_layer("conv", conv, Conv), _check_layer("pool", pool, MaxPool)
         self.__dict__.update(conv.__dict__)
-        self.pool = pool
-        self.fused = (pool.param["pool_height"], pool.param["pool_width"]) == (2, 2)
+
+    def build(self, in_shape, block, init):
+        """Draw W and b of the convolution."""
+        shape, params = super().build(in_shape, block, init)
+        return self.pool.build(shape, block, init)[0], params
+
+    @property
+    def fused(self):
+        """Whether there is one pass: not where an axis has one pixel."""
+        return (self.pool.param["pool_height"], self.pool.param["pool_width"]) == (2, 2)
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return (N, filters, H // 2, W // 2)."""
@@ -374,29 +452,3 @@ class ConvReLUPool(Conv):
         dx = self._dx_buffer(work, need_dx, dout.dtype)
         out = (dx, grads[self.w], grads[self.b])
         return f.conv_relu_pool_backward(dout, work["cache"], out=out, need_dx=need_dx)[0]
-
-
-class Initializer:
-    """Draws first parameters: weights at a scale, layer by layer, in the layers' order.
-
-    `weight_scale` is the standard deviation, or 'he' (sqrt(2 / fan_in), He et al. 2015) or 'xavier'
-    (sqrt(2 / (fan_in + fan_out)), Glorot & Bengio 2010).
-    """
-
-    def __init__(self, weight_scale, dtype, random_state):
-        self.weight_scale = weight_scale
-        self.dtype = dtype
-        self.random_state = random_state
-
-    def weights(self, shape, fan_in, fan_out):
-        """Draw weights of the given shape."""
-        scale = self.weight_scale
-        if scale == "he":
-            scale = math.sqrt(2 / fan_in)
-        elif scale == "xavier":
-            scale = math.sqrt(2 / (fan_in + fan_out))
-        return (scale * self.random_state.randn(*shape)).astype(self.dtype)
-
-    def constant(self, value, shape):
-        """Return an array filled with `value`."""
-        return np.full(shape, value, dtype=self.dtype)

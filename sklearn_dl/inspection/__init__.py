@@ -1,0 +1,16 @@
+"""Pictures of what a net learned: its weights, its training, and a search over its parameters.
+
+The displays follow scikit-learn's: ``from_estimator`` computes and draws, the constructor takes
+numbers from anywhere, ``plot`` draws once more, and what was drawn is kept in attributes that end
+in ``_``. matplotlib is imported when something is drawn.
+
+``from_estimator`` takes a net, a search, or what wraps it: pipelines, searches, calibrated and thresholded
+classifiers, ensembles, wrappers of one's own. Where there are several nets, as in most ensembles, the error
+says how each of them is reached.
+"""
+
+from sklearn_dl.inspection._curves import TrainingCurveDisplay
+from sklearn_dl.inspection._sweep import SweepDisplay
+from sklearn_dl.inspection._weights import WeightsDisplay, weights_grid
+
+__all__ = ["SweepDisplay", "TrainingCurveDisplay", "WeightsDisplay", "weights_grid"]

@@ -1,0 +1,149 @@
+"""A net as a tree of plain values and arrays, and the way back; `sklearn_dl.persistence` writes and reads such trees.
+
+Layers are stored by class name and arguments. On the way back all fields are checked before a net is made. Its layers
+are built without first parameters, which would be thrown away: `_Shapes` gives arrays that take no memory, so that a
+file cannot ask for more than it holds.
+"""
+
+import numpy as np
+
+from sklearn_dl._checks import check_dtype, check_real
+from sklearn_dl.nets import layers as layers_module
+from sklearn_dl.nets.convnet import ThreeLayerConv
+from sklearn_dl.nets.fully_connected import FullyConnected
+from sklearn_dl.nets.layer import Initializer, Layer
+from sklearn_dl.nets.net import Net, Params, build_layers, check_input_shape
+
+NETS = {cls.__name__: cls for cls in (Net, FullyConnected, ThreeLayerConv)}
+LAYERS = {name: getattr(layers_module, name) for name in layers_module.__all__ if name not in ("Initializer", "Layer")}
+_FIELDS = ("net", "layers", "input_shape", "reg", "dtype", "params", "statistics", "random_state")
+
+
+def net_to_tree(net):
+    """Return the tree of a net of this package.
+
+    Raises
+    ------
+    TypeError
+        If the net or one of its layers is of another class.
+    """
+    name = type(net).__name__
+    if NETS.get(name) is not type(net):
+        raise TypeError(
+            f"net must be an instance of {', '.join(NETS)} itself, got {name}; use pickle for anything else."
+        )
+    return {
+        "net": name,
+        "layers": [_layer_to_tree(layer, f"layers[{i}]") for i, layer in enumerate(net.layers)],
+        "input_shape": net.input_shape,
+        "reg": net.reg,
+        "dtype": net.dtype,
+        "params": dict(net.params),
+        "statistics": net.statistics,
+        "random_state": net.random_state,
+    }
+
+
+def _layer_to_tree(value, place):
+    """Return a layer's class and arguments; layers among its arguments, in lists too, likewise."""
+    if isinstance(value, Layer):
+        name = type(value).__name__
+        if LAYERS.get(name) is not type(value):
+            raise TypeError(
+                f"{place} is a {name}, which is no layer of sklearn_dl.nets.layers: a file cannot bring its code along."
+                " Use pickle."
+            )
+        arguments = {key: _layer_to_tree(item, f"{place}.{key}") for key, item in value.arguments().items()}
+        return {"layer": name, "arguments": arguments}
+    if type(value) in (list, tuple):
+        return type(value)(_layer_to_tree(item, f"{place}[{i}]") for i, item in enumerate(value))
+    return value
+
+
+def net_from_tree(tree):
+    """Return the net that `net_to_tree` made this tree of.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the tree is any other: the message names the field.
+    """
+    if tree.keys() != set(_FIELDS):
+        raise ValueError(f"a net has the fields {', '.join(_FIELDS)}, got {', '.join(map(str, tree))}")
+    cls = NETS.get(tree["net"])
+    if cls is None:
+        raise ValueError(f"net is {tree['net']!r:.80}; known are {', '.join(NETS)}")
+    random_state = tree["random_state"]
+    if type(random_state) is not np.random.RandomState:
+        raise TypeError(f"random_state is {random_state!r:.80}, which is no RandomState")
+    if not isinstance(tree["layers"], list) or not tree["layers"]:
+        raise ValueError("layers are no list of layers")
+    net = cls.__new__(cls)
+    net.input_shape = check_input_shape(tree["input_shape"])
+    net.reg = check_real("reg", tree["reg"], low=0)
+    net.dtype = check_dtype("dtype", tree["dtype"])
+    net.random_state = random_state
+    net._layers = [_layer_from_tree(item, f"layers[{i}]") for i, item in enumerate(tree["layers"])]
+    params, net.num_classes = build_layers(net._layers, net.input_shape, _Shapes(net.dtype, random_state))
+    statistics = net.statistics
+    arrays = [value for field in ("params", "statistics") for value in _check_dict(tree, field).values()]
+    if len({id(value) for value in arrays}) < len(arrays):
+        raise ValueError("one array stands for several parameters or statistics")
+    net.params = Params(_check_arrays("params", tree["params"], params))
+    stored = _check_arrays("statistics", tree["statistics"], statistics)
+    for layer in net._layers:
+        for name in layer.statistics_names:
+            layer.statistics[name] = stored[name]
+    net._allocate()
+    return net
+
+
+def _layer_from_tree(value, place):
+    """Return the layer that a tree stands for."""
+    if not isinstance(value, dict) or value.keys() != {"layer", "arguments"}:
+        raise ValueError(f"{place} is {value!r:.80}, which is no layer")
+    cls = LAYERS.get(value["layer"])
+    if cls is None:
+        raise ValueError(f"{place} is of class {value['layer']!r:.80}; known are {', '.join(LAYERS)}")
+    arguments = _check_dict(value, "arguments")
+    return cls(**{key: _argument_from_tree(item, f"{place}.{key}") for key, item in arguments.items()})
+
+
+def _argument_from_tree(value, place):
+    if isinstance(value, (list, tuple)):
+        return type(value)(_argument_from_tree(item, f"{place}[{i}]") for i, item in enumerate(value))
+    return _layer_from_tree(value, place) if isinstance(value, dict) else value
+
+
+def _check_dict(tree, field):
+    value = tree[field]
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ValueError(f"{field} is a {type(value).__name__}, which is no dict of names")
+    return value
+
+
+def _check_arrays(field, stored, wanted):
+    """Return the stored arrays in the order of the wanted ones, whose shape and dtype they must have."""
+    if stored.keys() != wanted.keys():
+        raise ValueError(f"{field} are {', '.join(stored)}, those of the layers {', '.join(wanted)}")
+    for name, like in wanted.items():
+        value = stored[name]
+        if not isinstance(value, np.ndarray) or value.shape != like.shape or value.dtype != like.dtype:
+            got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)[:80]
+            raise ValueError(f"{field}[{name!r}] must be {like.dtype} of shape {like.shape}, got {got}")
+    return {name: np.require(stored[name], requirements="CAW") for name in wanted}
+
+
+class _Shapes(Initializer):
+    """Gives first parameters of the right shape and dtype, which take no memory."""
+
+    def __init__(self, dtype, random_state):
+        super().__init__(0.0, dtype, random_state)
+
+    def weights(self, shape, fan_in, fan_out):
+        """Return zeros of the given shape."""
+        return self.constant(0, shape)
+
+    def constant(self, value, shape):
+        """Return an array full of `value`."""
+        return np.broadcast_to(self.dtype.type(value), shape)

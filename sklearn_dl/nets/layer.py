@@ -1,0 +1,271 @@
+"""What all layer objects share: their arguments, names that no two layers of a net share, first parameters."""
+
+import copy
+import inspect
+import itertools
+import math
+
+import numpy as np
+
+from sklearn_dl._arrays import buffer
+
+__all__ = ["Block", "Initializer", "Layer", "Names"]
+
+
+class Layer:
+    """What every layer object offers; parameterless by default.
+
+    The arguments of a constructor are kept as attributes of the same names. By these a layer prints, compares, clones
+    (`sklearn.base.clone`) and is saved. A layer that keeps them elsewhere works in a net, but is equal to itself alone
+    and cannot be saved.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets.layers import Affine, Dropout
+    >>> Dropout(0.5, seed=3), Dropout(0.5, seed=3) == Dropout(0.5, seed=4)
+    (Dropout(0.5, seed=3), False)
+    >>> Affine(10).arguments()
+    {'units': 10}
+    """
+
+    starts_block = False  # a block: a layer with weights and what follows it, up to the next such
+    weight_names = ()  # the parameters that the L2 penalty applies to
+    statistics_names = ()  # running statistics, kept in `statistics`
+    # Whether forward and backward leave all arithmetic to kernels, so that a recording of these can replace a step. A
+    # subclass, which may do more, has to say so again: it is not inherited.
+    recordable = False
+
+    def build(self, in_shape, block, init):
+        """Return the output's shape and the parameters; see the contract in `sklearn_dl.nets.layers`.
+
+        Parameters
+        ----------
+        in_shape : tuple of int
+            Shape of the input, without the batch axis.
+        block : Block
+            The number of the block, an int with a method ``names``.
+        init : Initializer
+            Makes first parameters.
+
+        Returns
+        -------
+        out_shape : tuple of int
+        params : dict of str to ndarray
+        """
+        return in_shape, {}
+
+    def arguments(self):
+        """Return the constructor's arguments.
+
+        Returns
+        -------
+        arguments : dict of str to object
+            By name. ``type(layer)(**layer.arguments())`` is an equal layer.
+
+        Raises
+        ------
+        TypeError
+            If the constructor has an argument that is no attribute of the layer, or ``*args`` or ``**kwargs``.
+        """
+        names = _parameters(type(self))
+        missing = [name for name in names if not hasattr(self, name)]
+        if missing:
+            raise TypeError(
+                f"{type(self).__name__} must keep its constructor's arguments as attributes of the same names,"
+                f" got none for {', '.join(missing)}."
+            )
+        return {name: getattr(self, name) for name in names}
+
+    def _arguments_if_kept(self):
+        try:
+            return self.arguments()
+        except TypeError:
+            return None
+
+    def __repr__(self):
+        arguments = self._arguments_if_kept()
+        if arguments is None:
+            return f"{type(self).__name__}(...)"
+        parameters = _parameters(type(self))
+        shown = []
+        for name, value in arguments.items():
+            default = parameters[name].default
+            if default is inspect.Parameter.empty and parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY:
+                shown.append(repr(value))
+            elif not _equal(value, default):
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other):
+        if type(other) is not type(self):
+            return NotImplemented
+        arguments = self._arguments_if_kept()
+        if self is other or arguments is None:
+            return self is other
+        return _equal(arguments, other._arguments_if_kept())
+
+    def __hash__(self):
+        # Arguments may be lists.
+        return hash(type(self))
+
+    def __sklearn_clone__(self):
+        arguments = self._arguments_if_kept()
+        return copy.deepcopy(self) if arguments is None else type(self)(**copy.deepcopy(arguments))
+
+    def _dx_buffer(self, work, need_dx, dtype):
+        return buffer(work, "dx", work["x_shape"], dtype) if need_dx else None
+
+
+def _parameters(cls):
+    """Return the parameters of a constructor by name."""
+    if cls.__init__ is object.__init__:
+        return {}
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"the constructor of {cls.__name__} must name its arguments, got {parameter}.")
+    return {parameter.name: parameter for parameter in parameters}
+
+
+def _equal(a, b):
+    """Return whether two arguments are equal, arrays and containers of them included."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return type(a) is type(b) and a.dtype == b.dtype and np.array_equal(a, b)
+    if isinstance(a, (list, tuple)) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    if isinstance(a, dict) and type(a) is type(b):
+        return a.keys() == b.keys() and all(_equal(value, b[key]) for key, value in a.items())
+    return a is b or bool(a == b)
+
+
+class Names:
+    """The names of a net's parameters and statistics, and which of its layers has each."""
+
+    def __init__(self):
+        self._owners = {}  # name -> index of the layer
+
+    def __contains__(self, name):
+        return name in self._owners
+
+    def reserve(self, names, owner):
+        """Give names that are free to a layer."""
+        self._owners.update(dict.fromkeys(names, owner))
+
+    def claim(self, layers, i, params):
+        """Raise unless all names that ``layers[i]`` uses are its own."""
+        label = f"layers[{i}], {layers[i]!r},"
+        names = [*params, *layers[i].statistics_names]
+        for name in names:
+            owner = self._owners.setdefault(name, i)
+            if owner != i:
+                raise ValueError(
+                    f"{label} takes the name {name!r}, which layers[{owner}], {layers[owner]!r}, has: get names from"
+                    " block.names in build."
+                )
+            if names.count(name) > 1:
+                raise ValueError(f"{label} takes the name {name!r} twice.")
+        for name in layers[i].weight_names:
+            if name not in params:
+                raise ValueError(f"{label} has {name!r} in weight_names, which is none of its parameters.")
+
+
+class Block(int):
+    """The number of the block that a layer stands in, which also gives the layer its names.
+
+    Parameters
+    ----------
+    number : int
+        1 for the first layer with weights and what follows it, 0 for what stands before it.
+    taken : Names
+        The names of the net.
+    owner : int
+        Index of the layer.
+    """
+
+    def __new__(cls, number, taken, owner):  # noqa: D102 - as __init__
+        block = super().__new__(cls, number)
+        block._taken, block._owner = taken, owner
+        return block
+
+    def __reduce__(self):
+        return int, (int(self),)
+
+    def names(self, *kinds):
+        """Return a name for each kind of array, which no other layer of the net has.
+
+        Parameters
+        ----------
+        *kinds : str
+            Such as 'gamma' and 'beta'.
+
+        Returns
+        -------
+        names : tuple of str
+            The kinds and the block's number: 'gamma1', 'beta1'. Where one of them is taken, all get the first free
+            ending of _2, _3, …: 'gamma1_2', 'beta1_2'.
+        """
+        for count in itertools.count(1):
+            ending = f"{int(self)}" if count == 1 else f"{int(self)}_{count}"
+            names = tuple(f"{kind}{ending}" for kind in kinds)
+            if not any(name in self._taken for name in names):
+                self._taken.reserve(names, self._owner)
+                return names
+
+
+def names_of(block, *kinds):
+    """Return what ``block.names`` does; of a block that a layer's build made up itself, kind and block."""
+    return block.names(*kinds) if isinstance(block, Block) else tuple(f"{kind}{block}" for kind in kinds)
+
+
+class Initializer:
+    """Makes first parameters: draws weights at a scale, layer by layer, in the layers' order.
+
+    Parameters
+    ----------
+    weight_scale : float, 'he' or 'xavier'
+        The standard deviation, or sqrt(2 / fan_in) [He et al. 2015], or sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio
+        2010].
+    dtype : dtype
+        Of the parameters.
+    random_state : RandomState
+        What weights are drawn from.
+    """
+
+    def __init__(self, weight_scale, dtype, random_state):
+        self.weight_scale = weight_scale
+        self.dtype = dtype
+        self.random_state = random_state
+
+    def weights(self, shape, fan_in, fan_out):
+        """Draw weights.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        fan_in, fan_out : int
+            Inputs of each output, outputs of each input.
+
+        Returns
+        -------
+        weights : ndarray of the shape
+        """
+        scale = self.weight_scale
+        if scale == "he":
+            scale = math.sqrt(2 / fan_in)
+        elif scale == "xavier":
+            scale = math.sqrt(2 / (fan_in + fan_out))
+        return (scale * self.random_state.randn(*shape)).astype(self.dtype)
+
+    def constant(self, value, shape):
+        """Return an array filled with one value.
+
+        Parameters
+        ----------
+        value : float
+        shape : int or tuple of int
+
+        Returns
+        -------
+        array : ndarray of the shape
+        """
+        return np.full(shape, value, dtype=self.dtype)

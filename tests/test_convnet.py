@@ -1,0 +1,58 @@
+"""What is the convolutional classifier's own: dropout after the hidden layer. The rest is in test_estimators.py."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sklearn_dl import ThreeLayerConvNet, load
+from sklearn_dl.nets.layers import Dropout
+
+from ._estimators import assert_differ, assert_same, images, small
+
+
+def net(**params):
+    return small(ThreeLayerConvNet, **params)
+
+
+def test_dropout_follows_the_relu_of_the_hidden_layer():
+    X, y = images()
+    fitted = net(dropout_keep_ratio=0.6).fit(X, y)
+    kinds = [type(layer).__name__ for layer in fitted._net.layers]
+    assert kinds == ["Conv", "ReLU", "MaxPool", "Affine", "ReLU", "Dropout", "Affine"]
+    assert fitted._net.layers[5] == Dropout(0.6)
+
+
+def test_without_dropout_nothing_changes():
+    X, y = images()
+    plain, ones = net().fit(X, y), net(dropout_keep_ratio=1).fit(X, y)
+    assert_same(plain, ones)
+    assert not any(isinstance(layer, Dropout) for layer in plain._net.layers)
+    assert_differ(plain, net(dropout_keep_ratio=0.6).fit(X, y), X)
+
+
+@pytest.mark.parametrize("normalization", [None, "batchnorm", "groupnorm"])
+def test_dropout_learns_and_predicts_without_chance(normalization):
+    X, y = images(80)
+    X = X / np.float32(255)
+    params = {"normalization": normalization, "dropout_keep_ratio": 0.7, "num_filters": 8, "hidden_dim": 50}
+    fitted = net(**params, num_epochs=30).fit(X, y)
+    assert fitted.score(X, y) > 0.9
+    np.testing.assert_array_equal(fitted.predict_proba(X), fitted.predict_proba(X))
+    assert_same(fitted, clone(fitted).fit(X, y))
+
+
+def test_saved_and_loaded_with_dropout(tmp_path):
+    X, y = images()
+    fitted = net(dropout_keep_ratio=0.6).fit(X, y)
+    fitted.save(tmp_path / "net")
+    twin = load(tmp_path / "net")
+    assert twin.dropout_keep_ratio == 0.6
+    np.testing.assert_array_equal(twin.predict_proba(X), fitted.predict_proba(X))
+    assert_same(twin.partial_fit(X, y), fitted.partial_fit(X, y))
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "0.5", None])
+def test_keep_ratios_that_are_none(value):
+    X, y = images()
+    with pytest.raises((TypeError, ValueError), match="dropout_keep_ratio"):
+        net(dropout_keep_ratio=value).fit(X, y)

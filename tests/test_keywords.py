@@ -1,0 +1,140 @@
+"""Keyword arguments of other libraries: a TypeError that says what is meant here, and nothing else changes."""
+
+import inspect
+import re
+import traceback
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+
+from ._estimators import assert_same, blobs, each_estimator, small
+
+X, y = blobs(30)
+ARGUMENTS = {"fit": (X, y), "partial_fit": (X, y), "score": (X, y)}
+PREDICTIONS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+SAID = {
+    # Keras
+    "validation_data": "X_val and y_val",
+    "validation_split": "early_stopping=True and validation_fraction on the estimator, or give X_val and y_val",
+    "epochs": r"num_epochs on the estimator: \w+\(num_epochs=",
+    "callbacks": "set_callbacks",
+    "initial_epoch": "Set warm_start",
+    "steps_per_epoch": "Set num_iters",
+    # XGBoost, LightGBM, CatBoost
+    "eval_set": "X_val and y_val",
+    "evals": "X_val and y_val",
+    "early_stopping_rounds": "Set n_iter_no_change",
+    "sample_weight_eval_set": "sample_weight_val",
+    # PyTorch, skorch, MLPClassifier
+    "lr": "Set learning_rate",
+    "optimizer": "Set update_rule",
+    "weight_decay": "Set reg",
+    "max_epochs": "Set num_epochs",
+    "max_iter": "Set num_epochs",
+    # Parameters of ours
+    "batch_size": r"batch_size on the estimator: \w+\(batch_size=\.\.\.\), or set_params\(batch_size=",
+    "verbose": "Set verbose",
+    "random_state": "Set random_state",
+    # Slips
+    "sample_weights": "as sample_weight",
+    "sample_weihgt": r"Did you mean sample_weight\?",
+    "nonsense": "Nothing like it",
+}
+
+
+@each_estimator
+@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_training(cls, method, name):
+    message = rf"^{cls.__name__}\.{method}\(\) got an unexpected keyword argument '{name}'\. .*{SAID[name]}"
+    with pytest.raises(TypeError, match=message) as caught:
+        getattr(small(cls), method)(X, y, **{name: 1})
+    takes = [parameter for parameter in inspect.signature(getattr(cls, method)).parameters if parameter != "self"]
+    assert str(caught.value).endswith(f" takes {', '.join(takes)}.")
+
+
+@each_estimator
+@pytest.mark.parametrize("method", [*PREDICTIONS, "score"])
+def test_prediction(cls, method):
+    net = small(cls).fit(X, y)
+    call = getattr(net, method)
+    for name, said in {"batch_size": "batches of bounded size", "verbose": "batches", "nonsense": "Nothing"}.items():
+        with pytest.raises(TypeError, match=rf"^{cls.__name__}\.{method}\(\) .* '{name}'\. .*{said}.* takes X"):
+            call(*ARGUMENTS.get(method, (X,)), **{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("cls", "ours"),
+    [(TwoLayerNet, "hidden_dim"), (FullyConnectedNet, "hidden_dims"), (ThreeLayerConvNet, "hidden_dim")],
+)
+def test_the_name_is_one_that_the_estimator_has(cls, ours):
+    with pytest.raises(TypeError, match=rf"Set {ours} on the estimator: {cls.__name__}\({ours}=\.\.\.\)"):
+        small(cls).fit(X, y, hidden_layer_sizes=(100,))
+    with pytest.raises(TypeError, match="Nothing like it is known"):
+        small(Softmax).fit(X, y, hidden_layer_sizes=(100,))
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "other"), [("fit", "classes", "partial_fit"), ("partial_fit", "X_val", "fit")]
+)
+def test_arguments_of_another_method(method, name, other):
+    with pytest.raises(TypeError, match=f"'{name}'. It is an argument of {other}"):
+        getattr(small(Softmax), method)(X, y, **{name: y})
+
+
+def test_the_first_unknown_one_is_named():
+    with pytest.raises(TypeError, match="'epochs'"):
+        small(Softmax).fit(X, y, sample_weight=None, epochs=3, callbacks=[])
+
+
+@each_estimator
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score", *PREDICTIONS])
+def test_signatures_stay(cls, method):
+    parameters = inspect.signature(getattr(cls, method)).parameters.values()
+    assert not [
+        parameter for parameter in parameters if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    ]
+    assert getattr(cls, method).__doc__
+    assert inspect.unwrap(getattr(cls, method)).__name__ == method
+
+
+@each_estimator
+def test_all_arguments_can_be_keywords(cls):
+    net = small(cls).fit(X=X, y=y, sample_weight=None, X_val=X, y_val=y, sample_weight_val=None)
+    assert_same(net, small(cls).fit(X, y, None, X_val=X, y_val=y))
+    for method in PREDICTIONS:
+        np.testing.assert_array_equal(getattr(net, method)(X=X), getattr(net, method)(X))
+    assert net.score(X=X, y=y, sample_weight=None) == net.score(X, y)
+    net.partial_fit(X=X, y=y, classes=None, sample_weight=None)
+
+
+def test_missing_arguments_are_python_s_errors():
+    with pytest.raises(TypeError, match=r"predict\(\) missing 1 required positional argument: 'X'"):
+        small(Softmax).predict()
+    with pytest.raises(TypeError, match=r"fit\(\) missing 1 required positional argument: 'y'"):
+        small(Softmax).fit(X)
+
+
+def test_type_errors_from_within_are_not_touched():
+    with pytest.raises(TypeError, match=r"^num_epochs") as caught:
+        small(Softmax, num_epochs=2.5).fit(X, y)
+    assert "check_parameters" in "".join(traceback.format_tb(caught.value.__traceback__))
+
+
+@each_estimator
+def test_metadata_is_routed(cls):
+    with sklearn.config_context(enable_metadata_routing=True):
+        net = small(cls).set_fit_request(X_val=True, y_val=True).set_score_request(sample_weight=True)
+        model = Pipeline([("scale", StandardScaler()), ("net", net)], transform_input=["X_val"])
+        model.fit(X, y, X_val=X, y_val=y)
+        assert model["net"].best_val_score_ is not None
+        assert model.score(X, y, sample_weight=np.arange(30)) == np.average(
+            model.predict(X) == y, weights=np.arange(30)
+        )
+        with pytest.raises(TypeError, match=re.escape("Unexpected args: {'validation_data'}")):
+            net.set_fit_request(validation_data=True)
