@@ -2,8 +2,8 @@
 
 sklearn_dl is called as its nets call it, with ``out=`` buffers and a ``work`` dict. What is plain
 is written as the formula reads, allocating as it goes; for convolution and pooling it is
-sklearn_dl's public loops, in float64 only, because they take minutes. Results are compared before
-anything is timed.
+sklearn_dl's public loops, in float64 only, because they take minutes. Convolution has two more ways
+in NumPy: by im2col and by strides. Results are compared before anything is timed.
 """
 
 import inspect
@@ -17,6 +17,7 @@ from _report import milliseconds, print_table, times, write_json
 from _rounds import interleave, per_call
 from _rows import SEED
 from _workers import Absent, Workers
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import log_softmax
 
 TURN = 0.1  # seconds of a turn: to wake threads that slept takes up to a few milliseconds
@@ -77,7 +78,7 @@ class Case:
         return (self.x[0], self.w[1]) if self.kind == "affine" else self.x
 
     def draw(self, *shape):
-        """Return normal random numbers, the same whoever asks in the same order."""
+        """Return normal random numbers, the same for each library that asks in the same order."""
         rng = np.random.RandomState(SEED)
         rng.seed(SEED + sum(shape))
         return rng.standard_normal(shape).astype(self.dtype)
@@ -131,6 +132,7 @@ CASES = (
 
 QUICK_CASES = (
     Case("conv", "float64", (2, 3, 7, 7), (4, 3, 3, 3), stride=2, pad=1),
+    Case("conv", "float64", (2, 2, 8, 7), (3, 2, 3, 2), stride=2),
     Case("max_pool", "float64", (2, 3, 8, 8)),
     Case("conv", "float32", (2, 3, 8, 8), (4, 3, 7, 7), pad=3, need_dx=False),
     Case("max_pool", "float32", (2, 3, 8, 8)),
@@ -147,7 +149,7 @@ QUICK_CASES = (
 
 
 class Library:
-    """What the three have in common: passes of a case, by name, that can be called and timed.
+    """What the libraries have in common: passes of a case, by name, that can be called and timed.
 
     A method for each kind of case returns a dict: name of the pass -> function of no arguments that
     runs it and returns its results. `finish` turns those into arrays of one layout.
@@ -416,6 +418,115 @@ class Plain(Library):
         return result.ravel() if name == "backward" and result.ndim == 2 else result.reshape(case.x)
 
 
+class NumpyConv(Library):
+    """Convolution by matrix products in NumPy: of windows with filters, in a way that a subclass has."""
+
+    def __init__(self, threads):
+        """Do nothing: NumPy's threads are those of the process."""
+
+    @staticmethod
+    def supports(case):
+        """Return whether it is a convolution."""
+        return case.kind == "conv"
+
+    def conv(self, case):
+        x, dout = case.inputs
+        w, b = case.draw(*case.w), case.draw(case.w[0])
+        self.stride, self.pad = case.stride, case.pad
+        windows = self.windows(x, w)
+        return {
+            "forward": lambda: (self.forward(self.windows(x, w), w) + b[:, None, None],),
+            "backward": lambda: (
+                self.dx(dout, w, x.shape) if case.need_dx else None,
+                self.dw(dout, windows),
+                dout.sum(axis=(0, 2, 3)),
+            ),
+        }
+
+    def padded(self, x):
+        """Return images with zeros around them."""
+        around = (self.pad, self.pad)
+        return np.pad(x, ((0, 0), (0, 0), around, around))
+
+    def inside(self, x):
+        """Return images without what is around them."""
+        return x[:, :, self.pad : x.shape[2] - self.pad, self.pad : x.shape[3] - self.pad]
+
+
+class Im2col(NumpyConv):
+    """By im2col: each window copied into a column, one matrix product, and columns added up on the way back."""
+
+    library = "im2col"
+    label = "NumPy, im2col"
+
+    def parts(self, padded):
+        """Yield each place in a window, and the pixels of all windows that are at this place: a view."""
+        height, width = (self.stride * (size - 1) + 1 for size in self.case.out_shape[2:])
+        for i, j in np.ndindex(self.case.w[2:]):
+            yield i, j, padded[:, :, i : i + height : self.stride, j : j + width : self.stride]
+
+    def windows(self, x, w):
+        """Return the columns (C * HH * WW, N * HO * WO)."""
+        n, _, *size = self.case.out_shape
+        columns = np.empty((*w.shape[1:], n, *size), x.dtype)
+        for i, j, pixels in self.parts(self.padded(x)):
+            columns[:, i, j] = pixels.swapaxes(0, 1)
+        return columns.reshape(w[0].size, -1)
+
+    def forward(self, windows, w):
+        """Return filters times columns."""
+        n, filters, *size = self.case.out_shape
+        return (w.reshape(filters, -1) @ windows).reshape(filters, n, *size).swapaxes(0, 1)
+
+    def dw(self, dout, windows):
+        """Return the gradient of the filters."""
+        return (_filters_first(dout) @ windows.T).reshape(self.case.w)
+
+    def dx(self, dout, w, shape):
+        """Return the gradient of the images."""
+        n, filters, *size = dout.shape
+        columns = (w.reshape(filters, -1).T @ _filters_first(dout)).reshape(*w.shape[1:], n, *size)
+        dx = self.padded(np.zeros(shape, dout.dtype))
+        for i, j, pixels in self.parts(dx):
+            pixels += columns[:, i, j].swapaxes(0, 1)
+        return self.inside(dx)
+
+
+def _filters_first(dout):
+    return dout.swapaxes(0, 1).reshape(dout.shape[1], -1)
+
+
+class Strides(NumpyConv):
+    """By strides: windows are views of the image, which a tensor product sums over; no loop, and no way back."""
+
+    library = "strides"
+    label = "NumPy, strides"
+
+    def windows(self, x, w):
+        """Return a view (N, C, HO, WO, HH, WW)."""
+        return sliding_window_view(self.padded(x), w.shape[2:], axis=(2, 3))[:, :, :: self.stride, :: self.stride]
+
+    def forward(self, windows, w):
+        """Return the sums over the windows."""
+        return np.tensordot(windows, w, axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+
+    def dw(self, dout, windows):
+        """Return the gradient of the filters."""
+        return np.tensordot(dout, windows, axes=((0, 2, 3), (0, 2, 3)))
+
+    def dx(self, dout, w, shape):
+        """Return the gradient of the images: dout, spread by the stride, convolved with the filters mirrored."""
+        sides = np.array(w.shape[2:])
+        reached = self.stride * (np.array(dout.shape[2:]) - 1) + 1
+        missed = np.array(shape[2:]) + 2 * self.pad - sides + 1 - reached  # rows that no window begins at
+        spread = np.zeros((*dout.shape[:2], *(reached + missed + 2 * (sides - 1))), dout.dtype)
+        top, left = sides - 1
+        spread[:, :, top : top + reached[0] : self.stride, left : left + reached[1] : self.stride] = dout
+        windows = sliding_window_view(spread, w.shape[2:], axis=(2, 3))
+        dx = np.tensordot(windows, w[:, :, ::-1, ::-1], axes=((1, 4, 5), (0, 2, 3))).transpose(0, 3, 1, 2)
+        return self.inside(dx)
+
+
 class Torch(Library):
     """PyTorch's functions, backward through autograd, as training runs them."""
 
@@ -517,7 +628,7 @@ class Torch(Library):
         return result
 
 
-LIBRARIES = (Ours, Plain, Torch)
+LIBRARIES = (Ours, Plain, Im2col, Strides, Torch)
 
 
 class ResultsDiffer(Exception):

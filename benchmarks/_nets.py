@@ -96,7 +96,7 @@ def prepare(peers, row):
 
 
 def compare_losses(peers, row, dtype):
-    """Require equal losses of the first steps; then start all libraries anew."""
+    """Require equal losses of the first steps; then start all libraries again."""
     losses = {cls.label: peer.call("losses", STEPS_COMPARED) for cls, peer in peers.items()}
     differences = require_equal_losses(losses, row.rule, dtype)
     prepare(peers, row)

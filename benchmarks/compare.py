@@ -4,7 +4,7 @@
 
     python benchmarks/compare.py             training rates of the nets
     python benchmarks/compare.py small       small nets on tables, one thread, beside MLPClassifier and JAX
-    python benchmarks/compare.py layers      layers and update rules, against loops and PyTorch
+    python benchmarks/compare.py layers      layers and update rules, against loops, NumPy and PyTorch
     python benchmarks/compare.py scaling     threads, batch, number of samples, memory
     python benchmarks/compare.py sweep       a parameter search under GridSearchCV
     python benchmarks/compare.py predict     prediction, import time, installed size

@@ -59,11 +59,13 @@ def link_or_fail(app, docname, source):
 
 
 def name_without_page(app, env, node, contnode):
-    """Leave a name without a link that is neither function nor class: a constant, a parameter with a default."""
-    module = sys.modules.get(node.get("py:module"))
-    for holder in (module, getattr(module, node.get("py:class") or "", None)):
-        found = inspect.getattr_static(holder, node["reftarget"], None)
-        if found is not None and not callable(found):
+    """Leave a name without a link that is neither function nor class, or a class from the inner parts of a solver."""
+    name, module = node["reftarget"], sys.modules.get(node.get("py:module"))
+    cls = getattr(module, node.get("py:class") or "", None)
+    # A module may make a constant when it is first asked for.
+    for found in (getattr(module, name, None), inspect.getattr_static(cls, name, None)):
+        inner = getattr(found, "__module__", "").startswith("sklearn_dl.training.")
+        if found is not None and (inner or not callable(found)):
             return contnode
     return None
 

@@ -32,7 +32,7 @@ TWO_LAYER_NET = Pipeline(
         ("center", MeanSubtractor()),
         (
             "net",
-            TwoLayerNet(weight_scale=1e-2, reg=1e-2, num_epochs=30, early_stopping=True, random_state=0),
+            TwoLayerNet(weight_scale=1e-2, reg=1e-2, num_epochs=100, early_stopping=True, random_state=0),
         ),
     ]
 )
@@ -47,8 +47,9 @@ CONV_NET = Pipeline(
                 hidden_dim=50,
                 weight_scale=6e-2,
                 reg=1e-3,
-                num_epochs=15,
+                num_epochs=50,
                 early_stopping=True,
+                n_iter_no_change=4,
                 random_state=0,
             ),
         ),
@@ -173,7 +174,7 @@ def main(argv=None):
         X_train, y_train = X_train[:200], y_train[:200]
         searches = {
             name: (
-                clone(pipeline).set_params(net__num_epochs=2),
+                clone(pipeline).set_params(net__num_epochs=2, net__tol=None),
                 {key: values[:2] for key, values in grid.items()},
             )
             for name, (pipeline, grid) in searches.items()

@@ -34,7 +34,11 @@ def make_models(data, settings):
     """Return the models by name; all take rows of pixels."""
     images = ImageReshaper(input_shape=data.X.shape[1:])
     net = ThreeLayerConvNet(
-        num_filters=16, filter_size=settings["filter_size"], num_epochs=settings["num_epochs"], random_state=0
+        num_filters=16,
+        filter_size=settings["filter_size"],
+        num_epochs=settings["num_epochs"],
+        tol=None,
+        random_state=0,
     )
     return {
         "convolutional net": make_pipeline(StandardScaler(), images, net),

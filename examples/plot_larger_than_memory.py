@@ -34,7 +34,7 @@ QUICK_SIZES = {"file": 24 * MB, "limit": 20 * MB, "block": 4 * MB}
 
 def make_net():
     """Return the net of this example. Batch normalization takes raw pixels from 0 to 255 as they are."""
-    return TwoLayerNet(hidden_dim=10, normalization="batchnorm", num_epochs=1, random_state=0)
+    return TwoLayerNet(hidden_dim=10, normalization="batchnorm", num_epochs=1, tol=None, random_state=0)
 
 
 # %%

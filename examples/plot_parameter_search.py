@@ -40,7 +40,7 @@ def make_net(data, **params):
 # Successive halving
 # ------------------
 # The resource that is shared out is the number of epochs: all candidates get one, the best third of
-# them three, and so on. What was trained for few epochs is not trained on but anew: for 27
+# them three, and so on. What was trained for few epochs is not trained on, but again from the start: for 27
 # candidates and 27 epochs that is 108 epochs, where a plain search has 729.
 
 

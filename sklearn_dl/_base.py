@@ -137,6 +137,7 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         Returns
         -------
         self : object
+            The fitted estimator itself.
 
         Raises
         ------
@@ -214,14 +215,18 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features in each call.
         y : array-like of shape (n_samples,)
+            Labels.
         classes : array-like of shape (n_classes,), default=None
             All labels that any call will bring. Required in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
@@ -546,7 +551,8 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         net = self._net
         few = self._is_plain(X) and len(X) <= EVALUATION_BATCH and X.dtype == net.dtype and is_finite(X)
         if few and not predicts_through_loss(net):
-            scores = net.scores(X)  # what many rows need would take as long as the arithmetic
+            # Of a row or a few: what follows would take as long as the arithmetic.
+            scores = net.scores(X)
         else:
             scores = self._scores_in_batches(X)
         if not _ext.all_finite(scores, 1):
@@ -582,6 +588,7 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
@@ -593,11 +600,12 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
 
     @explain_keywords
     def decision_function(self, X):
-        """Raw scores, from which the softmax makes probabilities.
+        """Return the raw scores, from which the softmax makes probabilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
@@ -609,11 +617,12 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
 
     @explain_keywords
     def predict_proba(self, X):
-        """Probabilities of the classes.
+        """Return the probabilities of the classes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
@@ -627,15 +636,17 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
 
     @explain_keywords
     def predict_log_proba(self, X):
-        """Logarithms of the probabilities; finite where `predict_proba` rounds to zero.
+        """Return the logarithms of the probabilities; finite where `predict_proba` rounds to zero.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
 
         Returns
         -------
         log_probabilities : ndarray of float64 of shape (n_samples, n_classes)
+            In the order of `classes_`.
         """
         scores = self._scores(X).astype(np.float64, copy=False)
         _ext.log_softmax(scores, scores)
@@ -643,11 +654,12 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
 
     @explain_keywords
     def score(self, X, y, sample_weight=None):
-        """Accuracy of `predict` on X.
+        """Return the accuracy of `predict` on X.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
+            Rows or images, with as many features as `fit` has seen.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -679,6 +691,7 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         Parameters
         ----------
         path : str or path
+            Name of the file.
 
         Returns
         -------

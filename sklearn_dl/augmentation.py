@@ -16,7 +16,23 @@ __all__ = ["Augmentation", "Cutout", "HorizontalFlip", "RandomCrop"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Base of the augmentations; a subclass is a frozen dataclass that can be called."""
+    """Base of the augmentations; a subclass is a frozen dataclass that can be called.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dataclasses import dataclass
+    >>> from sklearn_dl.augmentation import Augmentation
+    >>> @dataclass(frozen=True)
+    ... class Brighter(Augmentation):
+    ...     by: float = 0.1
+    ...     def __call__(self, X, random_state, work=None):
+    ...         X += self.by * random_state.random_sample((len(X), 1, 1, 1))
+    >>> X = np.zeros((2, 1, 1, 1))
+    >>> Brighter(by=10.0)(X, np.random.RandomState(0))
+    >>> X.ravel().round(2)
+    array([5.49, 7.15])
+    """
 
     def __call__(self, X, random_state, work=None):
         """Change images in place.
@@ -24,6 +40,7 @@ class Augmentation:
         Parameters
         ----------
         X : ndarray of shape (N, C, H, W)
+            Images of a minibatch, of the net's dtype.
         random_state : RandomState
             Makes the choices.
         work : dict, default=None
@@ -32,7 +49,13 @@ class Augmentation:
         raise NotImplementedError
 
     def check_shape(self, shape):
-        """Raise ValueError if images of shape (C, H, W) are too small."""
+        """Raise ValueError if images of this shape are too small.
+
+        Parameters
+        ----------
+        shape : tuple (C, H, W)
+            Shape of an image.
+        """
 
 
 @dataclass(frozen=True)
@@ -113,7 +136,13 @@ class RandomCrop(Augmentation):
         check_fields(self, check_int, "padding", low=1)
 
     def check_shape(self, shape):
-        """Raise ValueError if images of shape (C, H, W) are too small."""
+        """Raise ValueError if images of this shape are too small.
+
+        Parameters
+        ----------
+        shape : tuple (C, H, W)
+            Shape of an image.
+        """
         for size in shape[1:]:
             if 1 < size <= self.padding:
                 raise ValueError(
@@ -178,7 +207,13 @@ class Cutout(Augmentation):
         check_fields(self, check_int, "size", low=1)
 
     def check_shape(self, shape):
-        """Raise ValueError if images of shape (C, H, W) are too small."""
+        """Raise ValueError if images of this shape are too small.
+
+        Parameters
+        ----------
+        shape : tuple (C, H, W)
+            Shape of an image.
+        """
         longer = max(shape[1:])
         if self.size >= longer:
             raise ValueError(

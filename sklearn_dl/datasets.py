@@ -39,6 +39,13 @@ class RemoteFile(NamedTuple):
         Where it is.
     sha256 : str
         SHA-256 of its bytes, in hexadecimal.
+
+    Examples
+    --------
+    >>> from sklearn_dl.datasets import CIFAR10, RemoteFile
+    >>> mirror = RemoteFile("https://example.org/cifar-10-python.tar.gz", CIFAR10.sha256)
+    >>> mirror.sha256[:8]
+    '6d958be0'
     """
 
     url: str

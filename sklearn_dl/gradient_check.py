@@ -208,8 +208,10 @@ def check_net(net, X, y, *, h=1e-5, tol=1e-5, num_projections=3, random_state=0)
         With ``params``, a dict of float64 arrays, and ``loss(X, y)`` that returns the loss and a
         dict of gradients, and is the same function at each call (a fixed seed for dropout). The
         parameters are changed while the loss is evaluated, and come back as they were.
-    X, y : ndarray
-        A minibatch.
+    X : ndarray of shape (N, …)
+        Samples of a minibatch, as the net's loss takes them.
+    y : ndarray of shape (N,)
+        Their classes.
     h : float, default=1e-5
         Step.
     tol : float, default=1e-5

@@ -207,13 +207,21 @@ def softmax_loss_vectorized(W, X, y, reg):
 
     Parameters
     ----------
-    W, X, y, reg
-        As in `softmax_loss_naive`.
+    W : ndarray of shape (D, C)
+        Weights. For a bias, append a column of ones to X.
+    X : ndarray of shape (N, D)
+        Samples.
+    y : ndarray of shape (N,)
+        Labels, integers from 0 to C - 1.
+    reg : float
+        Strength of the penalty, at least 0.
 
     Returns
     -------
-    loss, dW
+    loss : float
         As from `softmax_loss_naive`.
+    dW : ndarray of shape (D, C)
+        Its gradient, as from `softmax_loss_naive`.
 
     See Also
     --------
@@ -236,8 +244,14 @@ def svm_loss_naive(W, X, y, reg):
 
     Parameters
     ----------
-    W, X, y, reg
-        As in `softmax_loss_naive`.
+    W : ndarray of shape (D, C)
+        Weights. For a bias, append a column of ones to X.
+    X : ndarray of shape (N, D)
+        Samples.
+    y : ndarray of shape (N,)
+        Labels, integers from 0 to C - 1.
+    reg : float
+        Strength of the penalty, at least 0.
 
     Returns
     -------
@@ -277,13 +291,21 @@ def svm_loss_vectorized(W, X, y, reg):
 
     Parameters
     ----------
-    W, X, y, reg
-        As in `softmax_loss_naive`.
+    W : ndarray of shape (D, C)
+        Weights. For a bias, append a column of ones to X.
+    X : ndarray of shape (N, D)
+        Samples.
+    y : ndarray of shape (N,)
+        Labels, integers from 0 to C - 1.
+    reg : float
+        Strength of the penalty, at least 0.
 
     Returns
     -------
-    loss, dW
+    loss : float
         As from `svm_loss_naive`.
+    dW : ndarray of shape (D, C)
+        Its gradient, as from `svm_loss_naive`.
 
     See Also
     --------

@@ -597,9 +597,9 @@ def save(estimator, path):
     >>> from sklearn_dl.persistence import save
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "net.model")
-    ...     save(TwoLayerNet(hidden_dim=50), path)
+    ...     save(TwoLayerNet(hidden_dim=50, random_state=0), path)
     ...     load(path)
-    TwoLayerNet(hidden_dim=50)
+    TwoLayerNet(hidden_dim=50, random_state=0)
     """
     from sklearn_dl._callbacks import CALLBACKS  # late, as the estimators
     from sklearn_dl.nets._storage import NETS, Net, net_to_tree

@@ -462,8 +462,8 @@ class ImageReshaper(_ImageTransformer):
 
         Parameters
         ----------
-        X : array-like in the input layout
-            Rows or images of any real dtype.
+        X : array-like of shape (n_samples, n_features), (n_samples, C, H, W) or (n_samples, H, W, C)
+            Rows or images, as `input_layout` says, of any real dtype.
         y : None
             Ignored.
 
@@ -490,8 +490,8 @@ class ImageReshaper(_ImageTransformer):
 
         Parameters
         ----------
-        X : array-like in the input layout
-            Rows or images of any real dtype.
+        X : array-like of shape (n_samples, n_features), (n_samples, C, H, W) or (n_samples, H, W, C)
+            Rows or images, as `input_layout` says, of any real dtype.
 
         Returns
         -------
@@ -512,8 +512,8 @@ class ImageReshaper(_ImageTransformer):
 
         Parameters
         ----------
-        X : array-like in the output layout
-            Rows or images of any real dtype.
+        X : array-like of shape (n_samples, n_features), (n_samples, C, H, W) or (n_samples, H, W, C)
+            Rows or images, as `output_layout` says, of any real dtype.
 
         Returns
         -------

@@ -14,13 +14,33 @@ __all__ = ["Cosine", "Linear", "OneCycle", "ReduceOnPlateau", "Schedule"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Base of the schedules; a subclass is a frozen dataclass with a `multiplier`."""
+    """Base of the schedules; a subclass is a frozen dataclass with a `multiplier`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from sklearn_dl.schedules import Schedule
+    >>> @dataclass(frozen=True)
+    ... class Halving(Schedule):
+    ...     every: int = 100
+    ...     needs_length = False
+    ...     def multiplier(self, update, num_updates, state=None):
+    ...         return 0.5 ** (update // self.every)
+    >>> [Halving(every=2).multiplier(update, 6) for update in range(6)]
+    [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    """
 
     # Whether the multiplier depends on how many updates there will be.
     needs_length = True
 
     def begin(self):
-        """Return the state to begin with, a dict of plain values."""
+        """Return the state to begin with.
+
+        Returns
+        -------
+        state : dict
+            Plain values, which `watch` changes.
+        """
         return {}
 
     def multiplier(self, update, num_updates, state=None):
@@ -38,6 +58,7 @@ class Schedule:
         Returns
         -------
         multiplier : float
+            What the learning rate is multiplied by.
         """
         raise NotImplementedError
 
@@ -264,7 +285,7 @@ class ReduceOnPlateau(Schedule):
         check_fields(self, check_real, "min_multiplier", low=0, high=1)
 
     def begin(self):
-        """Return the state to begin with."""
+        """Return the state to begin with; see `Schedule.begin`."""
         return {"multiplier": 1.0, "of": None, "best": -math.inf, "epochs_without_gain": 0, "cooldown": 0}
 
     def multiplier(self, update, num_updates, state):

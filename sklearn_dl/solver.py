@@ -223,8 +223,8 @@ class Solver:
         self._val = self._samples(data, "val") if data.get("X_val") is not None else None
         if self.early_stopping and self._val is None:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
-        self._through_loss = trains_through_loss(net)
-        if self._train.sample_weight is not None and self._through_loss and not loss_takes_weights(net):
+        self.through_loss = trains_through_loss(net)
+        if self._train.sample_weight is not None and self.through_loss and not loss_takes_weights(net):
             raise ValueError(
                 "data['sample_weight_train'] needs a net with backprop, or with an argument sample_weight of its loss:"
                 f" {type(net).__name__} has none."
@@ -355,6 +355,7 @@ class Solver:
         Returns
         -------
         num_epochs, num_updates : int
+            Epochs begun and updates to do, if nothing ends training earlier.
         """
         per_epoch = math.ceil(len(self._train) / self.batch_size)
         if self.num_iters is None:
@@ -462,7 +463,18 @@ class Solver:
         return rates
 
     def schedule_position(self, i=0):
-        """Return which update of the schedule the i-th of this epoch is, and how many the schedule has."""
+        """Return which update of the schedule the i-th of this epoch is, and how many the schedule has.
+
+        Parameters
+        ----------
+        i : int, default=0
+            Which update of the epoch, from 0.
+
+        Returns
+        -------
+        update, num_updates : int
+            What `Schedule.multiplier` is given.
+        """
         epoch, update = self.state.schedule_began
         num_epochs, num_iters = self.state.schedule_length or (
             self.num_epochs - epoch,
@@ -484,7 +496,7 @@ class Solver:
 
     def _step(self, rows, program=None):
         """Update the parameters once; a program records it."""
-        if self._through_loss:
+        if self.through_loss:
             self._plain_step(rows)
             return
         with program or nullcontext():
@@ -517,7 +529,7 @@ class Solver:
         }
 
     def _plain_step(self, rows):
-        """Update the parameters of a net that is trained through its ``loss``."""
+        """Update the parameters of a net that is trained on its ``loss``."""
         X, y, weight = self._train.gather(rows)
         self._augment(X)
         loss, grads = self.net.loss(X, y) if weight is None else self.net.loss(X, y, sample_weight=weight)
@@ -645,12 +657,14 @@ class Solver:
     # ------------------------------------------------------------ evaluation
 
     def check_accuracy(self, X, y, num_samples=None, batch_size=100):
-        """Accuracy of the net on the given data.
+        """Return the accuracy of the net on the given data.
 
         Parameters
         ----------
         X : ndarray of shape (n, …)
+            Samples, as in the solver's data.
         y : ndarray of int of shape (n,)
+            Classes, integers from 0.
         num_samples : int, default=None
             Take it on so many samples, drawn at random.
         batch_size : int, default=100
@@ -659,6 +673,7 @@ class Solver:
         Returns
         -------
         accuracy : float
+            Share of the samples whose class has the highest score.
         """
         samples = Samples(*check_samples(X, y, "X", "y"), dtype=self._dtype)
         rows = self._subset("num_samples", num_samples, samples)
@@ -670,6 +685,7 @@ class Solver:
         Returns
         -------
         evaluation : Evaluation
+            Accuracy and loss, the loss without the penalty.
         """
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
             return self._evaluate(self._train, self._train_rows)
@@ -728,6 +744,7 @@ class Solver:
         Parameters
         ----------
         net : Net
+            Of the same parameters.
         """
         for name, value in self.best_params.items():
             net.params[name][...] = value

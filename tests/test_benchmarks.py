@@ -101,7 +101,7 @@ def test_different_predictions_are_refused():
 
 def test_layers_agree():
     layers = bench("layers")
-    libraries = [cls(1) for cls in (layers.Ours, layers.Plain)]
+    libraries = [cls(1) for cls in (layers.Ours, layers.Plain, layers.Im2col, layers.Strides)]
     if importlib.util.find_spec("torch"):
         libraries.append(layers.Torch(1))
     compared = set()
@@ -112,6 +112,32 @@ def test_layers_agree():
             layers.require_equal(case, name, results)
             compared.update((case.kind, name) for _ in results.keys() - {"sklearn_dl"})
     assert {("conv", "backward"), ("max_pool", "forward"), ("batchnorm", "backward"), ("adam", "update")} <= compared
+
+
+@pytest.mark.parametrize("name", ["Im2col", "Strides"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("pad", [0, 1, 2])
+@pytest.mark.parametrize(("image", "side"), [((7, 7), (3, 3)), ((8, 6), (2, 4)), ((5, 9), (1, 1)), ((4, 5), (4, 5))])
+def test_convolutions_in_numpy_are_ours(name, dtype, stride, pad, image, side):
+    layers = bench("layers")
+    case = layers.Case("conv", dtype, (2, 3, *image), (4, 3, *side), stride, pad)
+    ours, theirs = layers.Ours(1), getattr(layers, name)(1)
+    assert ours.prepare(case) == theirs.prepare(case) == ["forward", "backward"]
+    for run in ("forward", "backward"):
+        results = {library.label: library.results(run) for library in (ours, theirs)}
+        assert {array.dtype for array in results[theirs.label]} == {np.dtype(dtype)}
+        layers.require_equal(case, run, results)
+
+
+def test_convolutions_in_numpy_do_without_dx():
+    layers = bench("layers")
+    case = layers.Case("conv", "float32", (2, 3, 8, 8), (4, 3, 7, 7), pad=3, need_dx=False)
+    for cls in (layers.Im2col, layers.Strides):
+        library = cls(1)
+        library.prepare(case)
+        assert [array.shape for array in library.results("backward")] == [(4, 3, 7, 7), (4,)]
+    assert {layers.Im2col, layers.Strides} < set(layers.LIBRARIES)
 
 
 @pytest.mark.parametrize("wrong", [np.ones((2, 3)), np.full((3, 2), 1.001), np.full((3, 2), np.nan)])

@@ -4,7 +4,10 @@ import doctest
 import importlib
 import pkgutil
 import re
+import textwrap
+import time
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,10 +44,23 @@ def test_docstring_examples_are_found():
     assert len(examples) > 60
 
 
+def first_example():
+    """Return the code that README begins with."""
+    return re.search(r"```python\n(from .*?)```", README.read_text(encoding="utf-8"), re.DOTALL).group(1)
+
+
+@contextmanager
+def quick(seconds=15):
+    """Fail if the code within takes long. CPU time: a loaded machine makes it no longer."""
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < seconds
+
+
 def test_readme_examples(capsys):
-    text = README.read_text(encoding="utf-8")
-    exec(re.search(r"```python\n(from .*?)```", text, re.DOTALL).group(1), {})
-    assert re.match(r"0\.\d{3} with \{", capsys.readouterr().out)
+    with quick(10):  # it takes less than one
+        exec(first_example(), {})
+    assert re.match(r"0\.9\d\d with \{", capsys.readouterr().out)
     result = doctest.testfile(str(README), module_relative=False, optionflags=OPTIONS)
     assert result.attempted > 5
     assert result.failed == 0
@@ -66,8 +82,15 @@ needs_docs = pytest.mark.skipif(not PAGES, reason="the documentation's files are
 def test_page_examples(page):
     for module in NEEDED.get(page, ()):
         pytest.importorskip(module)
-    result = doctest.testfile(str(DOCS / page), module_relative=False, optionflags=OPTIONS)
+    with quick():
+        result = doctest.testfile(str(DOCS / page), module_relative=False, optionflags=OPTIONS)
     assert result.failed == 0
+
+
+@needs_docs
+def test_site_begins_with_readmes_example():
+    (code,) = re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", (DOCS / "index.rst").read_text(encoding="utf-8"))
+    assert textwrap.dedent(code).strip() == first_example().strip()
 
 
 @needs_docs

@@ -119,8 +119,12 @@ class TrainingCurveDisplay:
         estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
             Fitted net, or a fitted pipeline, search or other estimator that holds exactly one; or a Solver, as in
             :meth:`from_solver`.
-        ax, smoothing, points_kw, line_kw, accuracy_kw
-            As in :meth:`plot`.
+        ax : matplotlib Axes or pair of Axes, default=None
+            Axes to draw on; see :meth:`plot`.
+        smoothing : int, default=None
+            Number of losses that the line averages over.
+        points_kw, line_kw, accuracy_kw : dict, default=None
+            Keyword arguments for ``Axes.plot`` of the dots, the losses' lines, the accuracies.
 
         Returns
         -------
@@ -161,8 +165,12 @@ class TrainingCurveDisplay:
         ----------
         solver : Solver
             After ``train`` or ``resume``; in a `sklearn_dl.solver.Watcher`, during the training.
-        ax, smoothing, points_kw, line_kw, accuracy_kw
-            As in :meth:`plot`.
+        ax : matplotlib Axes or pair of Axes, default=None
+            Axes to draw on; see :meth:`plot`.
+        smoothing : int, default=None
+            Number of losses that the line averages over.
+        points_kw, line_kw, accuracy_kw : dict, default=None
+            Keyword arguments for ``Axes.plot`` of the dots, the losses' lines, the accuracies.
 
         Returns
         -------
@@ -208,8 +216,12 @@ class TrainingCurveDisplay:
         step : {'update', 'epoch'}, default=None
             What losses are drawn over: each update's, or each epoch's mean. 'epoch' suits runs whose minibatches are of
             different sizes. By default 'update', unless there is a history, which has epochs only.
-        ax, smoothing, line_kw, accuracy_kw
-            As in :meth:`plot`.
+        ax : matplotlib Axes or pair of Axes, default=None
+            Axes to draw on; see :meth:`plot`.
+        smoothing : int, default=None
+            Number of losses that the line averages over.
+        line_kw, accuracy_kw : dict, default=None
+            Keyword arguments for ``Axes.plot`` of the losses' lines and the accuracies.
 
         Returns
         -------
@@ -261,6 +273,7 @@ class TrainingCurveDisplay:
         Returns
         -------
         display : TrainingCurveDisplay
+            Itself.
         """
         plt = import_pyplot("TrainingCurveDisplay.plot")
         runs = self._runs()

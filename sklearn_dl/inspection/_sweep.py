@@ -108,8 +108,21 @@ class SweepDisplay:
             '(default)' there.
         metric : str, default=None
             Which of several metrics to show; by default the one that `refit` names.
-        ax, include_values, values_format, cmap, colorbar, xticks_rotation, im_kw, text_kw
-            As in :meth:`plot`.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; by default a new figure is made.
+        include_values : bool, default=True
+            Whether the scores are written in the cells. Points bear none.
+        values_format : str, default='.3f'
+            Format of these scores.
+        cmap : str or matplotlib Colormap, default='viridis'
+            Colours.
+        colorbar : bool, default=True
+            Whether to draw a colour bar.
+        xticks_rotation : float, default=None
+            Angle of the labels along the x axis; by default 0, or 45 where they are long.
+        im_kw, text_kw : dict, default=None
+            Keyword arguments for ``Axes.imshow`` (for points, ``Axes.scatter``) and for the scores written in the
+            cells.
 
         Returns
         -------
@@ -195,6 +208,7 @@ class SweepDisplay:
         Returns
         -------
         display : SweepDisplay
+            Itself.
         """
         plt = import_pyplot("SweepDisplay.plot")
         scores = np.asarray(self.scores, dtype=np.float64)

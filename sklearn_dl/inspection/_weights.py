@@ -176,7 +176,7 @@ class WeightsDisplay:
 
     >>> from sklearn_dl.inspection import WeightsDisplay
     >>> from sklearn_dl.nets import FullyConnected
-    >>> net = FullyConnected([], input_dim=3 * 32 * 32, num_classes=10)
+    >>> net = FullyConnected([], input_dim=3 * 32 * 32, num_classes=10, random_state=0)
     >>> templates = net.params["W1"].T.reshape(10, 3, 32, 32)
     >>> display = WeightsDisplay(templates, names=list("abcdefghij"))
     >>> display.plot()  # doctest: +SKIP
@@ -228,8 +228,18 @@ class WeightsDisplay:
             For the last layer only.
         ax : matplotlib Axes, default=None
             Axes to draw on; by default a new figure is made.
-        n_cols, padding, cmap, colorbar, im_kw, text_kw
-            As in :meth:`plot`.
+        n_cols : int, default=None
+            Pictures per row.
+        padding : int or tuple (vertical, horizontal), default=1
+            Pixels between the pictures; names get the room they need besides.
+        cmap : str or matplotlib Colormap, default=None
+            Colours; by default 'gray' for pictures and 'RdBu_r' for a heat map.
+        colorbar : bool, default=True
+            Whether a heat map gets a colour bar.
+        im_kw : dict, default=None
+            Keyword arguments for ``Axes.imshow``.
+        text_kw : dict, default=None
+            Keyword arguments for the names above the pictures.
 
         Returns
         -------
@@ -314,6 +324,7 @@ class WeightsDisplay:
         Returns
         -------
         display : WeightsDisplay
+            Itself.
         """
         plt = import_pyplot("WeightsDisplay.plot")
         weights = check_weights("weights", self.weights, (2, 4))

@@ -68,7 +68,7 @@ def forward(x, w, b, out, *, relu):
 
 
 def affine_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the affine layer.
+    """Return the gradients of the affine layer.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
 
 
 def batchnorm_backward(dout, cache, *, out=None):
-    """Gradients of batch normalisation, one node of the computational graph after the other.
+    """Return the gradients of batch normalisation, one node of the computational graph after the other.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def batchnorm_backward(dout, cache, *, out=None):
 
 
 def batchnorm_backward_alt(dout, cache, *, out=None):
-    """Gradients of batch normalisation in closed form.
+    """Return the gradients of batch normalisation in closed form.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
 
 
 def spatial_batchnorm_backward(dout, cache, *, out=None):
-    """Gradients of spatial batch normalisation.
+    """Return the gradients of spatial batch normalisation.
 
     Parameters
     ----------

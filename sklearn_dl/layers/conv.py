@@ -77,7 +77,7 @@ def conv_forward_fast(x, w, b, conv_param, *, out=None):
 
 
 def conv_backward_fast(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution.
+    """Return the gradients of the convolution.
 
     Parameters
     ----------

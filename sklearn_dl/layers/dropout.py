@@ -119,7 +119,7 @@ def _draw_mask(rng, varies, keep, mask):
 
 
 def dropout_backward(dout, cache, *, out=None):
-    """Gradient of dropout: the mask of the forward pass, applied to dout.
+    """Return the gradient of dropout: the mask of the forward pass, applied to dout.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=Non
 
 
 def spatial_groupnorm_backward(dout, cache, *, out=None):
-    """Gradients of group normalisation.
+    """Return the gradients of group normalisation.
 
     Parameters
     ----------

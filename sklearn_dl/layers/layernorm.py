@@ -77,7 +77,7 @@ def layernorm_forward(x, gamma, beta, ln_param, *, out=None, work=None):
 
 
 def layernorm_backward(dout, cache, *, out=None):
-    """Gradients of layer normalisation.
+    """Return the gradients of layer normalisation.
 
     Parameters
     ----------

@@ -29,8 +29,16 @@ def conv_forward_naive(x, w, b, conv_param, *, out=None):
 
     Parameters
     ----------
-    x, w, b, conv_param, out
-        As in `conv_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
+    conv_param : dict
+        ``stride`` and ``pad``, as in `conv_forward_fast`.
+    out : ndarray of shape (N, F, HO, WO), optional
+        Where to write the result; must not overlap the inputs.
 
     Returns
     -------
@@ -59,16 +67,22 @@ def conv_forward_naive(x, w, b, conv_param, *, out=None):
 
 
 def conv_backward_naive(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution, one output pixel at a time.
+    """Return the gradients of the convolution, one output pixel at a time.
 
     Parameters
     ----------
-    dout, cache, out, need_dx
-        As in `conv_backward_fast`; cache from `conv_forward_naive`.
+    dout : ndarray of shape (N, F, HO, WO)
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `conv_forward_naive`.
+    out : tuple of 3 ndarrays or None, optional
+        Buffers for dx, dw and db; any of them may be None.
+    need_dx : bool, default=True
+        Whether to compute dx; the first layer of a net has no use for it.
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `conv_backward_fast`.
 
     Examples
@@ -108,8 +122,12 @@ def max_pool_forward_naive(x, pool_param, *, out=None):
 
     Parameters
     ----------
-    x, pool_param, out
-        As in `max_pool_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    pool_param : dict
+        ``pool_height``, ``pool_width`` and ``stride``, as in `max_pool_forward_fast`.
+    out : ndarray of shape (N, C, HO, WO), optional
+        Where to write the result; must not overlap x.
 
     Returns
     -------
@@ -137,12 +155,16 @@ def max_pool_forward_naive(x, pool_param, *, out=None):
 
 
 def max_pool_backward_naive(dout, cache, *, out=None):
-    """Gradient of max pooling, one window at a time.
+    """Return the gradient of max pooling, one window at a time.
 
     Parameters
     ----------
-    dout, cache, out
-        As in `max_pool_backward_fast`; cache from `max_pool_forward_naive`.
+    dout : ndarray of shape (N, C, HO, WO)
+        Gradient of the loss with respect to the output.
+    cache : tuple
+        From `max_pool_forward_naive`.
+    out : ndarray of shape (N, C, H, W), optional
+        Where to write the result; must not overlap dout.
 
     Returns
     -------

@@ -65,7 +65,7 @@ def max_pool_forward_fast(x, pool_param, *, out=None, work=None):
 
 
 def max_pool_backward_fast(dout, cache, *, out=None):
-    """Gradient of max pooling: to the first maximum of each window, row by row.
+    """Return the gradient of max pooling: to the first maximum of each window, row by row.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def relu_forward(x, *, out=None):
 
 
 def relu_backward(dout, cache, *, out=None):
-    """Gradient of the rectified linear unit.
+    """Return the gradient of the rectified linear unit.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def relu_backward(dout, cache, *, out=None):
     Returns
     -------
     dx : ndarray of the shape of dout
-        dout where the input was positive, zero elsewhere (at zero, too).
+        What dout is where the input was positive, zero elsewhere (at zero, too).
 
     Examples
     --------

@@ -93,7 +93,7 @@ def affine_relu_forward(x, w, b, *, out=None, work=None):
 
 
 def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the affine-relu pair.
+    """Return the gradients of the affine-relu pair.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `affine_backward`.
 
     Examples
@@ -157,7 +157,7 @@ def affine_norm_relu_dropout_forward(
     gamma, beta : ndarray of shape (M,) or None
         Scale and shift of the normalisation; not looked at without one.
     norm_param : dict or None
-        bn_param of `batchnorm_forward` or ln_param of `layernorm_forward`.
+        The bn_param of `batchnorm_forward` or ln_param of `layernorm_forward`.
     dropout_param : dict or None
         As in `dropout_forward`; no dropout with None.
     normalization : {'batchnorm', 'layernorm', None}, default='batchnorm'
@@ -207,7 +207,7 @@ def affine_norm_relu_dropout_forward(
 
 
 def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the affine-normalisation-relu-dropout sequence.
+    """Return the gradients of the affine-normalisation-relu-dropout sequence.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `affine_backward`.
     dgamma, dbeta : ndarray of shape (M,), or None without normalisation
         Gradients with respect to gamma and beta.
@@ -261,8 +261,14 @@ def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
 
     Parameters
     ----------
-    x, w, b, conv_param
-        As in `conv_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
+    conv_param : dict
+        ``stride`` and ``pad``, as in `conv_forward_fast`.
     out : ndarray of shape (N, F, HO, WO), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
@@ -292,7 +298,7 @@ def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
 
 
 def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution-relu pair.
+    """Return the gradients of the convolution-relu pair.
 
     Parameters
     ----------
@@ -307,7 +313,7 @@ def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `conv_backward_fast`.
 
     Examples
@@ -332,10 +338,16 @@ def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None, work=No
 
     Parameters
     ----------
-    x, w, b, conv_param
-        As in `conv_forward_fast`.
-    pool_param
-        As in `max_pool_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
+    conv_param : dict
+        ``stride`` and ``pad``, as in `conv_forward_fast`.
+    pool_param : dict
+        ``pool_height``, ``pool_width`` and ``stride``, as in `max_pool_forward_fast`.
     out : ndarray, optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
@@ -399,7 +411,7 @@ def _fused_backward(dout, x, w, stride, pad, shape, winners, work, out, need_dx)
 
 
 def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution-relu-pool sequence.
+    """Return the gradients of the convolution-relu-pool sequence.
 
     Parameters
     ----------
@@ -414,7 +426,7 @@ def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `conv_backward_fast`.
 
     Examples
@@ -469,16 +481,22 @@ def conv_norm_relu_pool_forward(
 
     Parameters
     ----------
-    x, w, b, conv_param
-        As in `conv_forward_fast`.
+    x : ndarray of shape (N, C, H, W)
+        Images.
+    w : ndarray of shape (F, C, HH, WW)
+        Filters.
+    b : ndarray of shape (F,)
+        Biases.
     gamma, beta : ndarray or None
         Scale and shift, as in `spatial_batchnorm_forward` or `spatial_groupnorm_forward`; not
         looked at without a normalisation.
+    conv_param : dict
+        ``stride`` and ``pad``, as in `conv_forward_fast`.
     norm_param : dict or None
-        bn_param of `spatial_batchnorm_forward`, or gn_param of `spatial_groupnorm_forward`, which
+        The bn_param of `spatial_batchnorm_forward`, or gn_param of `spatial_groupnorm_forward`, which
         then also holds G.
-    pool_param
-        As in `max_pool_forward_fast`.
+    pool_param : dict
+        ``pool_height``, ``pool_width`` and ``stride``, as in `max_pool_forward_fast`.
     normalization : {'batchnorm', 'groupnorm', None}, default='batchnorm'
         Which normalisation.
     out : ndarray, optional
@@ -523,7 +541,7 @@ def conv_norm_relu_pool_forward(
 
 
 def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
-    """Gradients of the convolution-normalisation-relu-pool sequence.
+    """Return the gradients of the convolution-normalisation-relu-pool sequence.
 
     Parameters
     ----------
@@ -538,7 +556,7 @@ def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
 
     Returns
     -------
-    dx, dw, db
+    dx, dw, db : ndarray
         As from `conv_backward_fast`.
     dgamma, dbeta : ndarray of the shape of gamma, or None without normalisation
         Gradients with respect to gamma and beta.

@@ -15,7 +15,9 @@ def num_groups(num_filters):
 
 
 class ThreeLayerConv(Net):
-    """conv - [batchnorm | groupnorm] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
+    """Net of a convolution and two affine layers.
+
+    conv - [batchnorm | groupnorm] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
 
     Batch normalization is spatial, by channel. The convolution has stride 1 and keeps the image's
     size. An axis of one pixel is not pooled.
@@ -38,11 +40,12 @@ class ThreeLayerConv(Net):
     dropout_keep_ratio : float in (0, 1], default=1
         Probability that dropout, after the relu of the hidden layer, keeps a value; 1 is no dropout.
     reg : float, default=0.0
-        Strength of the penalty ``0.5 * reg * sum(W ** 2)``.
+        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
+        assigned.
     weight_scale : float, 'he' or 'xavier', default=1e-3
         Standard deviation of the first weights, or the scheme that gives it.
     dtype : dtype, default=numpy.float32
-        float32 or float64.
+        Of the parameters and of all arithmetic: float32 or float64.
     seed : int, default=None
         Fixes every dropout mask, for gradient checks.
     random_state : int, RandomState or None, default=None

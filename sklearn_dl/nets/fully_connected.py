@@ -27,11 +27,12 @@ class FullyConnected(Net):
     normalization : None, 'batchnorm' or 'layernorm', default=None
         Normalization of each hidden layer.
     reg : float, default=0.0
-        Strength of the penalty ``0.5 * reg * sum(W ** 2)``.
+        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
+        assigned.
     weight_scale : float, 'he' or 'xavier', default=1e-2
         Standard deviation of the first weights, or the scheme that gives it.
     dtype : dtype, default=numpy.float32
-        float32 or float64.
+        Of the parameters and of all arithmetic: float32 or float64.
     seed : int, default=None
         Fixes every dropout mask, for gradient checks.
     random_state : int, RandomState or None, default=None

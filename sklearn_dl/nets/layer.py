@@ -50,7 +50,9 @@ class Layer:
         Returns
         -------
         out_shape : tuple of int
+            Shape of the output, without the batch axis.
         params : dict of str to ndarray
+            The parameters by name.
         """
         return in_shape, {}
 
@@ -229,6 +231,14 @@ class Initializer:
         Of the parameters.
     random_state : RandomState
         What weights are drawn from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.nets.layers import Initializer
+    >>> init = Initializer("he", np.float32, np.random.RandomState(0))
+    >>> init.weights((2, 3), fan_in=2, fan_out=3).shape, init.constant(0, 3)
+    ((2, 3), array([0., 0., 0.], dtype=float32))
     """
 
     def __init__(self, weight_scale, dtype, random_state):
@@ -242,12 +252,14 @@ class Initializer:
         Parameters
         ----------
         shape : tuple of int
+            Their shape.
         fan_in, fan_out : int
             Inputs of each output, outputs of each input.
 
         Returns
         -------
         weights : ndarray of the shape
+            In the dtype of the parameters.
         """
         scale = self.weight_scale
         if scale == "he":
@@ -262,10 +274,13 @@ class Initializer:
         Parameters
         ----------
         value : float
+            The value.
         shape : int or tuple of int
+            Shape of the array.
 
         Returns
         -------
         array : ndarray of the shape
+            In the dtype of the parameters.
         """
         return np.full(shape, value, dtype=self.dtype)

@@ -81,6 +81,14 @@ class Affine(Layer):
     ----------
     units : int
         Number of outputs.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, ReLU
+    >>> net = Net([Affine(8), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> {name: array.shape for name, array in net.params.items()}
+    {'W1': (4, 8), 'b1': (8,), 'W2': (8, 3), 'b2': (3,)}
     """
 
     recordable = True
@@ -137,6 +145,13 @@ class AffineReLU(Affine):
     Parameters
     ----------
     affine : Affine
+        The layer that relu follows.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets.layers import Affine, AffineReLU
+    >>> AffineReLU(Affine(8)).relu
+    True
     """
 
     recordable = True
@@ -148,7 +163,16 @@ class AffineReLU(Affine):
 
 
 class ReLU(Layer):
-    """``max(0, x)``."""
+    """``max(0, x)``.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, ReLU
+    >>> net = Net([Affine(8), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> len(net.layers)
+    3
+    """
 
     recordable = True
 
@@ -173,6 +197,14 @@ class Dropout(Layer):
     seed : int, default=None
         Makes every mask of this layer the same draw, for gradient checks. Layers with one seed and as many values draw
         one mask. Without it, masks are drawn from the net's random state.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, Dropout, ReLU
+    >>> net = Net([Affine(8), ReLU(), Dropout(0.5), Affine(3)], (4,), random_state=0)
+    >>> net.layers[2]
+    Dropout(0.5)
     """
 
     recordable = True
@@ -251,11 +283,21 @@ class _Norm(Layer):
 
 
 class BatchNorm(_Norm):
-    """Batch normalization of features (N, D) or, for images, of channels (N, C, H, W)."""
+    """Batch normalization of features (N, D) or, for images, of channels (N, C, H, W).
 
-    recordable = True
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, BatchNorm, ReLU
+    >>> net = Net([Affine(8), BatchNorm(), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> sorted(net.statistics)
+    ['running_mean1', 'running_var1']
+    """
+
     # A net that is not trained yet leaves its activations as they are.
     _statistics = (("running_mean", 0), ("running_var", 1))
+
+    recordable = True
 
     def build(self, in_shape, block, init):
         """Make gamma one, beta zero, a running mean of zero and a running variance of one."""
@@ -278,7 +320,16 @@ class BatchNorm(_Norm):
 
 
 class LayerNorm(_Norm):
-    """Layer normalization of each row (N, D)."""
+    """Layer normalization of each row (N, D).
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, LayerNorm, ReLU
+    >>> net = Net([Affine(8), LayerNorm(), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> net.params["gamma1"].shape
+    (8,)
+    """
 
     recordable = True
 
@@ -299,6 +350,14 @@ class GroupNorm(_Norm):
     ----------
     groups : int
         Number of groups of channels, a divisor of C.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, Conv, GroupNorm, ReLU
+    >>> net = Net([Conv(8, 3), GroupNorm(2), ReLU(), Affine(3)], (1, 6, 6), random_state=0)
+    >>> net.params["gamma1"].shape
+    (1, 8, 1, 1)
     """
 
     recordable = True
@@ -337,6 +396,14 @@ class Conv(Layer):
         Number of filters.
     size : int
         Their height and width; odd.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, Conv, MaxPool, ReLU
+    >>> net = Net([Conv(8, 3), ReLU(), MaxPool(), Affine(3)], (1, 6, 6), random_state=0)
+    >>> net.params["W1"].shape, net.params["W2"].shape
+    ((8, 1, 3, 3), (72, 3))
     """
 
     recordable = True
@@ -377,7 +444,16 @@ class Conv(Layer):
 
 
 class MaxPool(Layer):
-    """Max-pooling by 2 x 2; an axis one pixel long is left as it is."""
+    """Max-pooling by 2 x 2; an axis one pixel long is left as it is.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, Conv, MaxPool, ReLU
+    >>> net = Net([Conv(8, 3), ReLU(), MaxPool(), Affine(3)], (1, 6, 6), random_state=0)
+    >>> net.params["W2"].shape  # 8 channels of 3 x 3 pixels
+    (72, 3)
+    """
 
     recordable = True
 
@@ -407,7 +483,15 @@ class ConvReLUPool(Conv):
     Parameters
     ----------
     conv : Conv
+        The convolution.
     pool : MaxPool
+        What follows its relu.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets.layers import Conv, ConvReLUPool, MaxPool
+    >>> ConvReLUPool(Conv(8, 3), MaxPool()).filters
+    8
     """
 
     recordable = True

@@ -131,14 +131,14 @@ class Net:
     input_shape : int or tuple of int
         Shape of one sample, D, (D,) or (C, H, W).
     reg : float, default=0.0
-        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or
-        beta). May be assigned.
+        Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
+        assigned.
     weight_scale : float, 'he' or 'xavier', default=1e-2
         Standard deviation of the first weights, or the scheme that gives it.
     dtype : dtype, default=numpy.float32
-        float32 or float64: of the parameters and of all arithmetic.
+        Of the parameters and of all arithmetic: float32 or float64.
     random_state : int, RandomState or None, default=None
-        Draws weights and dropout masks; None is NumPy's global generator.
+        Draws weights, layer by layer, then dropout masks. None is NumPy's global generator.
 
     Attributes
     ----------
@@ -283,21 +283,24 @@ class Net:
         Returns
         -------
         work : list of dict
+            One for each step, empty at first.
         """
         return [{} for _ in self._steps]
 
     def scores(self, X, work=None):
-        """Class scores of prepared samples in test mode; safe to call from several threads.
+        """Return the class scores of prepared samples in test mode; safe to call from several threads.
 
         Parameters
         ----------
         X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
+            Samples. Not checked.
         work : list of dict, default=None
             A `workspace`, to reuse buffers between calls. The next call with it overwrites the scores.
 
         Returns
         -------
         scores : ndarray of shape (N, num_classes)
+            Of the net's dtype.
         """
         return self._forward(X, self.workspace() if work is None else work, train=False)
 
@@ -307,8 +310,11 @@ class Net:
         Parameters
         ----------
         X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
+            Samples of a minibatch. Not checked.
         y : ndarray of int of shape (N,)
+            Classes 0 … num_classes - 1.
         sample_weight : ndarray of float64 of shape (N,), default=None
+            Weights of the samples; they also count in batch statistics.
         total_weight : float, default=None
             What the weighted sum of the losses is divided by; the sum of the weights if None. The
             solver gives the mean weight of the whole training set times N, so that a step is
@@ -367,6 +373,7 @@ class Net:
         Returns
         -------
         penalty : float
+            Zero without `reg`.
         """
         if self.reg == 0:
             return 0.0
@@ -378,7 +385,7 @@ class Net:
         return 0.5 * self.reg * total
 
     def loss(self, X, y=None, sample_weight=None):
-        """Scores in test mode, or the training loss and its gradients.
+        """Return scores in test mode, or the training loss and its gradients.
 
         Parameters
         ----------
@@ -450,6 +457,7 @@ class Net:
         Parameters
         ----------
         path : str or path
+            Name of the file.
 
         Returns
         -------

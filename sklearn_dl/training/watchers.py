@@ -33,19 +33,54 @@ class Watcher:
         return type(self).on_update is not Watcher.on_update
 
     def on_train_begin(self, solver):
-        """Run before the first epoch; the accuracies before training are recorded."""
+        """Run before the first epoch; the accuracies before training are recorded.
+
+        Parameters
+        ----------
+        solver : Solver
+            The one that trains.
+        """
 
     def on_epoch_begin(self, solver):
-        """Run before the first update of an epoch."""
+        """Run before the first update of an epoch.
+
+        Parameters
+        ----------
+        solver : Solver
+            The one that trains.
+        """
 
     def on_update(self, solver):
-        """Run after each update, in the innermost loop: be quick."""
+        """Run after each update, in the innermost loop: be quick.
+
+        Parameters
+        ----------
+        solver : Solver
+            The one that trains.
+        """
 
     def on_epoch_end(self, solver):
-        """Run after each epoch, which is recorded; a true answer ends the training."""
+        """Run after each epoch, which is recorded.
+
+        Parameters
+        ----------
+        solver : Solver
+            The one that trains.
+
+        Returns
+        -------
+        stop : bool or None
+            Whether training is to end.
+        """
 
     def close(self):
         """Run when no epoch is left, and after an error."""
 
     def on_train_end(self, solver):
-        """Run last, unless there was an error; the net holds its best validation weights."""
+        """Run last, unless there was an error; the net holds its best validation weights.
+
+        Parameters
+        ----------
+        solver : Solver
+            The one that has trained.
+        """
