@@ -20,7 +20,7 @@ from sklearn_dl.training.evaluation import Evaluator
 enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
 
 # Seconds without Python at most.
-CHUNK = 0.01
+CHUNK = 0.025
 
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
@@ -53,7 +53,7 @@ class RecordedSteps:
         return (
             _is_recordable_net(solver.net, _OF_NET)
             and trains_on_softmax(solver.net)
-            and not solver.augmentation
+            and not (solver.through_loss or solver.augmentation)
             and not any(watcher.each_update for watcher in solver.watchers)
             and all(_is_own(solver, name) for name in _OF_SOLVER)
             and rule.recordable
