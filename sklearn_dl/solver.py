@@ -333,7 +333,7 @@ class Solver:
 
     def _begin(self):
         """Note where a training begins, and where it will end."""
-        self._updates_before = self.num_updates
+        self.epochs_before, self._updates_before = self.epoch, self.num_updates
         epochs, updates = self.remaining()
         self._last_epoch, self._last_update = self.epoch + epochs, self.num_updates + updates
 
@@ -390,6 +390,11 @@ class Solver:
     def train_samples(self):
         """The training `Samples`."""
         return self._train
+
+    @property
+    def train_rows(self):
+        """The rows of `train_samples` that accuracy is taken on."""
+        return self._train_rows
 
     @property
     def watches_tol(self):
