@@ -248,6 +248,10 @@ class Solver:
         self._recorded = None  # while training: what makes updates without Python, if these can be
         self._begin()
 
+    def __getstate__(self):
+        """Leave out what holds recordings of compiled calls, which training and evaluation make again."""
+        return {**vars(self), "_recorded": None, "_evaluators": {}}
+
     # ------------------------------------------------------------------ data
 
     def _samples(self, data, part):
