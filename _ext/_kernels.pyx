@@ -1132,7 +1132,7 @@ cdef class Program:
     cdef list kept, generators
     cdef readonly bint spoiled
     cdef cnp.ndarray squares
-    cdef idx batch
+    cdef idx batch, n_penalized
 
     def __cinit__(self):
         self.program.owner = <void *>self
@@ -1166,24 +1166,28 @@ cdef class Program:
         """How many numbers the calls of a step return."""
         return self.program.n_outputs
 
-    def finish(self, cnp.ndarray rows not None, list weights=None, cnp.ndarray squares=None):
+    def finish(self, cnp.ndarray rows not None, list params=None, cnp.ndarray squares=None, idx n_penalized=0):
         """Say which array held the minibatch's rows and, of a step with updates, what the penalty is made of.
 
         Parameters
         ----------
         rows : ndarray of intp of shape (batch,)
-        weights : list of ndarray, default=None
-            The parameters with a penalty.
-        squares : ndarray of float64 of shape (len(weights),), default=None
+        params : list of ndarray, default=None
+            The parameters, those with a penalty first.
+        squares : ndarray of float64 of shape (len(params),), default=None
             Where their updates leave the sums of their squares.
+        n_penalized : int, default=0
+            How many parameters have a penalty.
         """
         cdef idx i
-        cdef list given = weights or []
+        cdef list given = params or []
         require(rows, "rows", cnp.NPY_INTP, 1)
         vector(squares, "squares", cnp.NPY_DOUBLE, len(given), True)
         if self.program.first_update < 0:
             self.program.first_update = self.program.n_ops
-        self.batch, self.squares = cnp.PyArray_DIM(rows, 0), squares
+        if not 0 <= n_penalized <= len(given):
+            raise ValueError(f"n_penalized must be from 0 to {len(given)}, got {n_penalized}")
+        self.batch, self.squares, self.n_penalized = cnp.PyArray_DIM(rows, 0), squares, n_penalized
         self.kept.append(given)
         if self.program.failed or sdl_vary_rows(&self.program, data(rows)):
             raise MemoryError("not enough memory for a recording")
@@ -1197,18 +1201,18 @@ cdef class Program:
         for i in range(len(given)):
             self.put_squares(given[i], i)
 
-    cdef int put_squares(self, cnp.ndarray weight, idx place) except -1:
-        """Have the update of a weight leave the sum of its squares at a place of `squares`."""
+    cdef int put_squares(self, cnp.ndarray param, idx place) except -1:
+        """Have the update of a parameter leave the sum of its squares at a place of `squares`."""
         cdef sdl_op *op
         cdef idx i
         cdef int output
         for i in range(self.program.first_update, self.program.n_ops):
             op = &self.program.ops[i]
-            if op.args[0].p == data(weight):
+            if op.args[0].p == data(param):
                 output = op.output_number
                 op.args[output].p = <double *>data(self.squares) + place
                 return 0
-        raise ValueError(f"weights[{place}] has no recorded update")
+        raise ValueError(f"params[{place}] has no recorded update")
 
     def run(
         self, cnp.ndarray rows not None, cnp.ndarray numbers not None, cnp.ndarray rates=None, double count=0,
@@ -1253,7 +1257,7 @@ cdef class Program:
         run.rows, run.row_bytes = <const char *>data(rows), self.batch * sizeof(intptr_t)
         run.rates, run.count, run.numbers = <const double *>data(rates), count, <double *>data(numbers)
         run.squares = <const double *>data(self.squares)
-        run.n_squares = 0 if self.squares is None else cnp.PyArray_DIM(self.squares, 0)
+        run.n_squares = self.n_penalized
         run.half_reg, run.seconds, run.n_threads = 0.5 * reg, seconds, threads(n_threads)
         for generator in self.generators:
             generator.lock.acquire()

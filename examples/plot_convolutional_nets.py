@@ -108,7 +108,8 @@ def filters(net, args):
 # ---------------------
 # Spatial batch normalization normalizes each channel over the minibatch and all places; group
 # normalization some channels together, within one image. A short training with several learning
-# rates: with normalization, larger ones do well too.
+# rates: with normalization, larger ones do well too. Without, the largest is too large, and a
+# ConvergenceWarning says so.
 
 
 def normalization(data, args, settings):

@@ -1,8 +1,8 @@
-"""BaseNetClassifier: everything that makes a net a scikit-learn classifier.
+"""BaseNet: everything that makes a net a scikit-learn estimator, whatever y means.
 
 The way of `fit`, each step a method: check parameters -> check X, y and weights -> encode labels -> pick the rows to
-train and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. A subclass says
-which net its parameters describe (`_net_config`), nothing else.
+train and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. What y means is a
+task (`sklearn_dl._tasks`), learned by a subclass for it; a subclass of that says which net its parameters describe.
 
 A training set that fits into one minibatch is put into canonical form: equal rows are merged, their weights added, and
 the rest sorted, after the samples for `early_stopping` were set aside. Then weights act as repetition does to the last
@@ -17,10 +17,9 @@ import time
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
@@ -37,13 +36,11 @@ from sklearn_dl._callbacks import (
     is_one_of_many,
     with_callbacks,
 )
-from sklearn_dl._checks import check_real
 from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._holdout import set_aside, set_aside_and_merge
 from sklearn_dl._inputs import (
     as_array,
     as_native,
-    check_labels,
     check_unstated_images,
     check_weights,
     drop_uniform,
@@ -61,6 +58,7 @@ from sklearn_dl._legacy import upgrade_state
 from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
+from sklearn_dl._scales import warn_of_other_scale
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.nets.net import predicts_through_loss
 from sklearn_dl.solver import Solver
@@ -83,7 +81,7 @@ PUBLISHED = {
 }
 
 
-class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, ClassifierMixin, BaseEstimator):
+class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     """Base of the estimators; see the module."""
 
     def _keep(self, params):
@@ -95,9 +93,27 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
     # ------------------------------------------------- what a subclass states
 
     _net_class = None
+    _task_class = None
 
     def _net_config(self, n_features, n_classes):
         """Return the arguments of the net, but for dtype and random_state."""
+        raise NotImplementedError
+
+    @property
+    def _task(self):
+        """What was learned of y: a value of `sklearn_dl._tasks`."""
+        raise NotImplementedError
+
+    def _learn_task(self, y, continuing):
+        """Learn what y means, or check that it means what it did."""
+        raise NotImplementedError
+
+    def _learn_task_in_parts(self, continuing):
+        """Learn what y means in `partial_fit`, which is given more than one part of it."""
+        raise NotImplementedError
+
+    def _check_weights(self, X, targets, sample_weight):
+        """Return the samples' weights in float64, and one for each class; None where there are none."""
         raise NotImplementedError
 
     def _is_linear(self):
@@ -152,6 +168,9 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
             training samples ended above where it began; or if all of them get one class, at a loss no better than that
             of the classes' shares.
         UserWarning
+            If `X_val` is on another scale than X, as where a Pipeline transforms X alone. Up to 256 rows of each are
+            compared; sets of fewer than 20 are not.
+        UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
             update, one in a search's fits (where scikit-learn, from 1.9 on, tells of the search) and one in a worker
@@ -178,20 +197,16 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         continuing = params["warm_start"] and hasattr(self, "params_")
         X_given, weight_given = X, sample_weight
         X, y = self._check_training_data(X, y, reset=not continuing)
-        classes = np.unique(y)
-        if continuing and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"With warm_start, y must hold the classes of the first fit, {self.classes_}, got {classes}."
-            )
-        self.classes_ = classes
+        self._learn_task(y, continuing)
         alone = not (in_joblib_worker() or is_one_of_many(self))
         watchers = make_displays(params["verbose"], alone=alone, may_draw=not draws_bars(self))
         if get_callbacks(self):
             watchers.append(FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=self._snapshot))
-        y = np.searchsorted(classes, y)
-        self._class_totals = 0.0
+        y = self._task.encode(y)
         weights = self._check_weights(X, y, sample_weight)
         validation = self._check_validation_data(*validation)
+        if validation is not None:
+            warn_of_other_scale(X, validation[0])
         return self._train(
             X,
             y,
@@ -203,40 +218,6 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
             watchers=watchers,
             can_interrupt=alone,
         )
-
-    @explain_keywords
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch on a part of the data, going on from what is there.
-
-        Weights, the update rule's state and the learning rate's decay continue. `num_epochs`, `num_iters`, `tol` and
-        `early_stopping` do not apply, but for the length of `lr_schedule`: `num_epochs` calls, or `num_iters` updates,
-        counted from the last `fit`. ``class_weight='balanced'`` balances the classes' totals over all calls so far.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images, with as many features in each call.
-        y : array-like of shape (n_samples,)
-            Labels.
-        classes : array-like of shape (n_classes,), default=None
-            All labels that any call will bring. Required in the first call.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-            The estimator itself.
-
-        Raises
-        ------
-        ValueError
-            If the first call has no `classes`, a later one other ones, or y has a label that is not among them; if
-            `lr_schedule` has come to its end. After any error, and after Ctrl-C, a fitted estimator is as it was.
-        """
-        with self._unchanged_on_error(in_place=True):
-            self._partial_fit(X, y, classes, sample_weight)
-        return self
 
     @contextmanager
     def _unchanged_on_error(self, *, in_place):
@@ -254,12 +235,12 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
                 self._state.roll_back(mark)
             raise
 
-    def _partial_fit(self, X, y, classes, sample_weight):
+    def _partial_fit(self, X, y, sample_weight, **task):
         params = check_parameters(self)
         continuing = hasattr(self, "params_")
         X, y = self._check_training_data(X, y, reset=not continuing)
-        self._check_classes(classes, y, continuing)
-        y = np.searchsorted(self.classes_, y)
+        self._learn_task_in_parts(continuing, **task)
+        y = self._task.encode(y)
         weights = self._check_weights(X, y, sample_weight)
         params = resolve_lengths({**params, "early_stopping": False, "tol": None})
         # A bar for every part of the data would be many.
@@ -275,23 +256,6 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
             schedule_length=(params["num_epochs"], params["num_iters"]),
             watchers=watchers,
         )
-
-    def _check_classes(self, classes, y, continuing):
-        """Learn classes_ from the first partial_fit, check the later ones, and y, against it."""
-        if classes is not None:
-            classes = np.unique(check_labels("classes", classes))
-        if not continuing:
-            self._class_totals = 0.0
-            if classes is None:
-                raise ValueError(
-                    "classes must be given in the first call of partial_fit: all labels that y will ever hold."
-                )
-            self.classes_ = classes
-        elif classes is not None and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"classes={classes} is not the same as in the first call of partial_fit, {self.classes_}.")
-        unseen = np.setdiff1d(y, self.classes_)
-        if len(unseen):
-            raise ValueError(f"y has labels {unseen}, which are not among classes {self.classes_}.")
 
     def _train(
         self,
@@ -315,7 +279,7 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
             self._random_state = check_random_state(self.random_state)
             self._net = self._make_net(X.dtype, params)
             self._state = TrainingState.of_net(self._net, self._random_state)
-        self._net.reg = self._net_config(X.shape[1], len(self.classes_))["reg"]
+        self._net.reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
         before = self._state.epoch, self._state.num_updates
         if schedule_length is not None:
             self._check_schedule_has_room(params["lr_schedule"], schedule_length)
@@ -390,7 +354,7 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
 
     def _full_net_config(self, dtype):
         """Return the net's arguments as fitted, but for what may change between fits."""
-        config = self._net_config(self.n_features_in_, len(self.classes_))
+        config = self._net_config(self.n_features_in_, self._task.n_outputs)
         del config["reg"]
         return {**config, "dtype": dtype}
 
@@ -445,7 +409,7 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
             finite = is_finite(X)
             X, y = validate_data(self, X, as_array("y", y), reset=reset, dtype="numeric", ensure_all_finite=not finite)
             X = as_native(X)
-        check_classification_targets(y)
+        self._task_class.check_y(y)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
             if getattr(self, "input_shape", self) is None and self.input_shape_ is not None:
@@ -497,47 +461,14 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
                 raise ValueError(f"{name} is None: X_val and y_val must be given together.")
         with named("X_val"):
             X_val = self._check_X(X_val)
-        y_val = check_labels("y_val", y_val)
+        y_val = self._task_class.as_y("y_val", y_val)
         if y_val.shape != (len(X_val),):
             raise ValueError(
                 f"y_val must have shape ({len(X_val)},), one label for each row of X_val, got {y_val.shape}."
             )
-        unseen = np.setdiff1d(y_val, self.classes_)
-        if len(unseen):
-            raise ValueError(f"y_val has labels {unseen}, which are not in y: {self.classes_}.")
         if sample_weight_val is not None:
             sample_weight_val = check_weights("sample_weight_val", sample_weight_val, X_val)
-        return X_val, np.searchsorted(self.classes_, y_val), sample_weight_val
-
-    def _check_weights(self, X, y, sample_weight):
-        """Return the samples' weights in float64 and one weight for each class; None where there are none."""
-        if sample_weight is not None:
-            sample_weight = check_weights("sample_weight", sample_weight, X)
-        self._class_totals = self._class_totals + np.bincount(y, sample_weight, minlength=len(self.classes_))
-        if self.class_weight is None:
-            return sample_weight, None
-        class_weight = self._class_weights()
-        used = np.unique(y if sample_weight is None else y[sample_weight > 0])
-        if not class_weight[used].any():
-            raise ValueError(f"class_weight={self.class_weight!r} leaves no sample a weight above 0.")
-        return sample_weight, class_weight
-
-    def _class_weights(self):
-        """Return one weight for each class."""
-        if self.class_weight == "balanced":
-            totals = self._class_totals
-            shares = np.divide(1, totals, out=np.zeros(len(totals)), where=totals > 0)
-            return shares * totals.sum() / np.count_nonzero(totals)
-        given = {
-            label: check_real(f"class_weight[{label!r}]", weight, low=0) for label, weight in self.class_weight.items()
-        }
-        labels = self.classes_.tolist()
-        # As scikit-learn has it: labels that are not here do not matter, unless they are a slip for one that is.
-        if len(given.keys() & set(labels)) < min(len(given), len(labels)):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} has labels that are not among the classes {self.classes_}."
-            )
-        return np.array([given.get(label, 1.0) for label in labels])
+        return X_val, self._task.encode(y_val, name="y_val", among="in y:"), sample_weight_val
 
     # ------------------------------------------------------------ prediction
 
@@ -569,7 +500,7 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
             net = self._net
             through_loss = predicts_through_loss(net)
             work = net.workspace()
-            scores = np.empty((len(X), len(self.classes_)), dtype=net.dtype)
+            scores = np.empty((len(X), self._task.n_outputs), dtype=net.dtype)
             tuner = ThreadTuner()
             for start in range(0, len(X), EVALUATION_BATCH):
                 began = time.perf_counter()
@@ -580,97 +511,6 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
                 scores[start : start + EVALUATION_BATCH] = net.loss(batch) if through_loss else net.scores(batch, work)
                 tuner.note(began, len(batch))
         return scores
-
-    @explain_keywords
-    def predict(self, X):
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images, with as many features as `fit` has seen.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            The label of the highest score.
-        """
-        best = self._scores(X).argmax(axis=1)
-        return self.classes_[best]
-
-    @explain_keywords
-    def decision_function(self, X):
-        """Return the raw scores, from which the softmax makes probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images, with as many features as `fit` has seen.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            For two classes, the second's score less the first's.
-        """
-        scores = self._scores(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
-
-    @explain_keywords
-    def predict_proba(self, X):
-        """Return the probabilities of the classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images, with as many features as `fit` has seen.
-
-        Returns
-        -------
-        probabilities : ndarray of float64 of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        # In double precision whatever the net's: single would round small probabilities to zero.
-        scores = self._scores(X).astype(np.float64, copy=False)
-        _ext.softmax(scores, scores)
-        return scores
-
-    @explain_keywords
-    def predict_log_proba(self, X):
-        """Return the logarithms of the probabilities; finite where `predict_proba` rounds to zero.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images, with as many features as `fit` has seen.
-
-        Returns
-        -------
-        log_probabilities : ndarray of float64 of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        scores = self._scores(X).astype(np.float64, copy=False)
-        _ext.log_softmax(scores, scores)
-        return scores
-
-    @explain_keywords
-    def score(self, X, y, sample_weight=None):
-        """Return the accuracy of `predict` on X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images, with as many features as `fit` has seen.
-        y : array-like of shape (n_samples,)
-            Labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        score : float
-            Share of the samples, by weight, whose label is predicted.
-        """
-        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
 
     # ----------------------------------------------------------- persistence
 

@@ -74,7 +74,7 @@ class FitTask(Watcher):
 
     Parameters
     ----------
-    estimator : BaseNetClassifier
+    estimator : BaseNet
     X, y : array-like
         The training data as given to `fit`, in which the names of features are.
     sample_weight : array-like or None

@@ -16,7 +16,7 @@ def lazy_modules(package, path):
     """
 
     def __getattr__(name):
-        if not name.startswith("_"):
+        if name.isidentifier() and not name.startswith("_"):
             try:
                 return importlib.import_module(f"{package}.{name}")
             except ModuleNotFoundError as error:

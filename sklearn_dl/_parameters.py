@@ -358,7 +358,7 @@ ATTRIBUTES = """\
     running_stats_ : dict of str to ndarray
         Running statistics of batch normalization; empty without it.
     loss_history_ : list of float
-        Loss of each update's minibatch, penalty included.
+        Loss of each update's minibatch, penalty included. As all histories, it grows in place when training continues.
     learning_rate_history_ : list of float
         Learning rate of each update.
     train_acc_history_ : list of float

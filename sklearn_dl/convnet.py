@@ -2,8 +2,8 @@
 
 import math
 
-from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims
+from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl._inputs import transposed_hint
 from sklearn_dl._parameters import Setting, documented, resolve_weight_scale
 from sklearn_dl.nets import ThreeLayerConv

@@ -1,7 +1,7 @@
 """Fully-connected classifiers."""
 
-from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_dims, check_int
+from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl._names import LAYER_ATTRIBUTES, LayerNames
 from sklearn_dl._parameters import LINEAR_RATES, RATES, documented, learning_rate, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected

@@ -1,7 +1,7 @@
 """The linear softmax classifier."""
 
-from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_real
+from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl._names import LinearNames
 from sklearn_dl._parameters import LINEAR_RATES, documented, learning_rate, reg, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected

@@ -226,7 +226,7 @@ def softmax_loss_vectorized(W, X, y, reg):
     See Also
     --------
     softmax_loss_naive : The same in loops, to read and to check against.
-    Softmax : The estimator that minimizes this loss.
+    sklearn_dl.Softmax : The estimator that minimizes this loss.
 
     Examples
     --------

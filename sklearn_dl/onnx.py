@@ -10,11 +10,21 @@ onnx and skl2onnx are imported when something is converted: ``pip install "sklea
 import math
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_dl._base import BaseNetClassifier
 from sklearn_dl._checks import check_int
+from sklearn_dl._classifier import BaseNetClassifier
+from sklearn_dl._onnx_agreement import (
+    check_agreement,
+    check_sample,
+    fitted_parts,
+    gives_labels,
+    predicting_parts,
+    refuse_known_faults,
+)
 from sklearn_dl.layers._registry import LAYERS
 from sklearn_dl.persistence import _estimator_classes
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
@@ -25,6 +35,8 @@ DEFAULT_OPSET = 18
 LOWEST_OPSET = 13
 
 _INPUT_DTYPES = [np.dtype(kind) for kind in ("f4", "f8", "i1", "i4", "i8", "u1", "?")]
+
+_OWN = (BaseNetClassifier, ImageReshaper, MeanSubtractor)
 
 _CLASSIFIER_OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -52,12 +64,14 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         A classifier or transformer of this package, or a pipeline, search or other meta-estimator that skl2onnx
         knows, with such in it.
     X : ndarray or DataFrame, default=None
-        Samples as the model will be given them: of the first one, the dtype and the shape count. An array makes one
-        input ``X`` of any number of rows, a pandas DataFrame one input for each column. None, for a classifier of this
-        package only, is rows ``(n, n_features_in_)`` in the dtype that the net computes in.
+        Samples as the model will be given them. The first one gives the dtype and the shape. If `model` is a pipeline
+        or another meta-estimator, predictions are compared on up to 100 of them, spread evenly: give some dozens. An
+        array makes one input ``X`` of any number of rows, a pandas DataFrame one input for each column. None, for a
+        classifier of this package only, is rows ``(n, n_features_in_)`` in the dtype that the net computes in.
     options : dict, default=None
-        Options of skl2onnx's converters, such as ``{"zipmap": False}``, ``{"net__raw_scores": True}`` or
-        ``{id(net): {"nocl": True}}``. See Notes.
+        Options of skl2onnx's converters, such as ``{"zipmap": False}``, ``{"net__raw_scores": True}``,
+        ``{id(net): {"nocl": True}}`` or ``{TwoLayerNet: {"nocl": True}}``. Those of a pipeline or search hold for the
+        classifier that it ends in, too. See Notes.
     target_opset : int or dict, default=None
         Version of the ONNX operator set, from `LOWEST_OPSET`, 13, to what the installed skl2onnx knows. None is
         `DEFAULT_OPSET`, 18, which runs in onnxruntime 1.18 and later. A dict gives the version of each operator domain,
@@ -77,7 +91,14 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         If `model` is not fitted.
     TypeError, ValueError
         If an argument is not as described, X does not have the features that the model was fitted on, or a net has a
-        layer that cannot be converted.
+        layer that cannot be converted; ValueError, too, if skl2onnx does not convert a part of the model, or not
+        so that the ONNX model predicts the same.
+
+    Warns
+    -----
+    UserWarning
+        If the ONNX model of a meta-estimator could not be run, and so was not compared: onnxruntime is not installed,
+        and onnx's own evaluator lacks an operator.
 
     See Also
     --------
@@ -87,13 +108,17 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     -----
     A net computes in its own dtype in ONNX, too; dropout is off, and batch normalization uses the running statistics.
     Probabilities are double for double X and float for everything else. Labels are int64, also those of bool and float
-    classes, or strings. X that `predict` refuses, such as nan, an ONNX model takes without a word.
+    classes, or strings. An ONNX model does not check X: it takes nan, for example, which `predict` refuses.
 
     Unlike skl2onnx, this function takes the option `zipmap` to be False unless told otherwise. With True, probabilities
     are a list of dicts, which ONNX does not have for double X. With `raw_scores`, `decision_function` takes the place
     of the probabilities, in two columns ``-s, s`` for two classes.
 
-    What stands around a net is converted by skl2onnx's own converters: compare predictions.
+    What stands around a net is converted by skl2onnx's own converters, some of which are wrong. The result is therefore
+    run, in onnxruntime or else in onnx's own evaluator, and refused unless labels are equal and other numbers agree
+    within 1e-4, relative or absolute. Settings that skl2onnx is known to convert wrongly are refused whatever X is:
+    isotonic calibration and tuned thresholds, for example. To convert without any of this, call `register_converters`,
+    then ``skl2onnx.to_onnx``. Of a search other than GridSearchCV, the best estimator is converted.
 
     onnxruntime has no convolution in double: that of a float64 net is written as gathering and a matrix product,
     which needs ``filter_size ** 2`` times the memory of the images.
@@ -133,17 +158,71 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         if X.dtype.kind in "biuf" and X.dtype not in _INPUT_DTYPES:
             accepted = ", ".join(dtype.name for dtype in _INPUT_DTYPES)
             raise TypeError(f"X must have a dtype that skl2onnx takes for an input, {accepted}, got {X.dtype}.")
-    options = options or {}
-    if is_classifier(model) and all(isinstance(key, str) for key in options):
-        options = {"zipmap": False, **options}
-    return skl2onnx.to_onnx(model, X[:1], options=options, target_opset=target_opset)
+    model, options = _unwrap_search(model, options or {})
+    # An empty dict would be shared by objects of skl2onnx that change it.
+    options = _share_options(model, _by_key(model, options)) or None
+    if isinstance(model, _OWN) or not any(isinstance(part, _OWN) for part in fitted_parts(model)):
+        return skl2onnx.to_onnx(model, X[:1], options=options, target_opset=target_opset)
+    refuse_known_faults(model)
+    check_sample(model, X)
+    onnx_model = _convert(skl2onnx, model, X[:1], options, target_opset)
+    check_agreement(model, onnx_model, X, (options or {}).get(id(predicting_parts(model)[-1]), {}))
+    return onnx_model
+
+
+def _unwrap_search(model, options):
+    """Return a search's best estimator, with the options of the search, unless skl2onnx knows the search itself."""
+    if not hasattr(model, "best_estimator_") and hasattr(model, "cv_results_"):
+        raise ValueError(f"{type(model).__name__} cannot be converted: with refit=False it has no best_estimator_.")
+    if type(model) is GridSearchCV or not hasattr(model, "best_estimator_"):
+        return model, options
+    best = model.best_estimator_
+    own_keys = (id(model), type(model))
+    return best, {id(best) if key in own_keys else key: value for key, value in options.items()}
+
+
+def _by_key(model, options):
+    """Return options by the id or the type of estimators, which skl2onnx does not take together with names."""
+    if not any(isinstance(key, str) for key in options):
+        return options
+    from skl2onnx.common.utils_sklearn import _process_options
+
+    return {key: value for key, value in _process_options(model, options).items() if not isinstance(key, str)}
+
+
+def _share_options(model, options):
+    """Give a model and what predicts for it the same options of classifiers, with 'zipmap' False unless it is set.
+
+    skl2onnx hands some from a pipeline to its last step, and drops others.
+    """
+    if not gives_labels(model):
+        return options
+    parts = predicting_parts(model)
+    own = [{**options.get(type(part), {}), **options.get(id(part), {})} for part in parts]
+    told = {name: value for part in own for name, value in part.items() if name in _CLASSIFIER_OPTIONS}
+    shared = {"zipmap": False, **told}
+    return {**options, **{id(part): {**part_options, **shared} for part, part_options in zip(parts, own, strict=True)}}
+
+
+def _convert(skl2onnx, model, sample, options, target_opset):
+    """Convert a model that holds others. What skl2onnx raises from within does not always say that it cannot."""
+    try:
+        return skl2onnx.to_onnx(model, sample, options=options, target_opset=target_opset)
+    except (TypeError, ValueError, NameError):  # of the input, of the net, of the options
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{type(model).__name__} cannot be converted: skl2onnx {skl2onnx.__version__} fails with"
+            f" {type(error).__name__}: {error}"
+        ) from error
 
 
 def register_converters():
     """Teach skl2onnx to convert the estimators and transformers of this package.
 
-    After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines, with the
-    options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. `to_onnx` calls it by itself.
+    After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines and other
+    meta-estimators, with the options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. These functions do not
+    compare predictions as `to_onnx` does, which calls this one by itself.
 
     Raises
     ------
@@ -237,12 +316,24 @@ def _numpy_dtype(variable):
 
 def _sample_shape(operator):
     """Return the shape of one sample that an operator gets."""
-    shapes = [tuple(variable.type.shape[1:]) for variable in operator.inputs]
-    # Several inputs are the columns of a data frame.
+    shapes = [tuple(variable.type.shape or (None, None))[1:] for variable in operator.inputs]
+    if len(shapes) > 1 and any(len(shape) != 1 for shape in shapes):
+        raise ValueError(f"X must be one array or the columns of a data frame, got inputs of sample shapes {shapes}.")
+    if any(_is_undeclared(*pair) for pair in zip(operator.inputs, shapes, strict=True)):
+        return (operator.raw_operator.n_features_in_,)
     shape = shapes[0] if len(shapes) == 1 else (sum(shape[0] for shape in shapes),)
     if None in shape:
         raise ValueError(f"X must have samples of known shape, got {shape}.")
     return shape
+
+
+def _is_undeclared(variable, shape):
+    """Return whether the width of rows is not known, or not to be relied upon.
+
+    What lies between has no shape from most meta-estimators, no width from some transformers and a wrong one from the
+    feature selection of skl2onnx 1.18.
+    """
+    return len(shape) == 1 and (shape[0] is None or not variable.is_root)
 
 
 def _read_input(graph, operator, dtype):
@@ -257,7 +348,7 @@ def _translate(graph, net, x, shape):
     if shape != net.input_shape:
         x, shape = graph.reshape(x, net.input_shape), net.input_shape
     for layer in net.layers:
-        # Not an inherited one: a subclass may compute something else.
+        # Not an inherited method: a subclass may compute something else.
         if "to_onnx" not in vars(type(layer)):
             known = ", ".join(sorted(LAYERS))
             raise ValueError(
@@ -273,7 +364,7 @@ def _translate(graph, net, x, shape):
 
 
 def _set_net_types(operator):
-    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 
     estimator = operator.raw_operator
     shape = _sample_shape(operator)
@@ -289,7 +380,9 @@ def _set_net_types(operator):
     kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
     operator.outputs[0].set_type(kind([n_rows]))
     probabilities = operator.outputs[1]
-    probabilities.type.shape = [n_rows, len(labels)]
+    # Converters of meta-estimators declare the type of X, which may be one of integers.
+    real = DoubleTensorType if isinstance(probabilities.type, DoubleTensorType) else FloatTensorType
+    probabilities.set_type(real([n_rows, len(labels)]))
     if _numpy_dtype(probabilities) == np.float64 and any(
         reader.type == "SklearnZipMap" for reader in probabilities.operators_inputs_
     ):
@@ -321,7 +414,7 @@ def _convert_net(scope, operator, container):
     label, probabilities = operator.outputs
     graph.add("Gather", graph.constant(_labels(scope, estimator)), best, output=label.full_name)
     dtype = _numpy_dtype(probabilities)
-    if not scope.get_options(estimator, {"raw_scores": False})["raw_scores"]:
+    if not _wants_scores(scope, container, estimator):
         result = graph.add("Softmax", graph.cast(scores, np.result_type(dtype, net.dtype)), axis=1)
     elif net.num_classes == 2:
         # skl2onnx's convention, on which its CalibratedClassifierCV relies.
@@ -329,6 +422,41 @@ def _convert_net(scope, operator, container):
     else:
         result = scores
     graph.cast(result, dtype, output=probabilities.full_name)
+
+
+def _wants_scores(scope, container, estimator):
+    """Return whether `decision_function` takes the place of the probabilities.
+
+    The option 'raw_scores' may have been given to the estimator or to a pipeline or search that ends in it, by the user
+    or by the converter of a meta-estimator. skl2onnx hands it on to the last step of a pipeline at the top only.
+    """
+    models = [operator.raw_operator for operator in scope.operators.values()]
+    asked = (_has_raw_scores(scope, container, model) for model in models if predicting_parts(model)[-1] is estimator)
+    return any(asked) or any(
+        predicting_parts(part)[-1] is estimator for model in models for part in _scored_parts(model)
+    )
+
+
+def _has_raw_scores(scope, container, model):
+    # Converters set options on the container, parsers on the scope.
+    for source in (container, scope):
+        options = source.get_options(model, fail=False) or {}
+        if "raw_scores" in options:
+            return options["raw_scores"]
+    return False
+
+
+def _scored_parts(model):
+    """Return the parts of a meta-estimator whose `decision_function` it calls.
+
+    Their converters set 'raw_scores' on parts that have this option, which searches have not.
+    """
+    if isinstance(model, CalibratedClassifierCV):
+        return [part.estimator for part in model.calibrated_classifiers_]
+    if isinstance(model, StackingClassifier):
+        pairs = zip(model.estimators_, model.stack_method_, strict=True)
+        return [part for part, method in pairs if method == "decision_function"]
+    return []
 
 
 def _tensor_type(operator, dtype, sample_shape):

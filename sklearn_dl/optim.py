@@ -176,6 +176,8 @@ class UpdateRule:
         Whether the state has ``t``, the number of updates so far.
     auto_rate, auto_rate_linear : float
         The estimators' learning rate 'auto' with and without hidden layers. A loss that is convex takes other steps.
+    recordable : bool
+        Whether a step is one kernel call, which a recording can make again.
     """
 
     name: str
@@ -185,6 +187,7 @@ class UpdateRule:
     counts: bool = False
     auto_rate: float = LEARNING_RATE.default
     auto_rate_linear: float = LEARNING_RATE.default
+    recordable: bool = False
 
     @cached_property
     def _keys(self):
@@ -250,12 +253,12 @@ UPDATE_RULES = {}
 in_place = {}
 
 
-def _rule(function, *constants, arrays=(), counts=False, auto_rate, auto_rate_linear):
+def _rule(function, *constants, arrays=(), counts=False, auto_rate, auto_rate_linear, recordable=False):
     """Return a decorator of a rule's step that enters the rule into the tables and completes its docstring."""
 
     def enter(step):
         by_name = {constant.name: constant for constant in (LEARNING_RATE, *constants)}
-        rule = UpdateRule(function.__name__, step, by_name, arrays, counts, auto_rate, auto_rate_linear)
+        rule = UpdateRule(function.__name__, step, by_name, arrays, counts, auto_rate, auto_rate_linear, recordable)
         UPDATE_RULES[rule.name] = rule
         in_place[rule.name] = rule.step_in_place
         _complete_docstring(function, rule)
@@ -427,7 +430,7 @@ def sgd(w, dw, config=None, *, out=None, reg=0.0):
     return _update("sgd", w, dw, config, out, reg)
 
 
-@_rule(sgd, auto_rate=0.1, auto_rate_linear=0.02)
+@_rule(sgd, auto_rate=0.1, auto_rate_linear=0.02, recordable=True)
 def _step_sgd(w, dw, config, reg):
     return _ext.sgd(w, dw, config["learning_rate"], reg, n_threads())
 
@@ -464,7 +467,7 @@ def sgd_momentum(w, dw, config=None, *, out=None, reg=0.0):
     return _update("sgd_momentum", w, dw, config, out, reg)
 
 
-@_rule(sgd_momentum, MOMENTUM, arrays=("velocity",), auto_rate=0.02, auto_rate_linear=0.02)
+@_rule(sgd_momentum, MOMENTUM, arrays=("velocity",), auto_rate=0.02, auto_rate_linear=0.02, recordable=True)
 def _step_sgd_momentum(w, dw, config, reg):
     learning_rate, momentum = config["learning_rate"], config["momentum"]
     return _ext.sgd_momentum(w, dw, config["velocity"], learning_rate, momentum, reg, n_threads())
@@ -500,7 +503,7 @@ def adagrad(w, dw, config=None, *, out=None, reg=0.0):
     return _update("adagrad", w, dw, config, out, reg)
 
 
-@_rule(adagrad, EPSILON, arrays=("cache",), auto_rate=0.02, auto_rate_linear=0.2)
+@_rule(adagrad, EPSILON, arrays=("cache",), auto_rate=0.02, auto_rate_linear=0.2, recordable=True)
 def _step_adagrad(w, dw, config, reg):
     return _ext.adagrad(w, dw, config["cache"], config["learning_rate"], config["epsilon"], reg, n_threads())
 
@@ -535,7 +538,7 @@ def rmsprop(w, dw, config=None, *, out=None, reg=0.0):
     return _update("rmsprop", w, dw, config, out, reg)
 
 
-@_rule(rmsprop, DECAY_RATE, EPSILON, arrays=("cache",), auto_rate=1e-3, auto_rate_linear=0.01)
+@_rule(rmsprop, DECAY_RATE, EPSILON, arrays=("cache",), auto_rate=1e-3, auto_rate_linear=0.01, recordable=True)
 def _step_rmsprop(w, dw, config, reg):
     learning_rate, decay_rate, epsilon = config["learning_rate"], config["decay_rate"], config["epsilon"]
     return _ext.rmsprop(w, dw, config["cache"], learning_rate, decay_rate, epsilon, reg, n_threads())
@@ -574,7 +577,9 @@ def adam(w, dw, config=None, *, out=None, reg=0.0):
     return _update("adam", w, dw, config, out, reg)
 
 
-@_rule(adam, BETA1, BETA2, EPSILON, arrays=("m", "v"), counts=True, auto_rate=2e-3, auto_rate_linear=0.03)
+@_rule(
+    adam, BETA1, BETA2, EPSILON, arrays=("m", "v"), counts=True, auto_rate=2e-3, auto_rate_linear=0.03, recordable=True
+)
 def _step_adam(w, dw, config, reg):
     learning_rate, epsilon = config["learning_rate"], config["epsilon"]
     config["t"] = t = config["t"] + 1

@@ -550,35 +550,39 @@ def test_what_estimators_learn_of_their_data():
 
 
 @row("``coefs_[0]``, ``intercepts_[0]``")
-def test_weights_have_the_same_shapes():
+def test_weights_by_layer():
     course = side_by_side({}, {})
-    assert len(course.mlp.coefs_) + len(course.mlp.intercepts_) == len(course.net.params_) == 6
-    assert all(ours.shape == theirs.shape for ours, theirs in course.weights)
     course.assert_same()
     np.testing.assert_allclose(course.net.predict_proba(X), course.mlp.predict_proba(X), atol=1e-12)
+    for name, letter in (("coefs_", "W"), ("intercepts_", "b")):
+        for i, (ours, theirs) in enumerate(zip(getattr(course.net, name), getattr(course.mlp, name), strict=True), 1):
+            np.testing.assert_array_equal(ours, course.net.params_[f"{letter}{i}"])
+            np.testing.assert_allclose(ours, theirs, atol=1e-12)
+            with pytest.raises(ValueError, match="read-only"):
+                ours[...] = 0
+    normalized = FullyConnectedNet(normalization="batchnorm", num_epochs=1, random_state=0).fit(X, Y)
+    assert not hasattr(normalized, "coefs_")
+    assert not hasattr(normalized, "intercepts_")
 
 
 @row("``n_layers_``, ``n_outputs_``, ``out_activation_``")
 def test_output_layer():
-    mlp = MLPClassifier(HIDDEN, max_iter=1).fit(X, Y)
-    net = FullyConnectedNet(hidden_dims=HIDDEN, num_epochs=1, random_state=0).fit(X, Y)
-    assert (mlp.n_layers_, mlp.n_outputs_, mlp.out_activation_) == (len(HIDDEN) + 2, 3, "softmax")
-    assert len(net.classes_) == 3
-    two = MLPClassifier(HIDDEN, max_iter=1).fit(X, Y > 0)
-    assert (two.n_outputs_, two.out_activation_) == (1, "logistic")
-    assert FullyConnectedNet(hidden_dims=HIDDEN, num_epochs=1, random_state=0).fit(X, Y > 0).params_["W3"].shape == (
-        5,
-        2,
-    )
+    mlp = MLPClassifier(HIDDEN, max_iter=1)
+    net = FullyConnectedNet(hidden_dims=HIDDEN, num_epochs=1, random_state=0)
+    for model in (mlp.fit(X, Y), net.fit(X, Y)):
+        assert (model.n_layers_, model.n_outputs_, model.out_activation_) == (len(HIDDEN) + 2, 3, "softmax")
+    assert (mlp.fit(X, Y > 0).n_outputs_, mlp.out_activation_) == (1, "logistic")
+    assert (net.fit(X, Y > 0).n_outputs_, net.out_activation_) == (2, "softmax")
 
 
 @row("``loss_``, ``loss_curve_``")
 def test_losses():
     course = side_by_side({"alpha": 0.5}, {"reg": 0.01})
-    ours, theirs = course.losses
+    ours, theirs = course.net.loss_curve_[1:], course.mlp.loss_curve_
     assert len(theirs) == len(ours) == 12
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-    assert ours[-1] == pytest.approx(course.mlp.loss_)
+    assert course.net.loss_ == ours[-1] == pytest.approx(course.mlp.loss_)
+    assert course.net.loss_curve_ == course.net.history_["loss"]
     assert len(course.net.loss_history_[3:]) == 36  # of three minibatches an epoch
 
 
@@ -587,27 +591,33 @@ def test_best_loss():
     course = side_by_side({**SGD, "learning_rate_init": 1}, {**OUR_SGD, "learning_rate": 1})
     ours, theirs = course.losses
     assert min(theirs) < theirs[-1]  # it goes up and down
-    assert min(ours) == pytest.approx(course.mlp.best_loss_)
+    assert course.net.best_loss_ == min(ours) == pytest.approx(course.mlp.best_loss_)
     assert MLPClassifier(HIDDEN, early_stopping=True, max_iter=1).fit(X, Y).best_loss_ is None
+    net = FullyConnectedNet(early_stopping=True, num_epochs=3, random_state=0).fit(X, Y)
+    assert net.best_loss_ == min(net.loss_curve_)
 
 
 @row("``validation_scores_``")
 def test_validation_scores():
     mlp = MLPClassifier(HIDDEN, early_stopping=True, max_iter=3).fit(X, Y)
     net = FullyConnectedNet(early_stopping=True, num_epochs=3, random_state=0).fit(X, Y)
-    assert len(mlp.validation_scores_) == len(net.history_["val_accuracy"]) == len(net.val_acc_history_) - 1 == 3
+    assert len(mlp.validation_scores_) == len(net.validation_scores_) == len(net.val_acc_history_) - 1 == 3
+    assert net.validation_scores_ == net.history_["val_accuracy"] == net.val_acc_history_[1:]
     assert MLPClassifier(HIDDEN, max_iter=1).fit(X, Y).validation_scores_ is None
-    assert np.isnan(FullyConnectedNet(num_epochs=1, random_state=0).fit(X, Y).history_["val_accuracy"]).all()
+    assert FullyConnectedNet(num_epochs=1, random_state=0).fit(X, Y).validation_scores_ is None
+    given = FullyConnectedNet(num_epochs=3, random_state=0).fit(X, Y, X_val=X[::5], y_val=Y[::5])
+    assert len(given.validation_scores_) == 3
 
 
 @row("``best_validation_score_``")
-def test_best_validation_score():
+@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
+def test_best_validation_score(monitor):
     mlp = MLPClassifier(HIDDEN, early_stopping=True, max_iter=5).fit(X, Y)
     assert mlp.best_validation_score_ == max(mlp.validation_scores_)
-    net = FullyConnectedNet(early_stopping=True, num_epochs=5, random_state=0).fit(X, Y)
-    assert net.best_val_score_ == max(net.val_acc_history_) == net.val_acc_history_[net.best_epoch_]
+    net = FullyConnectedNet(early_stopping=True, num_epochs=5, monitor=monitor, random_state=0).fit(X, Y)
+    assert net.best_validation_score_ == net.best_val_score_ == net.val_acc_history_[net.best_epoch_]
     assert MLPClassifier(HIDDEN, max_iter=1).fit(X, Y).best_validation_score_ is None
-    assert FullyConnectedNet(num_epochs=1, random_state=0).fit(X, Y).best_val_score_ is None
+    assert FullyConnectedNet(num_epochs=1, random_state=0).fit(X, Y).best_validation_score_ is None
 
 
 @row("``n_iter_``")

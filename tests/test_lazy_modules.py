@@ -62,7 +62,7 @@ def test_dir_lists_modules_and_names():
     assert not [name for name in dir(sklearn_dl) if name in ("_inputs", "_parameters") and name not in vars(sklearn_dl)]
 
 
-@pytest.mark.parametrize("name", ["nothing", "numpy", "_nothing", "__wrapped__"])
+@pytest.mark.parametrize("name", ["nothing", "numpy", "_nothing", "__wrapped__", "nets.net", "nothing.more", ""])
 def test_other_names_are_attribute_errors(name):
     with pytest.raises(AttributeError, match=f"module 'sklearn_dl' has no attribute '{name}'"):
         getattr(sklearn_dl, name)

@@ -18,10 +18,7 @@ from sklearn_dl.onnx import DEFAULT_OPSET, LOWEST_OPSET, register_converters, to
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
 from ._estimators import ESTIMATORS, blobs, each_estimator, images, small
-
-onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
+from ._onnx_models import assert_equal_predictions, run, scores_by_column, skl2onnx
 
 NETS = {
     "softmax": (Softmax, {}),
@@ -37,21 +34,6 @@ NETS = {
 each_net = pytest.mark.parametrize("name", NETS)
 
 
-def run(onnx_model, X):
-    """Return what onnxruntime computes, after ONNX's own checks."""
-    onnx.checker.check_model(onnx_model, full_check=True)
-    session = onnxruntime.InferenceSession(onnx_model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [variable.name for variable in session.get_inputs()]
-    columns = [X] if names == ["X"] else [X[[name]].to_numpy() for name in names]
-    return session.run(None, dict(zip(names, columns, strict=True)))
-
-
-def assert_equal_predictions(model, onnx_model, X, atol=1e-5):
-    labels, probabilities = run(onnx_model, X)
-    np.testing.assert_array_equal(labels, model.predict(X))
-    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=atol)
-
-
 @pytest.mark.parametrize("target_opset", [None, LOWEST_OPSET, 17, skl2onnx.get_latest_tested_opset_version()])
 @each_net
 def test_predictions(name, dtype, target_opset):
@@ -64,6 +46,15 @@ def test_predictions(name, dtype, target_opset):
     for n_samples in (1, 7, 100):
         assert_equal_predictions(model, onnx_model, X[:n_samples], atol=1e-6 if dtype == np.float32 else 1e-12)
     assert run(onnx_model, X)[1].dtype == dtype
+
+
+@each_net
+def test_no_rows(name):
+    cls, params = NETS[name]
+    X, y = blobs()
+    labels, probabilities = run(small(cls, **params).fit(X, y).to_onnx(), X[:0])
+    assert labels.shape == (0,)
+    assert probabilities.shape == (0, 3)
 
 
 def test_default_input_is_rows_of_the_nets_dtype(dtype):
@@ -215,10 +206,7 @@ def test_raw_scores(n_classes):
     X, y = blobs(n_classes=n_classes)
     model = make_pipeline(StandardScaler(), small(TwoLayerNet)).fit(X, y)
     _, scores = run(to_onnx(model, X, options={"twolayernet__raw_scores": True}), X)
-    expected = model.decision_function(X)
-    if n_classes == 2:
-        expected = np.column_stack([-expected, expected])
-    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    np.testing.assert_allclose(scores, scores_by_column(model.decision_function(X)), atol=1e-5)
 
 
 def test_options_of_skl2onnx():

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_dl._base import BaseNetClassifier
+from sklearn_dl._classifier import BaseNetClassifier
 
 # Attributes that some wrappers compute instead of storing them.
 COMPUTED = ("best_estimator_", "estimator_", "estimators_")

@@ -24,7 +24,7 @@ The contract (shapes without the batch axis N):
     Adds what the layer does in prediction to an ONNX graph; returns the name of its output and the shape of one sample
     of it. Only needed for conversion to ONNX, and not inherited. See `Layer`.
 
-A net copies the layers that it is given, with all that they hold (`copy.deepcopy`): one object may stand in several
+A net copies the layers that it is given, with all that they hold (``copy.deepcopy``): one object may stand in several
 places of a list, and in several nets, without sharing parameters, statistics or anything else. A constructor keeps its
 arguments as attributes of the same names: see `Layer`.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from sklearn_dl import _ext, optim
 from sklearn_dl._threads import n_threads
-from sklearn_dl.nets.net import Net
+from sklearn_dl.nets.net import Net, predicts_through_loss, trains_on_softmax
 from sklearn_dl.training.evaluation import Evaluator
 
 # SKLEARN_DL_RECORD=0 has all training run step by step, to compare.
@@ -41,19 +41,23 @@ class RecordedSteps:
     def __init__(self, solver):
         self._solver = solver
         self._programs = {}  # of each minibatch size, with what it was recorded with
-        self._squares = np.zeros(len(solver.net.weight_names))
+        names = solver.net.weight_names
+        self._names = [*names, *(name for name in solver.net.params if name not in names)]  # those with a penalty first
+        self._squares = np.zeros(len(self._names))
         self._spoiled = False
 
     @staticmethod
     def can_stand_for(solver):
         """Return whether the solver's updates are the library's own code from one end to the other."""
-        net, rule = solver.net, optim.in_place.get(solver.update_rule)
+        rule = optim.UPDATE_RULES[solver.update_rule]
         return (
-            _is_recordable_net(net, _OF_NET)
-            and not (solver.through_loss or solver.augmentation)
+            _is_recordable_net(solver.net, _OF_NET)
+            and trains_on_softmax(solver.net)
+            and not solver.augmentation
             and not any(watcher.each_update for watcher in solver.watchers)
             and all(_is_own(solver, name) for name in _OF_SOLVER)
-            and _is_library_function(rule)
+            and rule.recordable
+            and optim.in_place[solver.update_rule] == rule.step_in_place
         )
 
     def run(self, rows, rates):
@@ -105,14 +109,15 @@ class RecordedSteps:
         solver._step(rows, program)
         self._spoiled = program.spoiled
         if not self._spoiled:
-            weights = [solver.net.params[name] for name in solver.net.weight_names]
-            program.finish(rows, weights, self._squares)
+            params = [solver.net.params[name] for name in self._names]
+            program.finish(rows, params, self._squares, len(solver.net.weight_names))
             self._programs[len(rows)] = program, self._ingredients()
 
     def _replay(self, program, rows, rates):
         solver = self._solver
         count = next(iter(self._counts()), 0)
-        self._squares[:] = self._current_squares()
+        penalized = self._current_squares()
+        self._squares[: len(penalized)] = penalized
         losses = np.empty((1, len(rates)))
         done, finite = program.run(rows, losses, rates, count + 1, solver.net.reg, CHUNK, n_threads())
         for config in solver.optim_configs.values():
@@ -120,7 +125,7 @@ class RecordedSteps:
             if "t" in config:
                 config["t"] += done if finite else done - 1
         if not solver.watchers:
-            solver._squares = dict(zip(solver.net.weight_names, self._squares.tolist(), strict=True))
+            solver._squares = dict(zip(self._names, self._squares.tolist(), strict=True))
         solver.learning_rate_history.extend(rates[:done].tolist())
         solver._record_losses(losses[0, :done].tolist())
 
@@ -148,7 +153,7 @@ class RecordedEvaluator(Evaluator):
     @staticmethod
     def can_evaluate(net):
         """Return whether the net's scores are the library's own code from one end to the other."""
-        return _is_recordable_net(net, _OF_NET_IN_EVALUATION)
+        return _is_recordable_net(net, _OF_NET_IN_EVALUATION) and not predicts_through_loss(net)
 
     def _scores(self, X):
         return self.net.scores(self.net._check_X(X), self._work)
