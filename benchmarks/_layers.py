@@ -291,7 +291,7 @@ class Plain(Library):
         return case.kind not in ("conv", "max_pool") or case.dtype == "float64"
 
     def conv(self, case):
-        from sklearn_dl.layers.naive import NaiveConvCache  # made by hand: the loops of forward take minutes
+        from sklearn_dl.layers.conv import NaiveConvCache  # made by hand: the loops of forward take minutes
 
         x, dout = case.inputs
         w, b = case.draw(*case.w), case.draw(case.w[0])

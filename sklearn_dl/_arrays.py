@@ -151,7 +151,7 @@ class Cache(tuple):
     """What a forward function hands to its backward function; each forward function has a subclass of its own."""
 
     __slots__ = ()
-    forward = None  # name of the forward function
+    forward: str  # name of the forward function
 
     @classmethod
     def check(cls, cache):

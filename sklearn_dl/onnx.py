@@ -1,8 +1,8 @@
 """Export to ONNX: nets, transformers and the pipelines they stand in, to run without Python or this package.
 
 `to_onnx` converts any fitted estimator or pipeline; each classifier has it as a method, too. skl2onnx does the
-conversion, with the converters that `register_converters` teaches it. A net is translated layer by layer: one function
-for each class of `sklearn_dl.nets.layers`, entered in ``_TRANSLATORS``.
+conversion, with the converters that `register_converters` teaches it. A net is translated layer by layer, by the
+``to_onnx`` of each.
 
 onnx and skl2onnx are imported when something is converted: ``pip install "sklearn_dl[onnx]"``.
 """
@@ -15,7 +15,6 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_dl._arrays import positive_eps
 from sklearn_dl._checks import check_int
 from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl._onnx_agreement import (
@@ -26,7 +25,7 @@ from sklearn_dl._onnx_agreement import (
     predicting_parts,
     refuse_known_faults,
 )
-from sklearn_dl.nets import layers
+from sklearn_dl.layers._registry import LAYERS
 from sklearn_dl.persistence import _estimator_classes
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
@@ -343,110 +342,20 @@ def _read_input(graph, operator, dtype):
     return columns[0] if len(columns) == 1 else graph.add("Concat", *columns, axis=1)
 
 
-# ------------------------------------------------------------------------------------------------------ layers
-# Each takes the graph, the layer, the arrays it learned, the name of its input and the shape of a sample in it, and
-# returns the name of its output and the shape of a sample in that.
-
-
-def _affine(graph, layer, arrays, x, shape):
-    w = arrays[layer.w]
-    if len(shape) > 1:
-        x = graph.add("Flatten", x, axis=1)
-    return graph.add("Gemm", x, graph.constant(w), graph.constant(arrays[layer.b])), w.shape[1:]
-
-
-def _relu(graph, layer, arrays, x, shape):
-    return graph.add("Relu", x), shape
-
-
-def _dropout(graph, layer, arrays, x, shape):
-    return x, shape
-
-
-def _batchnorm(graph, layer, arrays, x, shape):
-    constants = [graph.constant(arrays[name]) for name in (layer.gamma, layer.beta, *layer.statistics_names)]
-    return graph.add("BatchNormalization", x, *constants, epsilon=_eps(layer)), shape
-
-
-def _layernorm(graph, layer, arrays, x, shape):
-    x = _standardize(graph, x, 1, _eps(layer), arrays[layer.gamma].dtype)
-    return _scale_and_shift(graph, layer, arrays, x), shape
-
-
-def _groupnorm(graph, layer, arrays, x, shape):
-    groups = graph.reshape(x, (layer.groups, math.prod(shape) // layer.groups))
-    x = _standardize(graph, groups, 2, _eps(layer), arrays[layer.gamma].dtype)
-    return _scale_and_shift(graph, layer, arrays, graph.reshape(x, shape)), shape
-
-
-def _eps(layer):
-    return positive_eps(layer._param(train=False, sample_weight=None), "param")
-
-
-def _standardize(graph, x, axis, eps, dtype):
-    # Not LayerNormalization, which onnxruntime computes from the mean of the squares: far from zero, digits are lost.
-    centred = graph.add("Sub", x, graph.mean(x, axis))
-    variance = graph.mean(graph.add("Mul", centred, centred), axis)
-    return graph.add("Div", centred, graph.add("Sqrt", graph.add("Add", variance, graph.constant(dtype.type(eps)))))
-
-
-def _scale_and_shift(graph, layer, arrays, x):
-    scaled = graph.add("Mul", x, graph.constant(arrays[layer.gamma]))
-    return graph.add("Add", scaled, graph.constant(arrays[layer.beta]))
-
-
-def _conv(graph, layer, arrays, x, shape):
-    w, b = arrays[layer.w], arrays[layer.b]
-    stride, pad = layer.param["stride"], layer.param["pad"]
-    height, width = ((size + 2 * pad - layer.size) // stride + 1 for size in shape[1:])
-    out_shape = (layer.filters, height, width)
-    if w.dtype == np.float32:
-        x = graph.add("Conv", x, graph.constant(w), graph.constant(b), pads=[pad] * 4, strides=[stride] * 2)
-        return x, out_shape
-    # onnxruntime has no Conv in double. Two gathers make (N, C, size, height, size, width): what each filter sees.
-    x = graph.add("Pad", x, graph.constant(np.array([0, 0, pad, pad] * 2, np.int64)))
-    for axis, length in ((2, height), (4, width)):
-        seen = np.arange(layer.size)[:, None] + stride * np.arange(length)
-        x = graph.add("Gather", x, graph.constant(seen), axis=axis)
-    x = graph.add("Transpose", x, perm=[0, 1, 2, 4, 3, 5])
-    x = graph.reshape(x, (w[0].size, height * width))
-    x = graph.add("MatMul", graph.constant(w.reshape(layer.filters, -1)), x)
-    x = graph.add("Add", x, graph.constant(b[:, None]))
-    return graph.reshape(x, out_shape), out_shape
-
-
-def _max_pool(graph, layer, arrays, x, shape):
-    window = [layer.param["pool_height"], layer.param["pool_width"]]
-    stride = layer.param["stride"]
-    x = graph.add("MaxPool", x, kernel_shape=window, strides=[stride] * 2)
-    height, width = ((size - extent) // stride + 1 for size, extent in zip(shape[1:], window, strict=True))
-    return x, (shape[0], height, width)
-
-
-_TRANSLATORS = {
-    layers.Affine: _affine,
-    layers.BatchNorm: _batchnorm,
-    layers.Conv: _conv,
-    layers.Dropout: _dropout,
-    layers.GroupNorm: _groupnorm,
-    layers.LayerNorm: _layernorm,
-    layers.MaxPool: _max_pool,
-    layers.ReLU: _relu,
-}
-
-
 def _translate(graph, net, x, shape):
     """Add the layers of a net; return the name of the scores."""
     arrays = {**net.params, **net.statistics}
     if shape != net.input_shape:
         x, shape = graph.reshape(x, net.input_shape), net.input_shape
     for layer in net.layers:
-        # Not isinstance: a subclass may compute something else.
-        translate = _TRANSLATORS.get(type(layer))
-        if translate is None:
-            known = ", ".join(cls.__name__ for cls in _TRANSLATORS)
-            raise ValueError(f"A layer {type(layer).__name__} cannot be converted to ONNX; known are {known}.")
-        x, shape = translate(graph, layer, arrays, x, shape)
+        # Not an inherited method: a subclass may compute something else.
+        if "to_onnx" not in vars(type(layer)):
+            known = ", ".join(sorted(LAYERS))
+            raise ValueError(
+                f"A layer {type(layer).__name__} cannot be converted to ONNX; known are {known}, and layers whose class"
+                " defines to_onnx."
+            )
+        x, shape = layer.to_onnx(graph, arrays, x, shape)
     return x
 
 

@@ -24,7 +24,7 @@ from ._estimators import ESTIMATORS, blobs, each_estimator, small
 # (ES01), other things to see (SA01).
 NOT_ASKED = {"GL01", "GL02", "RT02", "ES01", "SA01"}
 # Methods of layer objects, which the docstring of sklearn_dl.nets.layers describes for all of them.
-CONTRACT = ("build", "forward", "backward")
+CONTRACT = ("build", "forward", "backward", "to_onnx")
 # Modules whose names do not begin with an underscore, and whose contents are sklearn_dl's own or inner parts.
 ELSEWHERE = {"convnet", "fully_connected", "linear", "training"}
 

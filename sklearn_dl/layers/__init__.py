@@ -12,74 +12,9 @@ HO WO output size, G groups. Images are NCHW. Arithmetic is in float32 if all ar
 in float64 otherwise; dout is converted to what the forward pass computed in.
 """
 
-from sklearn_dl.layers.affine import affine_backward, affine_forward
-from sklearn_dl.layers.batchnorm import (
-    batchnorm_backward,
-    batchnorm_backward_alt,
-    batchnorm_forward,
-    spatial_batchnorm_backward,
-    spatial_batchnorm_forward,
-)
-from sklearn_dl.layers.conv import conv_backward_fast, conv_forward_fast
-from sklearn_dl.layers.dropout import dropout_backward, dropout_forward
-from sklearn_dl.layers.groupnorm import spatial_groupnorm_backward, spatial_groupnorm_forward
-from sklearn_dl.layers.layernorm import layernorm_backward, layernorm_forward
-from sklearn_dl.layers.naive import (
-    conv_backward_naive,
-    conv_forward_naive,
-    max_pool_backward_naive,
-    max_pool_forward_naive,
-)
-from sklearn_dl.layers.pool import max_pool_backward_fast, max_pool_forward_fast
-from sklearn_dl.layers.relu import relu_backward, relu_forward
-from sklearn_dl.layers.sandwich import (
-    affine_norm_relu_dropout_backward,
-    affine_norm_relu_dropout_forward,
-    affine_relu_backward,
-    affine_relu_forward,
-    conv_norm_relu_pool_backward,
-    conv_norm_relu_pool_forward,
-    conv_relu_backward,
-    conv_relu_forward,
-    conv_relu_pool_backward,
-    conv_relu_pool_forward,
-)
-from sklearn_dl.losses import softmax_loss, svm_loss
+import inspect
 
-__all__ = [
-    "affine_backward",
-    "affine_forward",
-    "affine_norm_relu_dropout_backward",
-    "affine_norm_relu_dropout_forward",
-    "affine_relu_backward",
-    "affine_relu_forward",
-    "batchnorm_backward",
-    "batchnorm_backward_alt",
-    "batchnorm_forward",
-    "conv_backward_fast",
-    "conv_backward_naive",
-    "conv_forward_fast",
-    "conv_forward_naive",
-    "conv_norm_relu_pool_backward",
-    "conv_norm_relu_pool_forward",
-    "conv_relu_backward",
-    "conv_relu_forward",
-    "conv_relu_pool_backward",
-    "conv_relu_pool_forward",
-    "dropout_backward",
-    "dropout_forward",
-    "layernorm_backward",
-    "layernorm_forward",
-    "max_pool_backward_fast",
-    "max_pool_backward_naive",
-    "max_pool_forward_fast",
-    "max_pool_forward_naive",
-    "relu_backward",
-    "relu_forward",
-    "softmax_loss",
-    "spatial_batchnorm_backward",
-    "spatial_batchnorm_forward",
-    "spatial_groupnorm_backward",
-    "spatial_groupnorm_forward",
-    "svm_loss",
-]
+from sklearn_dl.layers._table import *
+from sklearn_dl.losses import softmax_loss, svm_loss  # noqa: F401
+
+__all__ = sorted(name for name, value in globals().items() if inspect.isfunction(value))

@@ -1,8 +1,15 @@
 """Affine (fully connected) layer."""
 
+import math
+
 from sklearn_dl import _ext
-from sklearn_dl._arrays import Cache, as_floats, as_gradient, check_batch, check_shape, output, outputs
+from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_batch, check_shape, output, outputs
+from sklearn_dl._checks import check_int
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._layer import Layer, names_of
+from sklearn_dl.layers._registry import register
+
+__all__ = ["Affine", "affine_backward", "affine_forward"]
 
 
 class AffineCache(Cache):
@@ -119,3 +126,69 @@ def affine_backward(dout, cache, *, out=None, need_dx=True):
     dx = output(dx, x.shape, x.dtype, "out for dx")
     _ext.affine_backward_dx(dout, w, dx.reshape(rows.shape), n_threads())
     return dx, dw, db
+
+
+@register
+class Affine(Layer):
+    """``x @ W + b``; x of any shape is flattened to rows.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, ReLU
+    >>> net = Net([Affine(8), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> {name: array.shape for name, array in net.params.items()}
+    {'W1': (4, 8), 'b1': (8,), 'W2': (8, 3), 'b2': (3,)}
+    """
+
+    recordable = True
+    starts_block = True
+    relu = False  # whether one follows, see AffineReLU
+
+    def __init__(self, units: int) -> None:
+        self.units = check_int("units", units, low=1)
+
+    def build(self, in_shape, block, init):
+        """Draw W (D, units) and a zero b (units,)."""
+        self.w, self.b = names_of(block, "W", "b")
+        self.weight_names = (self.w,)
+        fan_in = math.prod(in_shape)
+        params = {
+            self.w: init.weights((fan_in, self.units), fan_in, self.units),
+            self.b: init.constant(0, self.units),
+        }
+        return (self.units,), params
+
+    def forward(self, x, params, work, *, train, sample_weight):
+        """Return (N, units)."""
+        w = params[self.w]
+        rows = x if x.ndim == 2 else x.reshape(len(x), -1)
+        out = buffer(work, "out", (len(x), w.shape[1]), x.dtype)
+        _ext.affine_forward(rows, w, params[self.b], out, self.relu, n_threads())
+        work["cache"] = x.shape, rows, w, out
+        return out
+
+    def backward(self, dout, grads, work, *, need_dx):
+        """Write dW and db; return dx in the shape of x."""
+        x_shape, rows, w, out = work["cache"]
+        threads = n_threads()
+        if self.relu:
+            _ext.relu_backward(dout, out, dout, threads)
+        _ext.affine_backward_dw(rows, dout, grads[self.w], grads[self.b], threads)
+        if not need_dx:
+            return None
+        dx = buffer(work, "dx", rows.shape, dout.dtype)
+        _ext.affine_backward_dx(dout, w, dx, threads)
+        return dx if rows.shape == x_shape else dx.reshape(x_shape)
+
+    def to_onnx(self, graph, arrays, x, shape):
+        """Add a matrix product with a bias."""
+        w = arrays[self.w]
+        if len(shape) > 1:
+            x = graph.add("Flatten", x, axis=1)
+        return graph.add("Gemm", x, graph.constant(w), graph.constant(arrays[self.b])), w.shape[1:]

@@ -20,6 +20,17 @@ from sklearn_dl._arrays import (
     train_mode,
 )
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._norm import Norm
+from sklearn_dl.layers._registry import register
+
+__all__ = [
+    "BatchNorm",
+    "batchnorm_backward",
+    "batchnorm_backward_alt",
+    "batchnorm_forward",
+    "spatial_batchnorm_backward",
+    "spatial_batchnorm_forward",
+]
 
 
 class BatchNormCache(Cache):
@@ -365,3 +376,46 @@ def _running(bn_param, key, x):
     if running.shape != x.shape[1:2]:
         raise ValueError(f"bn_param[{key!r}] must have the shape of gamma, {x.shape[1:2]}, got {running.shape}")
     return running
+
+
+@register
+class BatchNorm(Norm):
+    """Batch normalization of features (N, D) or, for images, of channels (N, C, H, W).
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, BatchNorm, ReLU
+    >>> net = Net([Affine(8), BatchNorm(), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> sorted(net.statistics)
+    ['running_mean1', 'running_var1']
+    """
+
+    # A net that is not trained yet leaves its activations as they are.
+    _statistics = (("running_mean", 0), ("running_var", 1))
+
+    recordable = True
+
+    def build(self, in_shape, block, init):
+        """Make gamma one, beta zero, a running mean of zero and a running variance of one."""
+        if len(in_shape) == 1:
+            self._forward, self._backward = batchnorm_forward, batchnorm_backward_alt
+        elif len(in_shape) == 3:
+            self._forward, self._backward = spatial_batchnorm_forward, spatial_batchnorm_backward
+        else:
+            raise ValueError(
+                f"layers: BatchNorm needs rows (D,) or images (C, H, W), but its input has shape {in_shape}."
+            )
+        return super().build(in_shape, block, init)
+
+    def _param(self, train, sample_weight):
+        mean, var = (self.statistics[name] for name in self.statistics_names)
+        param = {"mode": "train" if train else "test", "running_mean": mean, "running_var": var}
+        if train and sample_weight is not None:
+            param["sample_weight"] = sample_weight
+        return param
+
+    def to_onnx(self, graph, arrays, x, shape):
+        """Add normalization by the running statistics."""
+        constants = [graph.constant(arrays[name]) for name in (self.gamma, self.beta, *self.statistics_names)]
+        return graph.add("BatchNormalization", x, *constants, epsilon=self._eps()), shape

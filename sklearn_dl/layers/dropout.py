@@ -14,7 +14,12 @@ from sklearn_dl._arrays import (
     required,
     train_mode,
 )
+from sklearn_dl._checks import check_int, check_real
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._layer import Layer
+from sklearn_dl.layers._registry import register
+
+__all__ = ["Dropout", "dropout_backward", "dropout_forward"]
 
 # Numbers drawn at a time: few enough that NumPy's allocator has the memory at hand.
 PIECE = 4096
@@ -151,3 +156,56 @@ def dropout_backward(dout, cache, *, out=None):
     else:
         _ext.scale_by_mask(dout, mask, 1 / keep, dx, n_threads())
     return dx
+
+
+@register
+class Dropout(Layer):
+    """Inverted dropout.
+
+    Parameters
+    ----------
+    keep_ratio : float in (0, 1]
+        Probability of keeping a value.
+    seed : int, default=None
+        Makes every mask of this layer the same draw, for gradient checks. Layers with one seed and as many values draw
+        one mask. Without it, masks are drawn from the net's random state.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, Dropout, ReLU
+    >>> net = Net([Affine(8), ReLU(), Dropout(0.5), Affine(3)], (4,), random_state=0)
+    >>> net.layers[2]
+    Dropout(0.5)
+    """
+
+    recordable = True
+
+    def __init__(self, keep_ratio: float, seed: int | None = None) -> None:
+        self.keep_ratio = check_real("keep_ratio", keep_ratio, low=0, high=1, boundaries="right")
+        self.seed = None if seed is None else check_int("seed", seed, low=0)
+
+    def build(self, in_shape, block, init):
+        """Take the net's random state for the masks."""
+        self.rng = init.random_state
+        return in_shape, {}
+
+    def forward(self, x, params, work, *, train, sample_weight):
+        """Return the masked output in training, x itself otherwise."""
+        if not train:
+            return x
+        work["x_shape"] = x.shape
+        param = {"mode": "train", "p": self.keep_ratio, "rng": self.rng}
+        if self.seed is not None:
+            param["seed"] = self.seed
+        out = buffer(work, "out", x.shape, x.dtype)
+        out, work["cache"] = dropout_forward(x, param, out=out, work=work)
+        return out
+
+    def backward(self, dout, grads, work, *, need_dx):
+        """Return dx."""
+        return dropout_backward(dout, work["cache"], out=self._dx_buffer(work, True, dout.dtype))
+
+    def to_onnx(self, graph, arrays, x, shape):
+        """Add nothing: predictions are made without dropout."""
+        return x, shape

@@ -1,5 +1,7 @@
 """Group normalisation of images."""
 
+import math
+
 import numpy as np
 
 from sklearn_dl import _ext
@@ -14,7 +16,13 @@ from sklearn_dl._arrays import (
     outputs,
     positive_eps,
 )
+from sklearn_dl._checks import check_int
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._images import image_shape
+from sklearn_dl.layers._norm import Norm
+from sklearn_dl.layers._registry import register
+
+__all__ = ["GroupNorm", "spatial_groupnorm_backward", "spatial_groupnorm_forward"]
 
 
 class GroupNormCache(Cache):
@@ -137,3 +145,47 @@ def spatial_groupnorm_backward(dout, cache, *, out=None):
         n_threads(),
     )
     return dx, dgamma, dbeta
+
+
+@register
+class GroupNorm(Norm):
+    """Group normalization of images (N, C, H, W).
+
+    Parameters
+    ----------
+    groups : int
+        Number of groups of channels, a divisor of C.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, Conv, GroupNorm, ReLU
+    >>> net = Net([Conv(8, 3), GroupNorm(2), ReLU(), Affine(3)], (1, 6, 6), random_state=0)
+    >>> net.params["gamma1"].shape
+    (1, 8, 1, 1)
+    """
+
+    recordable = True
+    _backward = staticmethod(spatial_groupnorm_backward)
+
+    def __init__(self, groups: int) -> None:
+        self.groups = check_int("groups", groups, low=1)
+
+    def build(self, in_shape, block, init):
+        """Make gamma one and beta zero."""
+        channels = image_shape(self, in_shape)[0]
+        if channels % self.groups:
+            raise ValueError(f"groups must divide the {channels} channels of the layer's input, got {self.groups}.")
+        return super().build(in_shape, block, init)
+
+    def _param_shape(self, in_shape):
+        return (1, in_shape[0], 1, 1)
+
+    def _call_forward(self, x, gamma, beta, param, **buffers):
+        return spatial_groupnorm_forward(x, gamma, beta, self.groups, param, **buffers)
+
+    def to_onnx(self, graph, arrays, x, shape):
+        """Add normalization of each group of channels."""
+        groups = graph.reshape(x, (self.groups, math.prod(shape) // self.groups))
+        groups = self._standardize_in_onnx(graph, arrays, groups, 2)
+        return self._scale_and_shift_in_onnx(graph, arrays, graph.reshape(groups, shape)), shape

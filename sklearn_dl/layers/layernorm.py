@@ -13,6 +13,10 @@ from sklearn_dl._arrays import (
     positive_eps,
 )
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._norm import Norm
+from sklearn_dl.layers._registry import register
+
+__all__ = ["LayerNorm", "layernorm_backward", "layernorm_forward"]
 
 
 class LayerNormCache(Cache):
@@ -114,3 +118,31 @@ def layernorm_backward(dout, cache, *, out=None):
     dbeta = output(dbeta, gamma.shape, xhat.dtype, "out for dbeta")
     _ext.layernorm_backward(dout, xhat, inv_std, gamma, dx, dgamma, dbeta, n_threads())
     return dx, dgamma, dbeta
+
+
+@register
+class LayerNorm(Norm):
+    """Layer normalization of each row (N, D).
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, LayerNorm, ReLU
+    >>> net = Net([Affine(8), LayerNorm(), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> net.params["gamma1"].shape
+    (8,)
+    """
+
+    recordable = True
+    _forward = staticmethod(layernorm_forward)
+    _backward = staticmethod(layernorm_backward)
+
+    def build(self, in_shape, block, init):
+        """Make gamma one and beta zero."""
+        if len(in_shape) != 1:
+            raise ValueError(f"layers: LayerNorm needs rows (D,), but its input has shape {in_shape}.")
+        return super().build(in_shape, block, init)
+
+    def to_onnx(self, graph, arrays, x, shape):
+        """Add normalization of each row."""
+        return self._scale_and_shift_in_onnx(graph, arrays, self._standardize_in_onnx(graph, arrays, x, 1)), shape

@@ -3,8 +3,12 @@
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, check_not_empty, output, refuse_cache
+from sklearn_dl._arrays import as_floats, as_gradient, buffer, check_not_empty, output, refuse_cache
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._layer import Layer
+from sklearn_dl.layers._registry import register
+
+__all__ = ["ReLU", "relu_backward", "relu_forward"]
 
 
 def relu_forward(x, *, out=None):
@@ -79,3 +83,33 @@ def relu_backward(dout, cache, *, out=None):
     dx = output(out, x.shape, x.dtype)
     _ext.relu_backward(dout, x, dx, n_threads())
     return dx
+
+
+@register
+class ReLU(Layer):
+    """``max(0, x)``.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine, ReLU
+    >>> net = Net([Affine(8), ReLU(), Affine(3)], (4,), random_state=0)
+    >>> len(net.layers)
+    3
+    """
+
+    recordable = True
+
+    def forward(self, x, params, work, *, train, sample_weight):
+        """Return the output, of the shape of x."""
+        work["x_shape"] = x.shape
+        out, work["cache"] = relu_forward(x, out=buffer(work, "out", x.shape, x.dtype))
+        return out
+
+    def backward(self, dout, grads, work, *, need_dx):
+        """Return dx."""
+        return relu_backward(dout, work["cache"], out=self._dx_buffer(work, True, dout.dtype))
+
+    def to_onnx(self, graph, arrays, x, shape):
+        """Add the operator Relu."""
+        return graph.add("Relu", x), shape

@@ -1,10 +1,9 @@
-"""Layers that usually go together, as one function each."""
+"""Layers that usually go together, as one function each.
 
-import numpy as np
+Those which a net runs in one pass have files of their own.
+"""
 
-from sklearn_dl import _ext
-from sklearn_dl._arrays import Cache, Held, as_gradient, buffer, integer, nested, output, outputs, required
-from sklearn_dl._threads import n_threads
+from sklearn_dl._arrays import Cache, Held, nested, outputs, required
 from sklearn_dl.layers import affine
 from sklearn_dl.layers.affine import affine_backward, affine_forward
 from sklearn_dl.layers.batchnorm import (
@@ -13,19 +12,21 @@ from sklearn_dl.layers.batchnorm import (
     spatial_batchnorm_backward,
     spatial_batchnorm_forward,
 )
-from sklearn_dl.layers.conv import check_conv, conv_backward_fast, conv_forward_fast
+from sklearn_dl.layers.conv import conv_backward_fast, conv_forward_fast
 from sklearn_dl.layers.dropout import dropout_backward, dropout_forward
 from sklearn_dl.layers.groupnorm import spatial_groupnorm_backward, spatial_groupnorm_forward
 from sklearn_dl.layers.layernorm import layernorm_backward, layernorm_forward
 from sklearn_dl.layers.pool import max_pool_backward_fast, max_pool_forward_fast
 from sklearn_dl.layers.relu import relu_backward, relu_forward
 
-
-class AffineReLUCache(Cache):
-    """Cache of the affine layer, the output, work."""
-
-    __slots__ = ()
-    forward = "affine_relu_forward"
+__all__ = [
+    "affine_norm_relu_dropout_backward",
+    "affine_norm_relu_dropout_forward",
+    "conv_norm_relu_pool_backward",
+    "conv_norm_relu_pool_forward",
+    "conv_relu_backward",
+    "conv_relu_forward",
+]
 
 
 class HiddenCache(Cache):
@@ -42,87 +43,11 @@ class ConvReLUCache(Cache):
     forward = "conv_relu_forward"
 
 
-class ConvReLUPoolCache(Cache):
-    """Whether it was done in one pass, then what that needs, or the caches of the three and work."""
-
-    __slots__ = ()
-    forward = "conv_relu_pool_forward"
-
-
 class ConvNormReLUPoolCache(Cache):
     """Caches of the convolution, of the normalisation (its name before it), of relu and of the pooling, work."""
 
     __slots__ = ()
     forward = "conv_norm_relu_pool_forward"
-
-
-def affine_relu_forward(x, w, b, *, out=None, work=None):
-    """Affine layer, then relu.
-
-    Parameters
-    ----------
-    x : ndarray of shape (N, ...)
-        Samples of any shape with D elements each.
-    w : ndarray of shape (D, M)
-        Weights.
-    b : ndarray of shape (M,)
-        Biases.
-    out : ndarray of shape (N, M), optional
-        Where to write the result; must not overlap the inputs.
-    work : dict, optional
-        Keeps what backward needs between calls, so that it is not allocated anew.
-
-    Returns
-    -------
-    out : ndarray of shape (N, M)
-        ``max(x.reshape(N, D) @ w + b, 0)``.
-    cache : tuple
-        What `affine_relu_backward` needs.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_dl.layers import affine_relu_forward
-    >>> out, cache = affine_relu_forward(np.eye(2), np.array([[1.0], [-1.0]]), np.array([0.5]))
-    >>> out
-    array([[1.5],
-           [0. ]])
-    """
-    out, affine_cache = affine.forward(x, w, b, out, relu=True)
-    return out, AffineReLUCache((affine_cache, out, work))
-
-
-def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
-    """Return the gradients of the affine-relu pair.
-
-    Parameters
-    ----------
-    dout : ndarray of shape (N, M)
-        Gradient of the loss with respect to the output.
-    cache : tuple
-        From `affine_relu_forward`.
-    out : tuple of 3 ndarrays or None, optional
-        Buffers for dx, dw and db; any of them may be None.
-    need_dx : bool, default=True
-        Whether to compute dx; the first layer of a net has no use for it.
-
-    Returns
-    -------
-    dx, dw, db : ndarray
-        As from `affine_backward`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_dl.layers import affine_relu_backward, affine_relu_forward
-    >>> _, cache = affine_relu_forward(np.eye(2), np.array([[1.0], [-1.0]]), np.array([0.5]))
-    >>> dx, dw, db = affine_relu_backward(np.ones((2, 1)), cache)
-    >>> dw.ravel(), db
-    (array([1., 0.]), array([1.]))
-    """
-    affine_cache, a, work = AffineReLUCache.check(cache)
-    da = relu_backward(dout, a, out=Held(work, "da"))
-    return affine_backward(da, affine_cache, out=out, need_dx=need_dx)
 
 
 _DENSE_NORMS = {
@@ -330,125 +255,6 @@ def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
     """
     conv_cache, relu_cache, work = ConvReLUCache.check(cache)
     da = relu_backward(dout, relu_cache, out=Held(work, "da"))
-    return conv_backward_fast(da, conv_cache, out=out, need_dx=need_dx)
-
-
-def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None, work=None):
-    """Convolution, relu, max pooling.
-
-    Parameters
-    ----------
-    x : ndarray of shape (N, C, H, W)
-        Images.
-    w : ndarray of shape (F, C, HH, WW)
-        Filters.
-    b : ndarray of shape (F,)
-        Biases.
-    conv_param : dict
-        ``stride`` and ``pad``, as in `conv_forward_fast`.
-    pool_param : dict
-        ``pool_height``, ``pool_width`` and ``stride``, as in `max_pool_forward_fast`.
-    out : ndarray, optional
-        Where to write the result; must not overlap the inputs.
-    work : dict, optional
-        Keeps what backward needs between calls, so that it is not allocated anew.
-
-    Returns
-    -------
-    out : ndarray of 4 axes
-        Output of the pooling.
-    cache : tuple
-        What `conv_relu_pool_backward` needs.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_dl.layers import conv_relu_pool_forward
-    >>> x = np.arange(4.0).reshape(1, 1, 2, 2)
-    >>> conv_param = {"stride": 1, "pad": 0}
-    >>> pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
-    >>> out, cache = conv_relu_pool_forward(
-    ...     x, np.ones((1, 1, 1, 1)), np.zeros(1), conv_param, pool_param
-    ... )
-    >>> out
-    array([[[[3.]]]])
-    """
-    if [integer(pool_param, "pool_param", key, 1) for key in _POOL_KEYS] == [2, 2, 2]:
-        x, w, b, stride, pad, shape = check_conv(x, w, b, conv_param)
-        if min(shape[2:]) > 1:
-            return _fused_forward(x, w, b, stride, pad, shape, out, work)
-    a, conv_cache = conv_forward_fast(x, w, b, conv_param, out=Held(work, "conv"))
-    a, relu_cache = relu_forward(a, out=a)
-    out, pool_cache = max_pool_forward_fast(a, pool_param, out=out, work=nested(work, "pool"))
-    return out, ConvReLUPoolCache((False, conv_cache, relu_cache, pool_cache, work))
-
-
-_POOL_KEYS = ("pool_height", "pool_width", "stride")
-
-
-def _fused_forward(x, w, b, stride, pad, shape, out, work):
-    """Convolve, clip and pool by 2 x 2 in one pass, which keeps but the winner of each window."""
-    n_samples, filters, height, width = shape
-    out = output(out, (n_samples, filters, height // 2, width // 2), x.dtype)
-    winners = buffer(work, "winners", out.shape, np.dtype(np.uint8))
-    _ext.conv_relu_pool_forward(x, w, b, out, winners, stride, pad, n_threads())
-    return out, ConvReLUPoolCache((True, x, w, stride, pad, shape, winners, work))
-
-
-def _fused_backward(dout, x, w, stride, pad, shape, winners, work, out, need_dx):
-    dout = as_gradient(dout, winners.shape, x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
-    dw = output(dw, w.shape, x.dtype, "out for dw")
-    db = output(db, w.shape[:1], x.dtype, "out for db")
-    _ext.conv_relu_pool_backward_dw(x, dout, winners, dw, db, stride, pad, n_threads())
-    if not need_dx:
-        return None, dw, db
-    dconv = buffer(work, "dconv", shape, x.dtype)
-    _ext.relu_pool_backward(dout, winners, dconv, n_threads())
-    dx = output(dx, x.shape, x.dtype, "out for dx")
-    _ext.conv_backward_dx(dconv, w, dx, stride, pad, n_threads())
-    return dx, dw, db
-
-
-def conv_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
-    """Return the gradients of the convolution-relu-pool sequence.
-
-    Parameters
-    ----------
-    dout : ndarray of the shape of the forward output
-        Gradient of the loss with respect to the output.
-    cache : tuple
-        From `conv_relu_pool_forward`.
-    out : tuple of 3 ndarrays or None, optional
-        Buffers for dx, dw and db; any of them may be None.
-    need_dx : bool, default=True
-        Whether to compute dx; the first layer of a net has no use for it.
-
-    Returns
-    -------
-    dx, dw, db : ndarray
-        As from `conv_backward_fast`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_dl.layers import conv_relu_pool_backward, conv_relu_pool_forward
-    >>> x = np.arange(4.0).reshape(1, 1, 2, 2)
-    >>> conv_param = {"stride": 1, "pad": 0}
-    >>> pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
-    >>> out, cache = conv_relu_pool_forward(
-    ...     x, np.ones((1, 1, 1, 1)), np.zeros(1), conv_param, pool_param
-    ... )
-    >>> dx, dw, db = conv_relu_pool_backward(np.ones_like(out), cache)
-    >>> dw.ravel(), db
-    (array([3.]), array([1.]))
-    """
-    fused, *cache = ConvReLUPoolCache.check(cache)
-    if fused:
-        return _fused_backward(dout, *cache, out, need_dx)
-    conv_cache, relu_cache, pool_cache, work = cache
-    da = max_pool_backward_fast(dout, pool_cache, out=Held(work, "da"))
-    da = relu_backward(da, relu_cache, out=da)
     return conv_backward_fast(da, conv_cache, out=out, need_dx=need_dx)
 
 

@@ -8,14 +8,13 @@ file cannot ask for more than it holds.
 import numpy as np
 
 from sklearn_dl._checks import check_dtype, check_real
-from sklearn_dl.nets import layers as layers_module
+from sklearn_dl.layers._layer import Initializer, Layer
+from sklearn_dl.layers._registry import LAYERS
 from sklearn_dl.nets.convnet import ThreeLayerConv
 from sklearn_dl.nets.fully_connected import FullyConnected
-from sklearn_dl.nets.layer import Initializer, Layer
 from sklearn_dl.nets.net import Net, Params, build_layers, check_input_shape
 
 NETS = {cls.__name__: cls for cls in (Net, FullyConnected, ThreeLayerConv)}
-LAYERS = {name: getattr(layers_module, name) for name in layers_module.__all__ if name not in ("Initializer", "Layer")}
 _FIELDS = ("net", "layers", "input_shape", "reg", "dtype", "params", "statistics", "random_state")
 
 

@@ -19,23 +19,11 @@ from sklearn_dl import _ext, persistence
 from sklearn_dl._arrays import buffer, normalized_weights
 from sklearn_dl._checks import check_dims, check_dtype, check_real, check_weight_scale
 from sklearn_dl._threads import n_threads
-from sklearn_dl.nets.layer import Block, Initializer, Layer, Names
-from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, MaxPool, ReLU
+from sklearn_dl.layers._layer import Block, Initializer, Layer, Names
+from sklearn_dl.nets.fusion import fuse
+from sklearn_dl.nets.layers import Affine
 
 __all__ = ["Net"]
-
-
-def _fuse(layers):
-    """Replace runs of layers by one layer that does them in fewer passes."""
-    steps = []
-    for layer in layers:
-        steps.append(layer)
-        kinds = [type(step) for step in steps]
-        if kinds[-2:] == [Affine, ReLU]:
-            steps[-2:] = [AffineReLU(steps[-2])]
-        elif kinds[-3:] == [Conv, ReLU, MaxPool]:
-            steps[-3:] = [ConvReLUPool(steps[-3], steps[-1])]
-    return steps
 
 
 def _check_layers(layers):
@@ -206,7 +194,7 @@ class Net:
     def _allocate(self):
         """Set up what the layers imply: the steps that run, their work space, the gradients."""
         self.weight_names = [name for layer in self._layers for name in layer.weight_names]
-        self._steps = _fuse(self._layers)
+        self._steps = fuse(self._layers)
         self._work = self.workspace()
         self._loss_work = {}
         self.takes_rows = (

@@ -1,15 +1,46 @@
 """What all layer objects share: their arguments, names that no two layers of a net share, first parameters."""
 
+from __future__ import annotations
+
 import copy
 import inspect
 import itertools
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sklearn_dl._arrays import buffer
 
-__all__ = ["Block", "Initializer", "Layer", "Names"]
+__all__ = ["Block", "Initializer", "Layer", "Names", "OnnxGraph", "check_layer", "names_of"]
+
+Shape = tuple[int, ...]  # of one sample
+Arrays = Mapping[str, np.ndarray]  # parameters, gradients or statistics by name
+Work = dict[str, Any]  # what one layer keeps from forward to backward
+
+# Where pickles and skops files of every release look for layers.
+PUBLIC_MODULE = "sklearn_dl.nets.layers"
+
+
+class OnnxGraph(Protocol):
+    """The ONNX graph that a layer's `to_onnx` adds to. Arrays in it go by names of type str.
+
+    Shapes are those of one sample.
+    """
+
+    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Add an operator; return the name of its output."""
+
+    def constant(self, values: Any) -> str:
+        """Add an array of numbers; return its name."""
+
+    def reshape(self, x: str, shape: Shape) -> str:
+        """Give each sample this shape."""
+
+    def mean(self, x: str, axis: int) -> str:
+        """Add the mean over one axis, which stays, of length 1."""
 
 
 class Layer:
@@ -28,14 +59,18 @@ class Layer:
     {'units': 10}
     """
 
-    starts_block = False  # a block: a layer with weights and what follows it, up to the next such
-    weight_names = ()  # the parameters that the L2 penalty applies to
-    statistics_names = ()  # running statistics, kept in `statistics`
+    __module__ = PUBLIC_MODULE
+
+    starts_block: bool = False  # a block: a layer with weights and what follows it, up to the next such
+    weight_names: Sequence[str] = ()  # the parameters that the L2 penalty applies to
+    statistics_names: Sequence[str] = ()  # running statistics, kept in `statistics`
     # Whether forward and backward leave all arithmetic to kernels, so that a recording of these can replace a step. A
     # subclass, which may do more, has to say so again: it is not inherited.
-    recordable = False
+    recordable: ClassVar[bool] = False
 
-    def build(self, in_shape, block, init):
+    statistics: dict[str, np.ndarray]
+
+    def build(self, in_shape: Shape, block: Block, init: Initializer) -> tuple[Shape, dict[str, np.ndarray]]:
         """Return the output's shape and the parameters; see the contract in `sklearn_dl.nets.layers`.
 
         Parameters
@@ -56,7 +91,79 @@ class Layer:
         """
         return in_shape, {}
 
-    def arguments(self):
+    def forward(
+        self, x: np.ndarray, params: Arrays, work: Work, *, train: bool, sample_weight: np.ndarray | None
+    ) -> np.ndarray:
+        """Return the output; must not change x.
+
+        Parameters
+        ----------
+        x : ndarray of shape (N, …)
+            Input.
+        params : dict of str to ndarray
+            All parameters of the net.
+        work : dict
+            Of this layer alone: buffers, and what backward needs.
+        train : bool
+            Whether this is a training step, of which backward follows, or a prediction.
+        sample_weight : ndarray of float64 of shape (N,) or None
+            Weights of the samples in statistics of the batch.
+
+        Returns
+        -------
+        out : ndarray of shape (N, …)
+            The output.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method forward.")
+
+    def backward(self, dout: np.ndarray, grads: Arrays, work: Work, *, need_dx: bool) -> np.ndarray | None:
+        """Write the gradients of the parameters into `grads` and return that of x; may overwrite dout.
+
+        Parameters
+        ----------
+        dout : ndarray of the shape of the output
+            Gradient of the loss with respect to the output.
+        grads : dict of str to ndarray
+            Where to write the gradients of the parameters.
+        work : dict
+            The one that the forward pass was given.
+        need_dx : bool
+            Whether dx is needed: not by the first layer.
+
+        Returns
+        -------
+        dx : ndarray of the shape of x or None
+            Gradient with respect to x.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method backward.")
+
+    def to_onnx(self, graph: OnnxGraph, arrays: Arrays, x: str, shape: Shape) -> tuple[str, Shape]:
+        """Add to an ONNX graph what the layer does in prediction.
+
+        Not inherited: a subclass, which may compute something else, has to define it again.
+
+        Parameters
+        ----------
+        graph : OnnxGraph
+            Has ``add(op, *inputs, **attributes)``, ``constant(values)``, ``reshape(x, shape)`` and ``mean(x, axis)``,
+            each of which returns the name of its result.
+        arrays : dict of str to ndarray
+            Parameters and statistics of the net.
+        x : str
+            Name of the input.
+        shape : tuple of int
+            Shape of one sample of the input.
+
+        Returns
+        -------
+        out : str
+            Name of the output.
+        out_shape : tuple of int
+            Shape of one sample of it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method to_onnx.")
+
+    def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments.
 
         Returns
@@ -114,7 +221,7 @@ class Layer:
         arguments = self._arguments_if_kept()
         return copy.deepcopy(self) if arguments is None else type(self)(**copy.deepcopy(arguments))
 
-    def _dx_buffer(self, work, need_dx, dtype):
+    def _dx_buffer(self, work: Work, need_dx: bool, dtype: DTypeLike) -> np.ndarray | None:
         return buffer(work, "dx", work["x_shape"], dtype) if need_dx else None
 
 
@@ -143,17 +250,17 @@ def _equal(a, b):
 class Names:
     """The names of a net's parameters and statistics, and which of its layers has each."""
 
-    def __init__(self):
-        self._owners = {}  # name -> index of the layer
+    def __init__(self) -> None:
+        self._owners: dict[str, int] = {}  # name -> index of the layer
 
-    def __contains__(self, name):
+    def __contains__(self, name: str) -> bool:
         return name in self._owners
 
-    def reserve(self, names, owner):
+    def reserve(self, names: Iterable[str], owner: int) -> None:
         """Give names that are free to a layer."""
         self._owners.update(dict.fromkeys(names, owner))
 
-    def claim(self, layers, i, params):
+    def claim(self, layers: Sequence[Layer], i: int, params: Arrays) -> None:
         """Raise unless all names that ``layers[i]`` uses are its own."""
         label = f"layers[{i}], {layers[i]!r},"
         names = [*params, *layers[i].statistics_names]
@@ -184,7 +291,10 @@ class Block(int):
         Index of the layer.
     """
 
-    def __new__(cls, number, taken, owner):  # noqa: D102 - as __init__
+    _taken: Names
+    _owner: int
+
+    def __new__(cls, number: int, taken: Names, owner: int) -> Block:
         block = super().__new__(cls, number)
         block._taken, block._owner = taken, owner
         return block
@@ -192,7 +302,7 @@ class Block(int):
     def __reduce__(self):
         return int, (int(self),)
 
-    def names(self, *kinds):
+    def names(self, *kinds: str) -> tuple[str, ...]:
         """Return a name for each kind of array, which no other layer of the net has.
 
         Parameters
@@ -212,9 +322,10 @@ class Block(int):
             if not any(name in self._taken for name in names):
                 self._taken.reserve(names, self._owner)
                 return names
+        raise AssertionError("count has no end")
 
 
-def names_of(block, *kinds):
+def names_of(block: int, *kinds: str) -> tuple[str, ...]:
     """Return what ``block.names`` does; of a block that a layer's build made up itself, kind and block."""
     return block.names(*kinds) if isinstance(block, Block) else tuple(f"{kind}{block}" for kind in kinds)
 
@@ -241,12 +352,14 @@ class Initializer:
     ((2, 3), array([0., 0., 0.], dtype=float32))
     """
 
-    def __init__(self, weight_scale, dtype, random_state):
+    __module__ = PUBLIC_MODULE
+
+    def __init__(self, weight_scale: float | str, dtype: np.dtype, random_state: np.random.RandomState) -> None:
         self.weight_scale = weight_scale
         self.dtype = dtype
         self.random_state = random_state
 
-    def weights(self, shape, fan_in, fan_out):
+    def weights(self, shape: Shape, fan_in: int, fan_out: int) -> np.ndarray:
         """Draw weights.
 
         Parameters
@@ -261,14 +374,14 @@ class Initializer:
         weights : ndarray of the shape
             In the dtype of the parameters.
         """
-        scale = self.weight_scale
+        scale: Any = self.weight_scale
         if scale == "he":
             scale = math.sqrt(2 / fan_in)
         elif scale == "xavier":
             scale = math.sqrt(2 / (fan_in + fan_out))
         return (scale * self.random_state.randn(*shape)).astype(self.dtype)
 
-    def constant(self, value, shape):
+    def constant(self, value: float, shape: int | Shape) -> np.ndarray:
         """Return an array filled with one value.
 
         Parameters
@@ -284,3 +397,13 @@ class Initializer:
             In the dtype of the parameters.
         """
         return np.full(shape, value, dtype=self.dtype)
+
+
+_L = TypeVar("_L", bound=Layer)
+
+
+def check_layer(name: str, layer: _L, cls: type[_L]) -> _L:
+    """Return a layer of this class itself: a subclass may compute something else."""
+    if type(layer) is not cls:
+        raise TypeError(f"{name} must be a layer of class {cls.__name__} itself, got {layer!r}.")
+    return layer
