@@ -149,8 +149,8 @@ class BaseNetClassifier(HistoryNames, CallbackSupportMixin, DocLinkMixin, Classi
         -----
         ConvergenceWarning
             If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
-            training samples ended above where it began; or if all of them get one class, at a loss no better than that
-            of the classes' shares.
+            training samples ended above where it began; or if too large a step has made a net that predicts them no
+            better than the classes' shares do.
         UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first
