@@ -46,6 +46,9 @@ EPOCHS_A_LOOK = 10
 # Accuracies that differ by less are equal.
 TIE = 1e-6
 
+# How many parameters an error about large numbers names.
+SHOWN = 4
+
 MONITORS = ("accuracy", "loss")
 
 
@@ -587,8 +590,12 @@ class Solver:
         return {name: np.abs(values.astype(np.float64)).max() for name, values in sizes.items()}
 
     def _largest_values(self):
-        """Say how large the values of X and the parameters are."""
-        return f"the largest magnitudes are {', '.join(f'{n} {size:.3g}' for n, size in self._magnitudes().items())}"
+        """Say how large the values of X and of the largest parameters are."""
+        sizes = self._magnitudes()
+        of_X = sizes.pop("X")
+        largest = sorted(sizes, key=sizes.get, reverse=True)[:SHOWN]  # a deep net has many
+        shown = [f"{name} {size:.3g}" for name, size in sizes.items() if name in largest]
+        return f"the largest magnitudes are {', '.join([f'X {of_X:.3g}', *shown])}"
 
     def _end_epoch(self, train_loss):
         state = self.state

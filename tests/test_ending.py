@@ -377,6 +377,13 @@ def test_values_too_large_before_any_update_are_not_blamed_on_the_learning_rate(
     assert "W1" in str(caught.value)
 
 
+def test_errors_about_large_values_name_a_few_parameters():
+    X, y = blobs()
+    net = FullyConnectedNet(hidden_dims=(8,) * 16, normalization="batchnorm", num_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match=r"the largest magnitudes are X [\d.e+]+(, \w+ [\d.e+-]+){4}\)"):
+        net.fit(X * np.float32(1e20), y)
+
+
 @each_estimator
 def test_partial_fit_blames_the_new_rows(cls):
     X, y = blobs()
