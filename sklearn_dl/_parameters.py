@@ -203,8 +203,9 @@ SETTINGS = {
             `sklearn_dl.schedules`, such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine',
             'linear' and 'one_cycle' go by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends
             earlier does not see their end), and start again with each `fit`; successive calls of `partial_fit` are the
-            epochs of one schedule. 'reduce_on_plateau' goes by the validation accuracy of each epoch, or, without a
-            validation set, by the training loss; with `warm_start` and in `partial_fit` it continues.""",
+            epochs of one schedule. 'reduce_on_plateau' goes by the validation accuracy of each epoch (of every tenth
+            where an epoch is a single update), or, without a validation set, by the training loss; with `warm_start`
+            and in `partial_fit` it continues.""",
             check_schedule,
         ),
         reg("Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."),

@@ -40,8 +40,14 @@ __all__ = ["Solver", "Watcher"]
 # validation samples of so small a set does not move in a few updates.
 MIN_PATIENCE = 50
 
+# For the same reason, 'reduce_on_plateau' is told the score on a validation set after each so many of such epochs.
+EPOCHS_A_LOOK = 10
+
 # Accuracies that differ by less are equal.
 TIE = 1e-6
+
+# How many parameters an error about large numbers names.
+SHOWN = 4
 
 MONITORS = ("accuracy", "loss")
 
@@ -98,7 +104,8 @@ class Solver:
         kept and for 'reduce_on_plateau'. The loss is without the penalty.
     lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or Schedule, default=None
         Multiplies the learning rate; see `sklearn_dl.schedules`. Its length is that of the whole training, `num_iters`
-        or `num_epochs`. `lr_decay` counts as well.
+        or `num_epochs`. `lr_decay` counts as well. Where an epoch is a single update, a schedule is told every tenth
+        score on a validation set.
     augmentation : None, 'flip', 'crop', 'cutout', Augmentation or sequence of these, default=None
         Random changes to the images of each minibatch, in this order; see `sklearn_dl.augmentation`. Accuracies are
         taken on the images as they are.
@@ -391,6 +398,11 @@ class Solver:
         return self.n_iter_no_change
 
     @property
+    def _epochs_a_look(self):
+        """After how many epochs the schedule is told the score."""
+        return EPOCHS_A_LOOK if self.validates and len(self._train) <= self.batch_size else 1
+
+    @property
     def train_samples(self):
         """The training `Samples`."""
         return self._train
@@ -582,8 +594,12 @@ class Solver:
         return {name: np.abs(values.astype(np.float64)).max() for name, values in sizes.items()}
 
     def _largest_values(self):
-        """Say how large the values of X and the parameters are."""
-        return f"the largest magnitudes are {', '.join(f'{n} {size:.3g}' for n, size in self._magnitudes().items())}"
+        """Say how large the values of X and of the largest parameters are."""
+        sizes = self._magnitudes()
+        of_X = sizes.pop("X")
+        largest = sorted(sizes, key=sizes.get, reverse=True)[:SHOWN]  # a deep net has many
+        shown = [f"{name} {size:.3g}" for name, size in sizes.items() if name in largest]
+        return f"the largest magnitudes are {', '.join([f'X {of_X:.3g}', *shown])}"
 
     def _end_epoch(self, train_loss):
         state = self.state
@@ -592,7 +608,7 @@ class Solver:
         evaluation = self._record_evaluation()
         self._record_epoch(train_loss, evaluation)
         self._watch(self._score(evaluation) if self.early_stopping else -train_loss)
-        if self.lr_schedule is not None:
+        if self.lr_schedule is not None and state.epoch % self._epochs_a_look == 0:
             scores = (
                 (self._score(evaluation), f"val {self.monitor}") if self.validates else (-train_loss, "training loss")
             )

@@ -13,6 +13,7 @@ from sklearn.neural_network import MLPClassifier
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.nets import FullyConnected
+from sklearn_dl.schedules import ReduceOnPlateau
 from sklearn_dl.solver import Solver, Watcher
 
 from ._estimators import RULES, blobs, each_estimator, each_hidden, small
@@ -376,9 +377,50 @@ def test_values_too_large_before_any_update_are_not_blamed_on_the_learning_rate(
     assert "W1" in str(caught.value)
 
 
+def test_errors_about_large_values_name_a_few_parameters():
+    X, y = blobs()
+    net = FullyConnectedNet(hidden_dims=(8,) * 16, normalization="batchnorm", num_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match=r"the largest magnitudes are X [\d.e+]+(, \w+ [\d.e+-]+){4}\)"):
+        net.fit(X * np.float32(1e20), y)
+
+
 @each_estimator
 def test_partial_fit_blames_the_new_rows(cls):
     X, y = blobs()
     net = small(cls).partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="before this training changed a weight"):
         net.partial_fit(np.where(X > 0, np.float32(3e38), np.float32(-3e38)), y)
+
+
+# -------------------------------------------------------------------------- plateaus of single updates
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
+@pytest.mark.parametrize("own_set", [False, True])
+def test_plateaus_wait_where_an_epoch_is_a_single_update(monitor, own_set):
+    """The four corners of XOR: accuracy on a few samples stands still while the first updates are made."""
+    X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 15, float), np.array([0, 1, 1, 0] * 15)
+    validation = {"X_val": X[:4], "y_val": y[:4]} if own_set else {}
+    for seed in range(4):
+        params = {"early_stopping": True, "lr_schedule": "reduce_on_plateau", "monitor": monitor, "random_state": seed}
+        net = TwoLayerNet(**params).fit(X, y, **validation)
+        assert net.score(X, y) == 1
+
+
+@pytest.mark.parametrize("batch_size", [16, 48])
+@pytest.mark.parametrize("validates", [False, True])
+def test_how_often_a_schedule_is_told_the_score(batch_size, validates):
+    X, y = blobs(48)
+    told = []
+
+    class Told(ReduceOnPlateau):
+        def watch(self, state, score, of):
+            told.append(score)
+            super().watch(state, score, of)
+
+    net = small(TwoLayerNet, num_epochs=30, batch_size=batch_size, lr_schedule=Told())
+    net.fit(X, y, **({"X_val": X, "y_val": y} if validates else {}))
+    if validates and batch_size == 48:
+        assert told == net.history_["val_accuracy"][9::10]
+    else:
+        assert told == (net.history_["val_accuracy"] if validates else [-loss for loss in net.history_["loss"]])

@@ -308,19 +308,6 @@ def test_what_can_be_read_once_is_no_parameter(cls, name, value, method):
         getattr(net, method)(X, y, **({"classes": [0, 1, 2]} if method == "partial_fit" else {}))
 
 
-@pytest.mark.parametrize("units", [7, (7,)])
-def test_hidden_units_may_come_without_a_name(units):
-    """As MLPClassifier's hidden_layer_sizes may; nothing else."""
-    assert_same(
-        FullyConnectedNet(units, num_epochs=1, tol=None, random_state=0).fit(X, y),
-        FullyConnectedNet(hidden_dims=units, num_epochs=1, tol=None, random_state=0).fit(X, y),
-    )
-    assert TwoLayerNet(7).hidden_dim == 7
-    for cls in (FullyConnectedNet, TwoLayerNet):
-        with pytest.raises(TypeError, match="positional"):
-            cls(7, 0.1)
-
-
 @pytest.mark.parametrize("hidden_dims", [5, np.int64(5), [5], np.array([5]), (5,)])
 def test_nets_take_the_same_spellings(hidden_dims):
     nets = [FullyConnected(dims, 16, 3, random_state=0) for dims in (hidden_dims, (5,))]

@@ -1,10 +1,13 @@
+import contextlib
 import re
 import subprocess
 import sys
+import warnings
 from importlib import metadata
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 import sklearn_dl
 
@@ -67,6 +70,20 @@ def test_a_net_made_before_dropout_was_a_parameter_cannot_change_it():
     X = np.zeros((6, model.n_features_in_))
     with pytest.raises(ValueError, match=r"cannot change dropout_keep_ratio from 1 to 0\.5"):
         model.partial_fit(X, model.classes_[[0, 1, 0, 1, 0, 1]])
+
+
+@pytest.mark.parametrize("path", stored(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("learning_rate", [1e3, 1e6])
+def test_going_on_at_too_large_a_rate_is_warned_of(path, learning_rate):
+    """Earlier releases did not keep the loss of the first weights."""
+    model = sklearn_dl.load(path).set_params(warm_start=True, learning_rate=learning_rate, tol=None, num_epochs=20)
+    X, y = np.random.RandomState(0).rand(30, model.n_features_in_), model.classes_[np.arange(30) % len(model.classes_)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(ValueError):  # an infinite loss, of which the error says the same
+            model.fit(X, y)
+            assert [warning.category for warning in caught] == [ConvergenceWarning]
+            assert "is too large for this data and net" in str(caught[0].message)
 
 
 LIGHT = """

@@ -47,11 +47,14 @@ def _not_converged(solver):
 
 def _learned_nothing(solver):
     """Say that the loss on the training samples grew, or that the net is no better than the classes' shares."""
-    losses, began = solver.history["loss"], solver.state.initial_loss
-    if not losses or math.isnan(began):
+    losses = solver.history["loss"]
+    if not losses:
         return None
     shares = _class_shares(solver.train_samples, solver.train_rows)
     of_shares = -(shares * np.log(shares)).sum()
+    began, whose = solver.state.initial_loss, "first weights"
+    if math.isnan(began):  # of a net that an earlier release has trained
+        began, whose = of_shares, "classes' shares"
     # The minibatches' losses tell whether an evaluation is worth its time.
     if losses[-1] < CLEARLY_LESS * min(began, of_shares):
         return None
@@ -61,7 +64,7 @@ def _learned_nothing(solver):
         causes += " or reg"
     if final.loss > (1 + WORSE) * began:
         return (
-            f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the first weights:"
+            f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the {whose}:"
             f" {causes} is too large for this data and net. Lower it, or scale X."
         )
     by_chance = 1 / math.sqrt(len(solver.train_rows))  # two standard deviations of an accuracy at most
@@ -81,7 +84,7 @@ def _has_leapt(solver):
     After a few updates, and with labels that have nothing to do with X, an honest training has such a net, too.
     """
     # In the mode of training, with dropout and the penalty in it.
-    began = max(solver.state.initial_loss, solver.loss_history[0])
+    began = np.nanmax([solver.state.initial_loss, solver.loss_history[0]])
     return max(solver.history["loss"]) > LEAP * began or _scores_are_equal(solver)
 
 
