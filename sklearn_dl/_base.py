@@ -412,8 +412,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         self._task_class.check_y(y)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
-            if getattr(self, "input_shape", self) is None and self.input_shape_ is not None:
-                check_unstated_images(image_shape, self.input_shape_, len(X))
+            learned = getattr(self, "input_shape_", None)
+            if learned is not None and self.input_shape is None:
+                check_unstated_images(image_shape, learned, len(X))
         else:
             self._check_image_shape(image_shape)
         return X, y

@@ -45,6 +45,11 @@ class Augmentation:
             Makes the choices.
         work : dict, default=None
             Where buffers are kept for the next call.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is no array of four axes.
         """
         raise NotImplementedError
 
@@ -95,6 +100,7 @@ class HorizontalFlip(Augmentation):
 
     def __call__(self, X, random_state, work=None):
         """Change images in place; see `Augmentation`."""
+        _check_images(X)
         for i in np.flatnonzero(random_state.random_sample(len(X)) < self.p):
             X[i] = X[i, :, :, ::-1]
 
@@ -152,6 +158,7 @@ class RandomCrop(Augmentation):
 
     def __call__(self, X, random_state, work=None):
         """Change images in place; see `Augmentation`."""
+        _check_images(X)
         N, C, H, W = X.shape
         rows, columns = (self.padding if size > 1 else 0 for size in (H, W))
         top = random_state.randint(2 * rows + 1, size=N)
@@ -222,6 +229,7 @@ class Cutout(Augmentation):
 
     def __call__(self, X, random_state, work=None):
         """Change images in place; see `Augmentation`."""
+        _check_images(X)
         N, _, H, W = X.shape
         before = self.size // 2
         top = random_state.randint(H, size=N) - before
@@ -230,6 +238,15 @@ class Cutout(Augmentation):
         corners = (top.clip(0), bottom, left.clip(0), right)
         for image, i, ii, j, jj in zip(X, *(corner.tolist() for corner in corners), strict=True):
             image[:, i:ii, j:jj] = 0
+
+
+def _check_images(X):
+    """Raise unless X is an array of images, to be changed in place."""
+    if not isinstance(X, np.ndarray):
+        raise TypeError(f"X must be a NumPy array of images, which is changed in place, got {type(X).__name__}.")
+    if X.ndim != 4:
+        hint = " Images of one channel lack an axis: X[:, None]. A single image is X[None]." if X.ndim == 3 else ""
+        raise ValueError(f"X must be images (N, C, H, W), got shape {X.shape}.{hint}")
 
 
 AUGMENTATIONS = {"flip": HorizontalFlip, "crop": RandomCrop, "cutout": Cutout}

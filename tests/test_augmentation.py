@@ -39,6 +39,17 @@ def augmented(augmentation, X, seed=0, work=None):
 # ---------------------------------------------------------------------------- what is done to images
 
 
+@each_augmentation
+def test_what_are_no_images_is_refused(augmentation):
+    rng = np.random.RandomState(0)
+    with pytest.raises(ValueError, match=r"X must be images .* \(5, 9, 10\)\. .*X\[:, None\].*X\[None\]"):
+        augmentation(np.ones((5, 9, 10)), rng)
+    with pytest.raises(ValueError, match=r"X must be images .* \(5, 90\)\.$"):
+        augmentation(np.ones((5, 90)), rng)
+    with pytest.raises(TypeError, match="X must be a NumPy array of images, which is changed in place, got list"):
+        augmentation(np.ones((1, 1, 9, 10)).tolist(), rng)
+
+
 @pytest.mark.parametrize(("p", "low", "high"), [(0, 0, 0), (0.2, 0.1, 0.3), (0.5, 0.4, 0.6), (1, 1, 1)])
 def test_flip(p, low, high):
     X = batch()
