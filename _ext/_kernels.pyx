@@ -7,6 +7,7 @@ kernels trust their arguments.
 """
 
 import os
+from contextlib import ExitStack
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -31,6 +32,11 @@ cdef extern from "runtime.h" nogil:
     int sdl_debug()
     void sdl_check_index(Py_ssize_t i, Py_ssize_t n)
     int sdl_max_threads()
+    int SDL_WRONG_LABEL, SDL_WRONG_ROW
+
+
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
 
 
 cdef extern from "record.h" nogil:
@@ -45,20 +51,20 @@ cdef extern from "record.h" nogil:
         sdl_cell *args
     ctypedef struct sdl_program:
         sdl_op *ops
-        idx n_ops, first_update, n_outputs
+        idx n_ops, rows_below, first_update, n_outputs
         idx *outputs
         int failed
         void *owner
     ctypedef struct sdl_run:
         idx steps
-        const char *rows
-        idx row_bytes
+        const intptr_t *rows
+        idx batch
         const double *rates
         double count
         double *numbers
         const double *squares
         idx n_squares
-        double half_reg, seconds
+        double reg, seconds
         int n_threads
     void sdl_record(sdl_program *)
     sdl_program *sdl_recording()
@@ -197,6 +203,12 @@ cdef int keep(tuple arrays) except -1:
     return 0
 
 
+cdef inline void spoil() noexcept:
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL:
+        (<Program>recording.owner).spoiled = True
+
+
 cdef int apart(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2=-1) except -1:
     """Check, and keep for a recording, arrays: each of the first `outputs` arrays shares no memory with any other (None has none).
 
@@ -225,6 +237,10 @@ cdef inline int threads(int n_threads) except -1:
 
 
 cdef inline int done(int status) except -1:
+    if status == SDL_WRONG_LABEL:
+        raise ValueError("y must hold classes that scores has columns for")
+    if status == SDL_WRONG_ROW:
+        raise IndexError("rows must be rows of the data")
     if status:
         raise MemoryError("not enough memory for the scratch space of a kernel")
     return 0
@@ -526,7 +542,8 @@ def scale_by_mask(
 
 
 def all_finite(cnp.ndarray x not None, int n_threads):
-    """Return whether x holds neither nan nor infinity."""
+    """Return whether x holds neither nan nor infinity. A step that asks cannot be recorded: it may depend on the answer."""
+    spoil()
     cdef int dtype = real_dtype(x, "x"), finite
     require(x, "x", dtype, -1)
     threads(n_threads)
@@ -988,6 +1005,9 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
 cdef int check_indices(cnp.ndarray indices, idx n) except -1:
     """Check indices (rows,): intp in [0, n)."""
     cdef idx i
+    cdef sdl_program *recording = sdl_recording()
+    if recording != NULL and n < recording.rows_below:
+        recording.rows_below = n
     require(indices, "indices", cnp.NPY_INTP, 1)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     for i in range(cnp.PyArray_DIM(indices, 0)):
@@ -1116,9 +1136,7 @@ def linear_softmax(
 
 def spoil_recording():
     """Mark the recording under way, if there is one: the step does what is no kernel call."""
-    cdef sdl_program *recording = sdl_recording()
-    if recording != NULL:
-        (<Program>recording.owner).spoiled = True
+    spoil()
 
 
 cdef class Program:
@@ -1136,10 +1154,12 @@ cdef class Program:
 
     def __cinit__(self):
         self.program.owner = <void *>self
-        self.program.first_update = -1
+        self.program.first_update, self.program.rows_below = -1, PY_SSIZE_T_MAX
         self.kept, self.generators = [], []
 
     def __dealloc__(self):
+        if sdl_recording() == &self.program:
+            sdl_record(NULL)
         sdl_clear(&self.program)
 
     def __enter__(self):
@@ -1223,7 +1243,7 @@ cdef class Program:
         Parameters
         ----------
         rows : ndarray of intp of shape (at least steps * batch,)
-            Rows of the minibatches, one after the other. They must be rows of the data.
+            Rows of the minibatches, one after the other.
         numbers : ndarray of float64 of shape (numbers that the calls of a step return, steps)
             Where these go. The one of a step with updates is its loss, to which 0.5 * reg * (sum of squares) is added.
         rates : ndarray of float64 of shape (steps,), default=None
@@ -1241,9 +1261,14 @@ cdef class Program:
             Of how many steps the numbers were written.
         finite : bool
             Whether all losses are finite. If not, the last one's update was not made.
+
+        Raises
+        ------
+        IndexError, ValueError
+            If rows are not rows of the data, or labels not classes: what the arrays hold may have changed since recording.
         """
         cdef sdl_run run
-        cdef idx done = 0
+        cdef idx n_done = 0
         cdef int finite = 1, status
         require(numbers, "numbers", cnp.NPY_DOUBLE, 2, True)
         axis(numbers, "numbers", 0, self.program.n_outputs)
@@ -1254,19 +1279,15 @@ cdef class Program:
         if rates is None and self.program.first_update < self.program.n_ops:
             raise ValueError("rates must be given, as the recorded step has updates")
         vector(rates, "rates", cnp.NPY_DOUBLE, run.steps)
-        run.rows, run.row_bytes = <const char *>data(rows), self.batch * sizeof(intptr_t)
+        run.rows, run.batch = <const intptr_t *>data(rows), self.batch
         run.rates, run.count, run.numbers = <const double *>data(rates), count, <double *>data(numbers)
         run.squares = <const double *>data(self.squares)
         run.n_squares = self.n_penalized
-        run.half_reg, run.seconds, run.n_threads = 0.5 * reg, seconds, threads(n_threads)
-        for generator in self.generators:
-            generator.lock.acquire()
-        try:
+        run.reg, run.seconds, run.n_threads = reg, seconds, threads(n_threads)
+        with ExitStack() as stack:
+            for generator in sorted(self.generators, key=id):  # in one order, or two runs could wait for each other
+                stack.enter_context(generator.lock)
             with nogil:
-                status = sdl_replay(&self.program, &run, &done, &finite)
-        finally:
-            for generator in self.generators:
-                generator.lock.release()
-        if status:
-            raise MemoryError("not enough memory for the scratch space of a kernel")
-        return done, finite != 0
+                status = sdl_replay(&self.program, &run, &n_done, &finite)
+        done(status)
+        return n_done, finite != 0

@@ -7,7 +7,7 @@ constants of the update rules, and the learning rates that suit them, come from 
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,13 @@ def _check_learning_rate(name, value):
     if isinstance(value, str) or value is None:
         raise ValueError(f"{name} must be a number of at least 0 or 'auto', got {value!r}.")
     return _in_range(LEARNING_RATE)(name, value)
+
+
+def _check_repeatable(name, value):
+    """Return `value` unless it can be read only once: whoever reads it next would find it empty."""
+    if isinstance(value, Iterator):
+        raise TypeError(f"{name} must be a sequence, such as a tuple, got {value!r}.")
+    return value
 
 
 def _in_range(constant):
@@ -318,6 +325,7 @@ SETTINGS = {
             "hidden_dims",
             "int or sequence of int",
             "Units of the L hidden layers; an int is one layer. Empty for none.",
+            _check_repeatable,
         ),
         Setting(
             "normalization",
@@ -337,7 +345,7 @@ SETTINGS = {
             " `sklearn_dl.augmentation`, such as ``RandomCrop(padding=2)``, or names of them with their defaults.",
             check_augmentation,
         ),
-        Setting("input_shape", "tuple (C, H, W)", "Shape of one image; see above."),
+        Setting("input_shape", "tuple (C, H, W)", "Shape of one image; see above.", _check_repeatable),
         Setting("num_filters", "int", "Number of filters of the convolution."),
         Setting("filter_size", "int", "Their height and width; odd."),
     )

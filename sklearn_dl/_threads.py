@@ -20,6 +20,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import numpy as np
 from joblib import cpu_count
 from joblib.parallel import get_active_backend
 
@@ -47,7 +48,23 @@ def _mark_forked():
     _forked = True
 
 
+class _LockOfNumpy(threading.local):
+    """The lock of NumPy's global generator, which is not to be held when the process forks.
+
+    A fit in another thread holds it for milliseconds at a time, and in the child nobody would release it.
+    """
+
+    def acquire(self):
+        self.lock = np.random.mtrand._rand._bit_generator.lock
+        self.lock.acquire()
+
+    def release(self):
+        self.lock.release()
+
+
 if hasattr(os, "register_at_fork"):
+    _lock = _LockOfNumpy()
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
     os.register_at_fork(after_in_child=_mark_forked)
 
 

@@ -54,8 +54,8 @@ class TwoLayerNet(_FullyConnectedBase):
 
     def __init__(
         self,
-        *,
         hidden_dim=100,
+        *,
         learning_rate="auto",
         lr_decay=1.0,
         lr_schedule=None,
@@ -122,8 +122,8 @@ class FullyConnectedNet(_FullyConnectedBase):
 
     def __init__(
         self,
-        *,
         hidden_dims=(100, 100),
+        *,
         learning_rate="auto",
         lr_decay=1.0,
         lr_schedule=None,

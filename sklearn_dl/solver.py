@@ -248,6 +248,10 @@ class Solver:
         self._recorded = None  # while training: what makes updates without Python, if these can be
         self._begin()
 
+    def __getstate__(self):
+        """Leave out what holds recordings of compiled calls, which training and evaluation make again."""
+        return {**vars(self), "_recorded": None, "_evaluators": {}}
+
     # ------------------------------------------------------------------ data
 
     def _samples(self, data, part):
@@ -333,7 +337,7 @@ class Solver:
 
     def _begin(self):
         """Note where a training begins, and where it will end."""
-        self._updates_before = self.num_updates
+        self.epochs_before, self._updates_before = self.epoch, self.num_updates
         epochs, updates = self.remaining()
         self._last_epoch, self._last_update = self.epoch + epochs, self.num_updates + updates
 
@@ -390,6 +394,11 @@ class Solver:
     def train_samples(self):
         """The training `Samples`."""
         return self._train
+
+    @property
+    def train_rows(self):
+        """The rows of `train_samples` that accuracy is taken on."""
+        return self._train_rows
 
     @property
     def watches_tol(self):

@@ -5,18 +5,21 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_circles
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from sklearn_dl import FullyConnectedNet, ThreeLayerConvNet, TwoLayerNet
+from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.solver import Solver, Watcher
 
 from ._estimators import RULES, blobs, each_estimator, each_hidden, small
 
 NUM_EPOCHS = "Training ended at num_epochs="
-ONE_CLASS = "The net gives all training samples the same class"
+BLIND = "The net gives all training samples "
+ONE_CLASS = f"{BLIND}the same class"
 WORSE = "The loss on the training samples ended at "
 
 
@@ -87,7 +90,8 @@ def test_warm_starts_warn_of_their_own_end(cls):
     X, y = blobs()
     net = small(cls, tol=0.0, warm_start=True, learning_rate=1e-4)
     for _ in range(2):
-        assert len(warned(lambda: net.fit(X, y))) == 1
+        (message,) = warned(lambda: net.fit(X, y))
+        assert message.startswith(f"{NUM_EPOCHS}3 ")
     assert net.n_iter_ == 6
     assert warned(lambda: net.partial_fit(X, y)) == []
     assert net.stop_reason_ is None
@@ -124,7 +128,7 @@ def test_a_net_that_has_learned_nothing_is_warned_of(cls, update_rule, learning_
         messages = [str(error)]
     if messages:
         (message,) = messages
-        assert message.startswith((WORSE, ONE_CLASS, "The loss became", "Scores became"))
+        assert message.startswith((WORSE, BLIND, "The loss became", "Scores became"))
         assert f"learning_rate={learning_rate:g}" in message or f"learning_rate {learning_rate}" in message
     else:
         assert len(set(net.predict(X))) > 1
@@ -139,6 +143,92 @@ def test_units_that_never_fire_are_warned_of():
     assert len(set(net.predict(X))) == 1
     assert message.startswith(ONE_CLASS)
     assert net.history_["loss"][-1] < net.loss_history_[0]
+
+
+def unscaled(n_samples=150):
+    """Return positive features far from zero, of which he's first weights make one class for all samples."""
+    X, y = blobs(n_samples, spread=0.3)
+    return 5 * np.abs(X) + 2, y
+
+
+@pytest.mark.parametrize("update_rule", ["adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("seed", range(3))
+@each_hidden
+def test_one_class_from_beginning_to_end_is_warned_of(cls, seed, update_rule):
+    X, y = unscaled()
+    net = small(cls, learning_rate=10.0, num_epochs=15, update_rule=update_rule, random_state=seed)
+    messages = warned(lambda: net.fit(X, y))
+    assert messages or net.score(X, y) > 0.5
+    assert all(message.startswith((WORSE, BLIND)) for message in messages)
+
+
+def test_what_ends_where_it_began_is_warned_of():
+    """One class for all before the first update is no reason to keep silent."""
+    X, y = unscaled()
+    found = []
+    for seed in range(10):
+        net = small(TwoLayerNet, learning_rate=10.0, num_epochs=15, random_state=seed)
+        found += warned(lambda net=net: net.fit(X, y)) if dead_from_the_start(net, X, y) else []
+    assert found
+    assert all(message.startswith((WORSE, ONE_CLASS)) for message in found)
+
+
+def dead_from_the_start(net, X, y):
+    """Return whether the net gives one class before its first update, and after its last."""
+    before = clone(net).set_params(learning_rate=0.0, num_epochs=1).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        after = clone(net).fit(X, y)
+    return len(set(before.predict(X))) == len(set(after.predict(X))) == 1
+
+
+@pytest.mark.parametrize("n_samples", [40, 1500])
+def test_shares_are_those_of_the_samples_that_are_looked_at(n_samples):
+    """Of more samples than accuracy is taken on, the shares of all are a little off."""
+    X, y = blobs(n_samples, spread=3.0)
+    y = np.where(y == 0, 0, 1)
+    for seed in range(4):
+        net = small(TwoLayerNet, learning_rate=100.0, num_epochs=10, lr_schedule="linear", random_state=seed)
+        messages = warned(lambda net=net: net.fit(X, y))
+        assert messages or len(set(net.predict(X))) > 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"reg": 10.0, "lr_schedule": "linear"},
+        {"reg": 100.0, "lr_schedule": "cosine"},
+        {"reg": 10.0, "update_rule": "sgd", "learning_rate": 0.01},
+    ],
+    ids=str,
+)
+def test_a_large_penalty_is_named(params):
+    X, y = blobs()
+    y = np.where(y == 0, 0, 1)
+    net = small(TwoLayerNet, num_epochs=300, **params)
+    (message,) = warned(lambda: net.fit(X, y))
+    assert set(net.predict(X)) == {1}
+    assert " or reg is too large" in message
+
+
+@pytest.mark.parametrize("cls", [Softmax, TwoLayerNet, FullyConnectedNet])
+@pytest.mark.parametrize("num_epochs", [1, 2, 5])
+@pytest.mark.parametrize("shape", [(100, 1), (40, 100), (300, 25)], ids=str)
+def test_a_few_updates_on_noise_are_not_warned_of(cls, num_epochs, shape):
+    """A net that is no better than the shares yet, or with nothing to learn, is no sign of too large a rate."""
+    for seed in range(4):
+        rng = np.random.RandomState(seed)
+        X, y = rng.randn(*shape), rng.randint(0, 2, shape[0])
+        net = cls(num_epochs=num_epochs, tol=None, random_state=seed)
+        assert warned(lambda net=net, X=X, y=y: net.fit(X, y)) == []
+
+
+@pytest.mark.parametrize("update_rule", RULES)
+def test_a_linear_net_on_circles_is_not_warned_of(update_rule):
+    X, y = make_circles(100, random_state=0)
+    net = small(Softmax, update_rule=update_rule, num_epochs=40)
+    assert warned(lambda: net.fit(X, y)) == []
+    assert net.score(X, y) < 0.6
 
 
 @each_estimator

@@ -184,3 +184,14 @@ def test_a_variance_that_overflows_gives_nan_and_not_zero(forward, shape, param,
     if forward is spatial_groupnorm_forward:
         gamma, beta = gamma.reshape(1, -1, 1, 1), beta.reshape(1, -1, 1, 1)
     assert np.isnan(forward(x, gamma, beta, *param)[0]).all()
+
+
+def test_losses_whose_sum_overflows_are_an_infinite_loss():
+    net = Net([Affine(2)], (1,), dtype=np.float64)
+    net.params["W1"][...] = [[1.5e308, -1.5e308]]
+    # The largest loss there is, once in each of the batches that an evaluation is made of.
+    one_wrong = np.zeros((600, 1))
+    one_wrong[::256] = 1
+    samples = one_wrong, np.ones(600, int)
+    solver = Solver(net, dict(zip(("X_train", "y_train"), samples, strict=True)), num_train_samples=None, verbose=False)
+    assert solver.evaluate_training_samples().loss == np.inf

@@ -27,7 +27,7 @@ X, y = blobs()
 # The defaults that differ from one estimator to another.
 OWN_DEFAULTS = {"weight_scale"}
 # Checked by the net that they describe.
-OF_THE_NET = {"hidden_dims", "normalization", "dropout_keep_ratio", "num_filters", "filter_size", "input_shape"}
+OF_THE_NET = {"normalization", "dropout_keep_ratio", "num_filters", "filter_size"}
 
 each_parameter = pytest.mark.parametrize(
     ("cls", "name"),
@@ -289,6 +289,36 @@ def test_numbers_that_are_no_scalars_are_named(name, value):
 def test_generators_of_the_new_kind_are_refused_as_by_scikit_learn(cls, generator):
     with pytest.raises(ValueError, match=r"(?s)^random_state=.*cannot be used to seed a numpy\.random\.RandomState"):
         small(cls, random_state=generator).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value"),
+    [
+        (FullyConnectedNet, "hidden_dims", lambda: iter([5, 4])),
+        (FullyConnectedNet, "hidden_dims", lambda: (dim for dim in (5, 4))),
+        (FullyConnectedNet, "hidden_dims", lambda: map(int, "54")),
+        (ThreeLayerConvNet, "input_shape", lambda: iter([1, 4, 4])),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_can_be_read_once_is_no_parameter(cls, name, value, method):
+    """A net of no hidden layers would come of it."""
+    net = small(cls).set_params(**{name: value()})
+    with pytest.raises(TypeError, match=f"^{name} must be a sequence, such as a tuple, got <"):
+        getattr(net, method)(X, y, **({"classes": [0, 1, 2]} if method == "partial_fit" else {}))
+
+
+@pytest.mark.parametrize("units", [7, (7,)])
+def test_hidden_units_may_come_without_a_name(units):
+    """As MLPClassifier's hidden_layer_sizes may; nothing else."""
+    assert_same(
+        FullyConnectedNet(units, num_epochs=1, tol=None, random_state=0).fit(X, y),
+        FullyConnectedNet(hidden_dims=units, num_epochs=1, tol=None, random_state=0).fit(X, y),
+    )
+    assert TwoLayerNet(7).hidden_dim == 7
+    for cls in (FullyConnectedNet, TwoLayerNet):
+        with pytest.raises(TypeError, match="positional"):
+            cls(7, 0.1)
 
 
 @pytest.mark.parametrize("hidden_dims", [5, np.int64(5), [5], np.array([5]), (5,)])

@@ -1,5 +1,9 @@
 """Recorded updates leave the bits of the step-by-step run: weights, statistics, histories, generators."""
 
+import copy
+import pickle
+import threading
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -105,6 +109,7 @@ def convolving(*layers, **options):
 
 NETS = {
     "linear": dense(),
+    "many classes": lambda: Net([Affine(40)], (72,), reg=1e-2, random_state=2),
     "two layers": dense(Affine(10), ReLU()),
     "deep": dense(Affine(10), ReLU(), Affine(9), ReLU(), Affine(8), ReLU()),
     "no activation": dense(Affine(10)),
@@ -255,7 +260,27 @@ def _write(solver):
     solver.net.params["W1"][...] *= 2
 
 
+def _double_scores(solver):
+    layer = solver.net._steps[-1]
+    forward = layer.forward
+    layer.forward = lambda *args, **kwargs: 2 * forward(*args, **kwargs)
+
+
+def _double_loss(solver):
+    def doubled(*args, **kwargs):
+        loss, grads = backprop(*args, **kwargs)
+        return 2 * loss, grads
+
+    backprop = solver.net.backprop
+    solver.net.backprop = doubled
+
+
 CHANGES = {
+    "rule": lambda solver: setattr(solver, "update_rule", "sgd"),
+    "forward": _double_scores,
+    "backprop": _double_loss,
+    "labels": lambda solver: solver.train_samples.y.__setitem__(slice(None), 0),
+    "other labels": lambda solver: setattr(solver.train_samples, "y", np.zeros(ROWS, np.int64)),
     "assigned parameter": _assign,
     "written parameter": _write,
     "reg": lambda solver: setattr(solver.net, "reg", 0.5),
@@ -282,6 +307,100 @@ def test_what_a_watcher_changes_counts(change, monkeypatch, replays):
     unchanged = trained(make, update_rule="adam")
     with pytest.raises(AssertionError):
         assert_same(changed, unchanged)
+
+
+@pytest.mark.skipif(not hasattr(np.random, "set_bit_generator"), reason="names of this NumPy")
+def test_exchanged_global_generator(monkeypatch, replays):
+    make = dense(Affine(10), ReLU(), Dropout(0.5), random_state=None)
+    before = np.random.get_bit_generator()
+
+    def train():
+        np.random.set_bit_generator(np.random.MT19937(3))
+        watchers = [Changes(lambda solver: np.random.set_bit_generator(np.random.PCG64(7)))]
+        return trained(make, watchers=watchers)
+
+    try:
+        assert_same(*both_ways(monkeypatch, replays, train))
+    finally:
+        np.random.set_bit_generator(before)
+
+
+# What a watcher writes into the arrays of the data, which steps take for indices.
+WRONG = {
+    "label": (ValueError, lambda solver: solver.train_samples.y.__setitem__(slice(None), 10**6)),
+    "negative label": (ValueError, lambda solver: solver.train_samples.y.__setitem__(slice(None), -(10**6))),
+    "one class more": (ValueError, lambda solver: solver.train_samples.y.__setitem__(-1, solver.net.num_classes)),
+    "row": (IndexError, lambda solver: solver.train_samples.rows.__setitem__(slice(None), 10**9)),
+    "negative row": (IndexError, lambda solver: solver.train_samples.rows.__setitem__(-1, -1)),
+    "one row more": (IndexError, lambda solver: solver.train_samples.rows.__setitem__(-1, ROWS)),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("change", WRONG)
+@pytest.mark.parametrize("net", ["linear", "deep", "many classes"])
+def test_indices_that_became_wrong_are_an_error(net, change, weighted, monkeypatch, replays):
+    kind, write = WRONG[change]
+
+    def train():
+        with pytest.raises(kind, match=r"must (be|hold)"):
+            trained(NETS[net], weighted=weighted, shuffle=False, watchers=[Changes(write)])
+
+    both_ways(monkeypatch, replays, train)
+
+
+def test_labels_in_the_array_of_the_rows(monkeypatch, replays):
+    X, y = images()
+
+    def train():
+        data = {"X_train": X.reshape(ROWS, -1), "y_train": y, "rows_train": y}
+        solver = Solver(NETS["deep"](), data, batch_size=BATCH, num_epochs=2, shuffle=False, verbose=False)
+        solver.train()
+        return outcome(solver)
+
+    assert_same(*both_ways(monkeypatch, replays, train))
+
+
+def test_a_penalty_too_weak_for_half_of_it(monkeypatch, replays):
+    """Half of the smallest number is zero, which times the nan of an overflowed state is nan all the same."""
+
+    def train():
+        net = dense(Affine(10), ReLU(), reg=5e-324)()
+        net.params["W1"][...] = 1e30
+        solver = solver_of(net, update_rule="adam")
+        with pytest.raises(ValueError, match="became nan or infinite") as error:
+            solver.train()
+        return outcome(solver), str(error.value)
+
+    assert_same(*both_ways(monkeypatch, replays, train))
+
+
+class Copies(Watcher):
+    """Copies the solver after the first epoch."""
+
+    def __init__(self, copied):
+        self.copied, self.copies = copied, []
+
+    def on_epoch_end(self, solver):
+        if solver.epoch == 1:
+            self.copies.append(self.copied(solver))
+
+
+def pickled(solver):
+    return pickle.loads(pickle.dumps(solver))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+def test_copies_of_a_solver_that_trains(copied):
+    watcher = Copies(copied)
+    solver = solver_of(NETS["dropout"](), validated=True, watchers=[watcher])
+    solver.train()
+    solver.evaluate_training_samples()
+    (first,), last = watcher.copies, copied(solver)
+    assert last.evaluate_training_samples() == solver.evaluate_training_samples()
+    assert first.epoch == 1
+    first.train()
+    assert_same(outcome(first), outcome(solver))
 
 
 @pytest.mark.parametrize("watchers", [[], [Changes(lambda solver: solver.optim_config.update(learning_rate=1e30))]])
@@ -383,6 +502,39 @@ def test_a_recording_is_of_its_thread_and_alone():
     with program:
         pass
     assert program.names == []
+
+
+def test_a_step_that_asks_whether_numbers_are_finite_is_not_recorded():
+    program = _ext.Program()
+    with program:
+        _ext.all_finite(np.ones(3), 1)
+    assert program.spoiled
+
+
+def test_runs_that_share_generators_do_not_wait_for_each_other():
+    generators = [np.random.MT19937(0), np.random.MT19937(1)]
+
+    def program_of(generators):
+        program, rows, scores = _ext.Program(), np.zeros(2, np.intp), np.zeros((2, 3))
+        with program:
+            for generator in generators:
+                _ext.draw_mask(generator, 0.5, np.zeros(5, bool))
+            _ext.gather_items(np.zeros(2, np.int64), rows, np.zeros(2, np.int64))
+            _ext.softmax_loss(scores, np.zeros(2, np.int64), None, None)
+        program.finish(rows)
+        return program
+
+    def run(program):
+        for _ in range(3000):
+            program.run(np.zeros(2, np.intp), np.zeros((1, 1)))
+
+    programs = [program_of(generators), program_of(generators[::-1])]
+    threads = [threading.Thread(target=run, args=(program,), daemon=True) for program in programs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 64, 65, 1000, 70000])

@@ -333,3 +333,40 @@ def test_one_after_a_fork_whatever_was_held(monkeypatch):
 @needs_fork
 def test_a_forked_child_trains():
     assert run(FORK, OMP_NUM_THREADS="2").endswith("trained")
+
+
+FORK_WHILE_TRAINING = """
+import os, threading, time, warnings
+import numpy as np
+from sklearn_dl.nets import Net
+from sklearn_dl.nets.layers import Affine, Dropout, ReLU
+from sklearn_dl.solver import Solver
+
+rng = np.random.RandomState(0)
+net = Net([Affine(400), ReLU(), Dropout(0.5), Affine(3)], (20,))
+data = {"X_train": rng.rand(3000, 20), "y_train": rng.randint(3, size=3000)}
+solver = Solver(net, data, num_epochs=10**6, verbose=False)
+training = threading.Thread(target=solver.train)
+training.start()
+while not solver.epoch:
+    time.sleep(0.01)
+warnings.simplefilter("ignore")  # of processes with threads, from Python 3.12 on
+for _ in range(30):
+    time.sleep(0.013)
+    child = os.fork()
+    if not child:
+        np.random.rand()
+        os._exit(0)
+    end = time.monotonic() + 20
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < end, "a child waits for the lock of NumPy's generator"
+        time.sleep(0.001)
+solver.stop()
+training.join()
+print("drawn")
+"""
+
+
+@needs_fork
+def test_a_child_of_a_fork_while_another_thread_trains_draws():
+    assert run(FORK_WHILE_TRAINING, OMP_NUM_THREADS="1").endswith("drawn")

@@ -122,14 +122,15 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
 /* Whether linear_softmax takes d features and m classes. */
 static int NAME(linear_takes)(idx d, idx m) { return m > 1 && m <= STREAM_OUTPUTS && NAME(is_narrow)(m, d); }
 
-/* IN source (any, d) of item size 1, 4 or 8, indices (n,) in range, y (n,) in [0, m), weight (n,) or NULL, total that the weighted
+/* IN source (any, d) of item size 1, 4 or 8, indices (n,) in range, y (n,), weight (n,) or NULL, total that the weighted
  * losses are divided by, or 0 for the sum of the weights, w (d, m), b (m,) or NULL; OUT dscores (n, m), dw (d, m), db (m,) or NULL,
- * *loss. */
+ * *loss. Returns SDL_WRONG_LABEL, and has written nothing, unless all of y are in [0, m). */
 static int NAME(linear_softmax)(const void *source, int item_size, const intptr_t *indices, const int64_t *y, const double *weight,
                                 double total, const void *w, const void *b, void *dscores, void *dw, void *db, double *loss, idx n,
                                 idx d, idx m, int n_threads)
 {
     SDL_ASSERT(NAME(linear_takes)(d, m) && n > 0);
+    if (!NAME(are_labels)(y, n, m)) return SDL_WRONG_LABEL;
     NAME(linear) p = { .source = source, .item_size = item_size, .indices = indices, .y = y, .weight = weight,
                        .total = total ? total : NAME(total_weight)(weight, n), .w = w, .b = b, .dscores = dscores, .dw = dw,
                        .loss = loss, .n = n, .d = d, .m = m, .segment = NAME(dot_segment)(d, m),

@@ -102,6 +102,14 @@ INLINE void NAME(log_lanes)(double *x)
 }
 #endif
 
+/* Whether labels y (n,) are in [0, c). */
+INLINE int NAME(are_labels)(const int64_t *y, idx n, idx c)
+{
+    int wrong = 0;
+    for (idx i = 0; i < n; i++) wrong |= y[i] < 0 || y[i] >= c;
+    return !wrong;
+}
+
 /* The loss of at most VL rows of at most LANE_CLASSES scores; t: room for (c, VL). */
 static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx rows, idx c, real *t,
                                 double *loss)
@@ -115,7 +123,6 @@ static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *w
     memcpy(log_sum, sum, sizeof sum);
     NAME(log_lanes)(log_sum);
     for (idx i = 0; i < rows; i++) {
-        SDL_ASSERT(y[i] >= 0 && y[i] < c);
         double share = (weight ? weight[i] : 1) / total;
         scale[i] = (real)(share / sum[i]);
         *loss += share * NAME(row_loss)(max[i], label[i], log_sum[i]);
@@ -161,19 +168,19 @@ NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const doub
     }
     real *room = d ? NULL : sdl_scratch(SDL_SLOT_SHARED_2, c * sizeof(real));
     if (!d && !room) return -1;
-    for (idx i = 0; i < n; i++) {
-        SDL_ASSERT(y[i] >= 0 && y[i] < c);
+    for (idx i = 0; i < n; i++)
         NAME(softmax_row)(s + i * c, y[i], (weight ? weight[i] : 1) / total, d ? d + i * c : room, d != NULL, c, loss);
-    }
     return 0;
 }
 
-/* IN scores (n, c), y (n,) in [0, c), weight (n,) or NULL; OUT dscores (n, c) or NULL, *loss = the weighted sum of the losses
- * over `total`, or if that is 0 over the sum of the weights. */
+/* IN scores (n, c), y (n,), weight (n,) or NULL; OUT dscores (n, c) or NULL, *loss = the weighted sum of the losses over
+ * `total`, or if that is 0 over the sum of the weights. Returns SDL_WRONG_LABEL, and has written nothing but *loss, unless all of y
+ * are in [0, c). */
 static int NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, double *loss,
                                idx n, idx c)
 {
     *loss = 0;
+    if (!NAME(are_labels)(y, n, c)) return SDL_WRONG_LABEL;
     if (!total) total = NAME(total_weight)(weight, n);
     return NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, loss);
 }

@@ -42,7 +42,7 @@ int sdl_vary_rows(sdl_program *p, const void *rows)
     idx capacity = 0;
     for (idx i = 0; i < p->n_ops; i++)
         for (int a = 0; a < p->ops[i].n_arguments; a++) {
-            if (!(p->ops[i].pointers >> a & 1) || p->ops[i].args[a].p != rows) continue;
+            if (!(p->ops[i].rows >> a & 1) || p->ops[i].args[a].p != rows) continue;
             sdl_place *places = with_room(p->rows, p->n_rows, &capacity, sizeof *places);
             if (!places) return -1;
             p->rows = places;
@@ -51,10 +51,13 @@ int sdl_vary_rows(sdl_program *p, const void *rows)
     return 0;
 }
 
-/* Give the operations what this step has of its own. */
-static void prepare(sdl_program *p, const sdl_run *run, idx step)
+/* Give the operations what this step has of its own. Returns SDL_OK or SDL_WRONG_ROW. */
+static int prepare(sdl_program *p, const sdl_run *run, idx step)
 {
-    for (idx i = 0; i < p->n_rows; i++) p->ops[p->rows[i].op].args[p->rows[i].argument].p = (char *)run->rows + step * run->row_bytes;
+    const intptr_t *rows = run->rows + step * run->batch;
+    for (idx i = 0; i < run->batch; i++)
+        if (rows[i] < 0 || rows[i] >= p->rows_below) return SDL_WRONG_ROW;
+    for (idx i = 0; i < p->n_rows; i++) p->ops[p->rows[i].op].args[p->rows[i].argument].p = (void *)rows;
     for (idx i = 0; i < p->n_outputs; i++) {
         sdl_op *op = &p->ops[p->outputs[i]];
         op->args[op->output_number].p = run->numbers + i * run->steps + step;
@@ -64,6 +67,7 @@ static void prepare(sdl_program *p, const sdl_run *run, idx step)
         if (op->rate >= 0) op->args[op->rate].d = run->rates[step];
         if (op->count >= 0) op->args[op->count].d = run->count + (double)step;
     }
+    return SDL_OK;
 }
 
 static int make(sdl_program *p, idx from, idx to, int n_threads)
@@ -76,10 +80,10 @@ static int make(sdl_program *p, idx from, idx to, int n_threads)
 /* Added up as Net.penalty adds: no sum of the two is to be one rounding. */
 static double penalty(const sdl_run *run)
 {
-    if (!run->half_reg) return 0; /* also where the sum is infinite */
+    if (!run->reg) return 0; /* also where the sum is infinite */
     double sum = 0;
     for (idx i = 0; i < run->n_squares; i++) sum += run->squares[i];
-    volatile double product = run->half_reg * sum;
+    volatile double product = 0.5 * run->reg * sum;
     return product;
 }
 
@@ -97,8 +101,8 @@ int sdl_replay(sdl_program *p, const sdl_run *run, idx *done, int *finite)
     *finite = 1;
     for (*done = 0; *done < run->steps && *finite && (*done == 0 || now() < end);) {
         idx step = *done;
-        prepare(p, run, step);
-        status = make(p, 0, p->first_update, run->n_threads);
+        status = prepare(p, run, step);
+        if (!status) status = make(p, 0, p->first_update, run->n_threads);
         if (status) break;
         *done += 1;
         if (p->first_update < p->n_ops) {

@@ -5,7 +5,8 @@
  * the minibatch, the learning rate, the number of the step, and where numbers that calls return (the loss) are written. Everything else stays: the same
  * buffers, the same sizes. The arrays are kept alive by who records (Program in _kernels.pyx).
  *
- * Unlike a call from Python, an operation checks nothing: its arguments were checked when it was recorded.
+ * Unlike a call from Python, an operation checks neither shapes nor overlaps, which are those that it was recorded with. What
+ * somebody may have written into arrays since then is checked where it would be an index: rows here, labels in the losses.
  */
 #ifndef SDL_RECORD_H
 #define SDL_RECORD_H
@@ -24,7 +25,7 @@ struct sdl_op {
     const sdl_kernels *kernels;
     const char *name;
     int n_arguments;
-    unsigned pointers;               /* a bit for each argument that is an array */
+    unsigned rows;                   /* a bit for each argument that is the rows of a minibatch */
     int rate, count, output_number; /* which argument is the learning rate, the number of the step, one number written; or -1 */
     double number;                  /* where that is written, unless somebody wants it elsewhere */
     sdl_conv sizes;
@@ -43,6 +44,7 @@ typedef struct {
     idx n_ops, capacity;
     sdl_place *rows;
     idx n_rows;
+    idx rows_below;   /* rows of a minibatch must be in [0, rows_below) */
     idx first_update; /* operations from this one on are made only if the loss is finite */
     idx outputs[SDL_MOST_OUTPUTS], n_outputs; /* operations before it whose numbers are wanted; where there are updates, the loss */
     int failed;       /* out of memory */
@@ -52,14 +54,14 @@ typedef struct {
 /* What a run of a program is given. */
 typedef struct {
     idx steps;
-    const char *rows;      /* the first minibatch's; the others follow */
-    idx row_bytes;         /* of a minibatch */
+    const intptr_t *rows;  /* the first minibatch's; the others follow */
+    idx batch;             /* rows in a minibatch */
     const double *rates;   /* (steps,) or NULL */
     double count;          /* number of the first step */
     double *numbers;       /* OUT (n_outputs, steps); a loss with its penalty */
     const double *squares; /* (n_squares,) sums of squares that the penalty is made of, as the last update left them */
     idx n_squares;
-    double half_reg;
+    double reg;
     double seconds; /* after these no further step is begun */
     int n_threads;
 } sdl_run;
@@ -71,11 +73,11 @@ sdl_program *sdl_recording(void);
 /* A new operation of the open recording, or NULL: there is none, or no memory for it. */
 sdl_op *sdl_append(const sdl_kernels *kernels, const char *name, int (*again)(sdl_op *, int), int n_arguments);
 
-/* Note which arguments point to `rows`. Returns 0, or -1 when out of memory. */
+/* Note which arguments are the minibatch's rows, `rows`. Returns 0, or -1 when out of memory. */
 int sdl_vary_rows(sdl_program *program, const void *rows);
 
 /* Make the steps; *done counts those whose numbers are known, and *finite says whether the last one's loss is a finite number (else
- * its update was not made). Returns 0, or what a kernel failed with. */
+ * its update was not made). Returns SDL_OK, SDL_WRONG_ROW, or what a kernel failed with. */
 int sdl_replay(sdl_program *program, const sdl_run *run, idx *done, int *finite);
 
 void sdl_clear(sdl_program *program);

@@ -121,8 +121,8 @@ def _call(k):
     if k.type == "int":
         return f"{head}\n{{\n    return kernels->{k.name}({names});\n}}\n"
     cells = "\n        ".join(argument.to_cell(i) for i, argument in enumerate(k.arguments))
-    pointers = sum(1 << i for i, a in enumerate(k.arguments) if a.type.endswith("*") and not a.is_output_number)
-    varying = f"\n        op->pointers = {pointers};"
+    rows = sum(1 << i for i, argument in enumerate(k.arguments) if argument.type == "const intptr_t *")
+    varying = f"\n        op->rows = {rows};"
     varying += "".join(
         f"\n        op->{argument.type} = {i};"
         for i, argument in enumerate(k.arguments)

@@ -20,7 +20,7 @@ from sklearn_dl.training.evaluation import Evaluator
 enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
 
 # Seconds without Python at most.
-CHUNK = 0.01
+CHUNK = 0.025
 
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
@@ -53,7 +53,7 @@ class RecordedSteps:
         return (
             _is_recordable_net(solver.net, _OF_NET)
             and trains_on_softmax(solver.net)
-            and not solver.augmentation
+            and not (solver.through_loss or solver.augmentation)
             and not any(watcher.each_update for watcher in solver.watchers)
             and all(_is_own(solver, name) for name in _OF_SOLVER)
             and rule.recordable
@@ -83,21 +83,25 @@ class RecordedSteps:
         if program is None or self._spoiled or len(self._counts()) > 1:
             return None
         # Nothing but a watcher can change them while training.
-        same = not self._solver.watchers or _are_same(self._ingredients(), recorded_with)
-        return program if same else None
+        if not self._solver.watchers or _are_same(self._ingredients(), recorded_with):
+            return program
+        self._spoiled = not self.can_stand_for(self._solver)
+        return None
 
     def _ingredients(self):
         """Return the objects that a recording was made with, or that say what it holds."""
-        samples, net = self._solver._train, self._solver.net
-        found = [samples.X, samples.y, samples.sample_weight, samples.mean_weight, net.reg, net._work, net._grads]
-        found += _net_ingredients(net)
-        for config in self._solver.optim_configs.values():
+        solver = self._solver
+        found = [solver.update_rule, *_ingredients(solver.net, solver._train)]
+        for config in solver.optim_configs.values():
             found += [value for name, value in config.items() if name not in ("learning_rate", "t")]
         return found
 
     def _counts(self):
         """Return the numbers of updates that parameters have had, where the rule counts them."""
-        return {config["t"] for config in self._solver.optim_configs.values() if "t" in config}
+        return {config.get("t") for config in self._solver.optim_configs.values()} if self._rule_counts() else set()
+
+    def _rule_counts(self):
+        return optim.UPDATE_RULES[self._solver.update_rule].counts
 
     def _record(self, rows, rate):
         solver = self._solver
@@ -120,9 +124,10 @@ class RecordedSteps:
         self._squares[: len(penalized)] = penalized
         losses = np.empty((1, len(rates)))
         done, finite = program.run(rows, losses, rates, count + 1, solver.net.reg, CHUNK, n_threads())
+        counts = self._rule_counts()
         for config in solver.optim_configs.values():
             config["learning_rate"] = float(rates[done - 1])
-            if "t" in config:
+            if counts:
                 config["t"] += done if finite else done - 1
         if not solver.watchers:
             solver._squares = dict(zip(self._names, self._squares.tolist(), strict=True))
@@ -159,9 +164,10 @@ class RecordedEvaluator(Evaluator):
         return self.net.scores(self.net._check_X(X), self._work)
 
     def _numbers(self, rows, batch_size):
-        now = _net_ingredients(self.net)
+        now = _ingredients(self.net, self.samples)
         if not _are_same(now, self._recorded_with):
             self._programs, self._recorded_with = {}, now
+            self._spoiled = not self.can_evaluate(self.net)
         done = 0
         while done < len(rows):
             size = min(batch_size, len(rows) - done)
@@ -196,10 +202,13 @@ def make_evaluator(net, samples, *, with_loss):
     return kind(net, samples, with_loss=with_loss)
 
 
-def _net_ingredients(net):
-    found = [*net.params.values(), *net.statistics.values()]
+def _ingredients(net, samples):
+    """Return the objects that a recording of a net on samples was made with."""
+    found = [*vars(samples).values(), *vars(net).values(), *net.params.values(), *net.statistics.values()]
     for layer in net._steps:
         found += vars(layer).values()
+    # `numpy.random.set_bit_generator` exchanges what the global generator draws from.
+    found += [thing._bit_generator for thing in found if isinstance(thing, np.random.RandomState)]
     return found
 
 

@@ -4,8 +4,17 @@ import math
 
 import numpy as np
 
-# By which share the loss must have grown to be called worse.
-WORSE = 1e-3
+from sklearn_dl._threads import hold_threads
+from sklearn_dl.training.evaluation import EVALUATION_BATCH
+
+# By which share the loss must have grown to be called worse; less is noise of a few updates.
+WORSE = 0.02
+# How many times its beginning the mean loss of an epoch must have been to be a leap.
+LEAP = 2
+# Below this share of another loss, the loss of the last epoch's minibatches is less for sure.
+CLEARLY_LESS = 0.8
+# Differences that are rounding, as a share of a loss, or of the largest score.
+SAME = 1e-6
 
 
 def diagnose(solver):
@@ -28,38 +37,69 @@ def _not_converged(solver):
     if solver.stop_reason != "num_epochs" or planned or not solver.watches_tol:
         return None
     watched = f"validation {solver.monitor}" if solver.early_stopping else "training loss"
+    num_epochs = solver.num_epochs - solver.epochs_before
     return (
-        f"Training ended at num_epochs={solver.num_epochs} before the {watched} had stopped improving by more than"
+        f"Training ended at num_epochs={num_epochs} before the {watched} had stopped improving by more than"
         f" tol={solver.tol:g} for {solver.patience} epochs: raise num_epochs, or set tol=None to train for just as"
         " many."
     )
 
 
 def _learned_nothing(solver):
-    """Say that the loss on the training samples grew, or that the net gives all of them one class."""
-    began, of_shares = solver.state.initial_loss, _loss_of_class_shares(solver.train_samples)
+    """Say that the loss on the training samples grew, or that the net is no better than the classes' shares."""
+    losses, began = solver.history["loss"], solver.state.initial_loss
+    if not losses or math.isnan(began):
+        return None
+    shares = _class_shares(solver.train_samples, solver.train_rows)
+    of_shares = -(shares * np.log(shares)).sum()
     # The minibatches' losses tell whether an evaluation is worth its time.
-    if not solver.history["loss"] or math.isnan(began) or solver.history["loss"][-1] < min(began, of_shares):
+    if losses[-1] < CLEARLY_LESS * min(began, of_shares):
         return None
     final = solver.evaluate_training_samples()
-    rate = f"learning_rate={solver.optim_config['learning_rate']:g}"
-    if final.loss > began + WORSE * abs(began):
+    causes = f"learning_rate={solver.optim_config['learning_rate']:g}"
+    if solver.net.reg:  # which makes the loss without the penalty grow
+        causes += " or reg"
+    if final.loss > (1 + WORSE) * began:
         return (
             f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the first weights:"
-            f" {rate} is too large for this data and net. Lower it, or scale X."
+            f" {causes} is too large for this data and net. Lower it, or scale X."
         )
-    if final.n_classes == 1 < solver.state.initial_n_classes and final.loss >= of_shares:
-        return (
-            f"The net gives all training samples the same class by now, with a loss of {final.loss:.4g}, no better than"
-            f" the {of_shares:.4g} of the classes' shares: {rate} is too large for this data and net. Lower it, or"
-            " scale X."
-        )
-    return None
+    by_chance = 1 / math.sqrt(len(solver.train_rows))  # two standard deviations of an accuracy at most
+    learned = final.loss < (1 - SAME) * of_shares or final.accuracy > shares.max() + by_chance
+    if len(shares) == 1 or learned or not _has_leapt(solver):
+        return None
+    gives = "the same class" if final.n_classes == 1 else f"classes of which {final.accuracy:.1%} are right"
+    return (
+        f"The net gives all training samples {gives} by now, with a loss of {final.loss:.4g}, no better than the"
+        f" {of_shares:.4g} of the classes' shares: {causes} is too large for this data and net. Lower it, or scale X."
+    )
 
 
-def _loss_of_class_shares(samples):
-    """Return the cross-entropy of predicting each class with its share: what is reached without a look at X."""
-    weights = None if samples.sample_weight is None else samples.sample_weight[samples.rows]
-    shares = np.bincount(samples.y[samples.rows], weights)
-    shares = shares[shares > 0] / shares.sum()
-    return float(-(shares * np.log(shares)).sum())
+def _has_leapt(solver):
+    """Return whether a net that is no better than the classes' shares is so because of too large a step.
+
+    After a few updates, and with labels that have nothing to do with X, an honest training has such a net, too.
+    """
+    # In the mode of training, with dropout and the penalty in it.
+    began = max(solver.state.initial_loss, solver.loss_history[0])
+    return max(solver.history["loss"]) > LEAP * began or _scores_are_equal(solver)
+
+
+def _scores_are_equal(solver):
+    """Return whether all training samples get the same scores, as where no unit of a layer fires any more."""
+    first = None
+    with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(solver.train_rows), EVALUATION_BATCH):
+            X, _, _ = solver.train_samples.gather(solver.train_rows[start : start + EVALUATION_BATCH])
+            scores = solver.net.loss(X)
+            first = scores[0].copy() if first is None else first
+            if not (np.abs(scores - first) <= SAME * np.abs(first).max()).all():
+                return False
+    return True
+
+
+def _class_shares(samples, rows):
+    """Return the share of each class among some samples, by weight; without a look at X, no net can do better."""
+    weights = None if samples.sample_weight is None else samples.sample_weight[rows]
+    totals = np.bincount(samples.y[rows], weights)
+    return totals[totals > 0] / totals.sum()

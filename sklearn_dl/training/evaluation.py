@@ -26,6 +26,14 @@ class NotFiniteError(ValueError):
     """Scores are nan or infinite."""
 
 
+def _total(numbers):
+    """Return the sum of numbers that are not negative."""
+    try:
+        return math.fsum(numbers)
+    except OverflowError:
+        return math.inf
+
+
 class Evaluator:
     """Evaluates a net on samples, batch by batch.
 
@@ -51,7 +59,7 @@ class Evaluator:
             If a score is nan or infinite: argmax would call nan the best score, and a net that has diverged a good one.
         """
         self._predicted[:] = False
-        totals = [math.fsum(numbers) for numbers in zip(*self._numbers(rows, batch_size), strict=True)]
+        totals = [_total(numbers) for numbers in zip(*self._numbers(rows, batch_size), strict=True)]
         if math.isnan(totals[0]):
             raise NotFiniteError
         weight = len(rows) if self.samples.sample_weight is None else totals[1]
