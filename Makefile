@@ -1,6 +1,6 @@
 # make demo   train and tune on the digits that ship with scikit-learn, into demo-output/
 # make test   the tests, in a fresh environment
-# make lint   ruff
+# make lint   ruff, mypy
 # make docs   the documentation's site, into docs/_build/html; DOCS_FLAGS="-D plot_gallery=0" does not run the examples
 # make bench  speed, beside PyTorch, JAX, MLPClassifier and skorch, into bench-output/
 # make clean  remove what the above made
@@ -13,6 +13,7 @@ BIN = $(VENV)/bin
 PYTEST_FLAGS ?=
 DOCS_FLAGS ?=
 RUFF = ruff==0.17.6
+MYPY = mypy==2.4.1
 
 SOURCES = pyproject.toml setup.py $(wildcard _ext/*.py _ext/*.pyx _ext/*.pxd _ext/src/*)
 
@@ -25,9 +26,10 @@ test: $(VENV)/with-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_FLAGS)
 
 lint: $(VENV)/made
-	$(BIN)/python -m pip install --quiet $(RUFF)
+	$(BIN)/python -m pip install --quiet $(RUFF) $(MYPY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
 
 docs: $(VENV)/with-docs
 	$(BIN)/python -m sphinx -W --keep-going -j 2 $(DOCS_FLAGS) docs docs/_build/html
@@ -51,4 +53,4 @@ $(VENV)/made:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo-output bench-output docs/_build docs/auto_examples docs/generated *.egg-info .pytest_cache .ruff_cache .coverage _ext/*.so
+	rm -rf $(VENV) build dist demo-output bench-output docs/_build docs/auto_examples docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage _ext/*.so

@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklearn_dl import _ext, persistence
+from sklearn_dl import _ext, _saving
 from sklearn_dl._callbacks import (
     CALLBACKS,
     DURING_FIT,
@@ -523,7 +523,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         path : str or path
             Written only once complete; an existing file is then replaced.
         """
-        persistence.save(self, path)
+        _saving.save(self, path)
 
     @classmethod
     def load(cls, path):
@@ -544,7 +544,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         ValueError
             If the file is damaged, of a newer version, or of another class.
         """
-        return persistence.load(path, expected_class=cls)
+        return _saving.load(path, expected_class=cls)
 
     def to_onnx(self, X=None, *, options=None, target_opset=None):
         """Convert to an ONNX model, which gives labels and probabilities without Python or this package.

@@ -20,13 +20,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
+from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trains_through_loss
 from sklearn_dl.optim import UPDATE_RULES
-from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError

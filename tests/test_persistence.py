@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import io
 import json
 import os
@@ -25,8 +26,8 @@ from sklearn_dl import (
     Softmax,
     ThreeLayerConvNet,
     TwoLayerNet,
+    _archive,
     load,
-    persistence,
 )
 from sklearn_dl.persistence import read_archive, save, write_archive
 
@@ -392,7 +393,7 @@ def rebuild(path, change=None, *, members=(), arrays=None, sign=True, **zip_opti
     if change is not None:
         change(header)
     if sign:
-        header["sha256"] = persistence.hashlib.sha256(persistence._dump(header)).hexdigest()
+        header["sha256"] = hashlib.sha256(_archive._dump(header)).hexdigest()
     content["header.json"] = json.dumps(header).encode()
     content.update(members)
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", **zip_options) as archive:

@@ -1,4 +1,4 @@
-"""A net as a tree of plain values and arrays, and the way back; `sklearn_dl.persistence` writes and reads such trees.
+"""A net as a tree of plain values and arrays, and the way back; `sklearn_dl._archive` writes and reads such trees.
 
 Layers are stored by class name and arguments. On the way back all fields are checked before a net is made. Its layers
 are built without first parameters, which would be thrown away: `_Shapes` gives arrays that take no memory, so that a
@@ -7,7 +7,9 @@ file cannot ask for more than it holds.
 
 import numpy as np
 
+from sklearn_dl._archive import tree_place
 from sklearn_dl._checks import check_dtype, check_real
+from sklearn_dl._saving import Kind, check_class, register
 from sklearn_dl.layers._layer import Initializer, Layer
 from sklearn_dl.layers._registry import LAYERS
 from sklearn_dl.nets.convnet import ThreeLayerConv
@@ -146,3 +148,24 @@ class _Shapes(Initializer):
     def constant(self, value, shape):
         """Return an array full of `value`."""
         return np.broadcast_to(self.dtype.type(value), shape)
+
+
+def _to_tree(net):
+    name = type(net).__name__
+    return net_to_tree(net), lambda keys: f"{tree_place(keys)} of {name}"
+
+
+def _is_tree(tree):
+    return isinstance(tree, dict) and "net" in tree
+
+
+def _from_tree(tree, expected_class, file, writer):
+    try:
+        net = net_from_tree(tree)
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} does not hold a valid net ({writer}): {error}") from error
+    check_class(type(net), expected_class, file)
+    return net
+
+
+register("net", Kind(Net, NETS, _to_tree, _is_tree, _from_tree))

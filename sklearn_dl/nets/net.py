@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_dl import _ext, persistence
+from sklearn_dl import _ext, _saving
 from sklearn_dl._arrays import buffer, normalized_weights
 from sklearn_dl._checks import check_dims, check_dtype, check_real, check_weight_scale
 from sklearn_dl._threads import n_threads
@@ -436,7 +436,7 @@ class Net:
         >>> bool((twin.loss(X) == net.loss(X)).all())
         True
         """
-        persistence.save(self, path)
+        _saving.save(self, path)
 
     @classmethod
     def load(cls, path):
@@ -457,7 +457,7 @@ class Net:
         ValueError
             If the file is damaged, of a newer version, or does not hold a net of this class.
         """
-        return persistence.load(path, expected_class=cls)
+        return _saving.load(path, expected_class=cls)
 
 
 _PARTS_OF_LOSS = ("loss", "_check_X", "_check_y")
