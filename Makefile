@@ -1,6 +1,6 @@
 # make demo   train and tune on the digits that ship with scikit-learn, into demo-output/
 # make test   the tests, in a fresh environment
-# make lint   ruff, mypy
+# make lint   ruff, mypy; clang-format for the C
 # make docs   the documentation's site, into docs/_build/html; DOCS_FLAGS="-D plot_gallery=0" does not run the examples
 # make bench  speed, beside PyTorch, JAX, MLPClassifier and skorch, into bench-output/
 # make clean  remove what the above made
@@ -14,8 +14,9 @@ PYTEST_FLAGS ?=
 DOCS_FLAGS ?=
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
+CLANG_FORMAT = clang-format==23.1.5
 
-SOURCES = pyproject.toml setup.py $(wildcard _ext/*.py _ext/*.pyx _ext/*.pxd _ext/src/*)
+SOURCES = pyproject.toml setup.py $(wildcard _ext/*.py _ext/*.pyx _ext/src/* _ext/src/*/*)
 
 .PHONY: demo test lint docs bench clean
 
@@ -26,10 +27,11 @@ test: $(VENV)/with-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_FLAGS)
 
 lint: $(VENV)/made
-	$(BIN)/python -m pip install --quiet $(RUFF) $(MYPY)
+	$(BIN)/python -m pip install --quiet $(RUFF) $(MYPY) $(CLANG_FORMAT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/clang-format --dry-run -Werror $(wildcard _ext/src/*.[ch] _ext/src/*/*.h _ext/src/kernels.def)
 
 docs: $(VENV)/with-docs
 	$(BIN)/python -m sphinx -W --keep-going -j 2 $(DOCS_FLAGS) docs docs/_build/html

@@ -2,9 +2,9 @@
 
 One Cython module (glue) is linked with the hand-written C of ``_ext/src``. ``kernels.c`` is compiled once per
 instruction set, each time with its own flags and symbol suffix, and the best one that the CPU can run is chosen at
-import. One module with several objects won over several modules: there is one glue, one scratch cache and one place
-that chooses. ``target_clones`` lost because it needs ifunc (no musl, no macOS), ``-march=native`` because a wheel
-must run elsewhere, and ``-ffast-math`` because it changes NaN handling and, at link time, the floating-point state
+import. It is one module with several objects, not several modules, so that there is one glue, one scratch cache and
+one place that chooses. Rejected: ``target_clones``, which needs ifunc (no musl, no macOS); ``-march=native``, because a
+wheel must run elsewhere; ``-ffast-math``, because it changes NaN handling and, at link time, the floating-point state
 of the whole process.
 
 Environment
@@ -172,7 +172,7 @@ def extensions():
         [str(SOURCES / "_kernels.pyx"), str(SOURCES / "src" / "runtime.c"), str(SOURCES / "src" / "record.c")],
         include_dirs=[str(SOURCES / "src"), str(GENERATED), np.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        depends=sorted(str(path) for path in (SOURCES / "src").iterdir()),
+        depends=sorted(str(path) for path in (SOURCES / "src").rglob("*.*")),
     )
     return cythonize(
         [extension],

@@ -25,13 +25,13 @@ Convolution and pooling::
     max_pool_forward(x (N, C, H, W), out (N, C, HO, WO), argmax (N, C, HO, WO) int32 or None, ph, pw, stride, n_threads)
     max_pool_backward(dout (N, C, HO, WO), argmax, dx (N, C, H, W), n_threads)
 
-Convolution, relu and 2 x 2 max-pooling with stride 2 in one; PO = HO // 2, QO = WO // 2. winners is uint8: which cell
-of the window won, row-major, or 4 where none was positive. relu_pool_backward gives the gradient of the convolution's
-output, for conv_backward_dx::
+Convolution, relu and 2 x 2 max-pooling with stride 2 in one; PO = HO // 2, QO = WO // 2. argmax_cell is uint8: which
+cell of the window won, row-major, or 4 where none was positive. relu_pool_backward gives the gradient of the
+convolution's output, for conv_backward_dx::
 
-    conv_relu_pool_forward(x, w, b or None, out (N, F, PO, QO), winners or None, stride, pad, n_threads)
-    conv_relu_pool_backward_dw(x, dout (N, F, PO, QO), winners, dw, db or None, stride, pad, n_threads)
-    relu_pool_backward(dout, winners, dconv (N, F, HO, WO), n_threads)
+    conv_relu_pool_forward(x, w, b or None, out (N, F, PO, QO), argmax_cell or None, stride, pad, n_threads)
+    conv_relu_pool_backward_dw(x, dout (N, F, PO, QO), argmax_cell, dw, db or None, stride, pad, n_threads)
+    relu_pool_backward(dout, argmax_cell, dconv (N, F, HO, WO), n_threads)
 
 Elementwise, any shape::
 
@@ -40,7 +40,7 @@ Elementwise, any shape::
     scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * scale where mask, else 0; out may be x
     all_finite(x, n_threads) -> bool
 
-Normalisation; statistics accumulate in double precision; sample_weight (N,) is float64 or None::
+Normalization; statistics accumulate in double precision; sample_weight (N,) is float64 or None::
 
     batchnorm_forward(x (N, C) or (N, C, ...), gamma (C,), beta (C,), sample_weight, eps,
                       out, xhat, mean (C,), var (C,), inv_std (C,), n_threads)

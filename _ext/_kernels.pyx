@@ -1,7 +1,7 @@
 """Glue between NumPy and the C kernels: check, release the GIL, call. See `sklearn_dl._ext` for the list of kernels.
 
-Arguments are plain ndarrays checked by inline C code. Typed memoryviews lost: acquiring one costs about a microsecond, and a
-training step of a small net makes some forty calls with up to ten arrays each. All checks come before the first write, and
+Arguments are plain ndarrays checked by inline C code. No typed memoryviews: acquiring one costs about a microsecond,
+and a training step of a small net makes some forty calls with up to ten arrays each. All checks come before the first write, and
 every array is checked for dtype, order, writability, shape, and for overlap between what is written and anything else: the
 kernels trust their arguments.
 """
@@ -132,8 +132,8 @@ cdef inline int real_dtype(cnp.ndarray a, str name) except -1:
     return dtype
 
 
-cdef int refuse(cnp.ndarray a, str name, int dtype, int ndim) except -1:
-    """Say what is wrong with an array that `require` refused."""
+cdef int raise_bad_array(cnp.ndarray a, str name, int dtype, int ndim) except -1:
+    """Say what is wrong with an array that `require` does not accept."""
     if cnp.PyArray_TYPE(a) != dtype or cnp.PyArray_ISBYTESWAPPED(a):
         raise TypeError(f"{name} must be {cnp.PyArray_DescrFromType(dtype)}, got {a.dtype!r}")
     if ndim >= 0 and cnp.PyArray_NDIM(a) != ndim:
@@ -150,7 +150,7 @@ cdef inline int require(cnp.ndarray a, str name, int dtype, int ndim, bint writt
         or (ndim >= 0 and cnp.PyArray_NDIM(a) != ndim)
         or not (cnp.PyArray_ISCARRAY(a) if written else cnp.PyArray_ISCARRAY_RO(a))
     ):
-        refuse(a, name, dtype, ndim)
+        raise_bad_array(a, name, dtype, ndim)
     return 0
 
 
@@ -181,7 +181,9 @@ cdef inline int matrix(cnp.ndarray a, str name, int dtype, idx rows, idx columns
     return 0
 
 
-cdef inline int alike(cnp.ndarray a, str name, int dtype, cnp.ndarray b, str other, bint written=False) except -1:
+cdef inline int check_same_shape(
+    cnp.ndarray a, str name, int dtype, cnp.ndarray b, str other, bint written=False
+) except -1:
     """Check that a has b's shape."""
     require(a, name, dtype, cnp.PyArray_NDIM(b), written)
     if not cnp.PyArray_SAMESHAPE(a, b):
@@ -209,7 +211,7 @@ cdef inline void spoil() noexcept:
         (<Program>recording.owner).spoiled = True
 
 
-cdef int apart(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2=-1) except -1:
+cdef int check_no_overlap(tuple arrays, int outputs, str names, int may_be=-1, int may_be_2=-1) except -1:
     """Check, and keep for a recording, arrays: each of the first `outputs` arrays shares no memory with any other (None has none).
 
     The very first output may be exactly the array number `may_be` or `may_be_2`. `names` is only split for the message.
@@ -236,7 +238,7 @@ cdef inline int threads(int n_threads) except -1:
     return n_threads
 
 
-cdef inline int done(int status) except -1:
+cdef inline int check_status(int status) except -1:
     if status == SDL_WRONG_LABEL:
         raise ValueError("y must hold classes that scores has columns for")
     if status == SDL_WRONG_ROW:
@@ -267,11 +269,11 @@ def affine_forward(
     axis(w, "w", 0, d)
     vector(b, "b", dtype, m)
     matrix(out, "out", dtype, n, m, True)
-    apart((out, x, w, b), 1, "out x w b")
+    check_no_overlap((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
         status = call_affine_forward(kernels(dtype), data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
-    done(status)
+    check_status(status)
 
 
 def affine_backward_dx(cnp.ndarray dout not None, cnp.ndarray w not None, cnp.ndarray dx not None, int n_threads):
@@ -282,11 +284,11 @@ def affine_backward_dx(cnp.ndarray dout not None, cnp.ndarray w not None, cnp.nd
     cdef idx n = cnp.PyArray_DIM(dout, 0), m = cnp.PyArray_DIM(dout, 1), d = cnp.PyArray_DIM(w, 0)
     axis(w, "w", 1, m)
     matrix(dx, "dx", dtype, n, d, True)
-    apart((dx, dout, w), 1, "dx dout w")
+    check_no_overlap((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
         status = call_affine_backward_dx(kernels(dtype), data(dout), data(w), data(dx), n, d, m, n_threads)
-    done(status)
+    check_status(status)
 
 
 def affine_backward_dw(
@@ -300,11 +302,11 @@ def affine_backward_dw(
     axis(dout, "dout", 0, n)
     matrix(dw, "dw", dtype, d, m, True)
     vector(db, "db", dtype, m, True)
-    apart((dw, db, x, dout), 2, "dw db x dout")
+    check_no_overlap((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
         status = call_affine_backward_dw(kernels(dtype), data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
-    done(status)
+    check_status(status)
 
 
 # --- convolution and pooling ------------------------------------------------------------------------------------------
@@ -351,11 +353,11 @@ def conv_forward(
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, w, "w", False, out, "out", True, b, "b", False, stride, pad)
-    apart((out, x, w, b), 1, "out x w b")
+    check_no_overlap((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
         status = call_conv_forward(kernels(dtype), data(x), data(w), data(b), data(out), &s, n_threads)
-    done(status)
+    check_status(status)
 
 
 def conv_backward_dx(
@@ -365,11 +367,11 @@ def conv_backward_dx(
     cdef int dtype = real_dtype(dout, "dout"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, dx, "dx", True, w, "w", False, dout, "dout", False, None, "", False, stride, pad)
-    apart((dx, dout, w), 1, "dx dout w")
+    check_no_overlap((dx, dout, w), 1, "dx dout w")
     threads(n_threads)
     with nogil:
         status = call_conv_backward_dx(kernels(dtype), data(dout), data(w), data(dx), &s, n_threads)
-    done(status)
+    check_status(status)
 
 
 def conv_backward_dw(
@@ -380,57 +382,57 @@ def conv_backward_dw(
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, dw, "dw", True, dout, "dout", False, db, "db", True, stride, pad)
-    apart((dw, db, x, dout), 2, "dw db x dout")
+    check_no_overlap((dw, db, x, dout), 2, "dw db x dout")
     threads(n_threads)
     with nogil:
         status = call_conv_backward_dw(kernels(dtype), data(x), data(dout), data(dw), data(db), &s, n_threads)
-    done(status)
+    check_status(status)
 
 
 def conv_relu_pool_forward(
-    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, cnp.ndarray winners, idx stride,
+    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, cnp.ndarray argmax_cell, idx stride,
     idx pad, int n_threads
 ):
-    """Write the 2 x 2 maxima of relu(convolution) to out, and which cell won (4: none was positive) to winners."""
+    """Write the 2 x 2 maxima of relu(convolution) to out, and which cell won (4: none was positive) to argmax_cell."""
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, w, "w", False, out, "out", True, b, "b", False, stride, pad, 2)
-    if winners is not None:
-        alike(winners, "winners", cnp.NPY_UINT8, out, "out", True)
-    apart((out, winners, x, w, b), 2, "out winners x w b")
+    if argmax_cell is not None:
+        check_same_shape(argmax_cell, "argmax_cell", cnp.NPY_UINT8, out, "out", True)
+    check_no_overlap((out, argmax_cell, x, w, b), 2, "out argmax_cell x w b")
     threads(n_threads)
     with nogil:
         status = call_conv_relu_pool_forward(
-            kernels(dtype), data(x), data(w), data(b), data(out), <uint8_t *>data(winners), &s, n_threads
+            kernels(dtype), data(x), data(w), data(b), data(out), <uint8_t *>data(argmax_cell), &s, n_threads
         )
-    done(status)
+    check_status(status)
 
 
 def conv_relu_pool_backward_dw(
-    cnp.ndarray x not None, cnp.ndarray dout not None, cnp.ndarray winners not None, cnp.ndarray dw not None, cnp.ndarray db,
+    cnp.ndarray x not None, cnp.ndarray dout not None, cnp.ndarray argmax_cell not None, cnp.ndarray dw not None, cnp.ndarray db,
     idx stride, idx pad, int n_threads
 ):
     """Write the gradients with respect to filters and bias to dw and db."""
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, dw, "dw", True, dout, "dout", False, db, "db", True, stride, pad, 2)
-    alike(winners, "winners", cnp.NPY_UINT8, dout, "dout")
-    apart((dw, db, x, dout, winners), 2, "dw db x dout winners")
+    check_same_shape(argmax_cell, "argmax_cell", cnp.NPY_UINT8, dout, "dout")
+    check_no_overlap((dw, db, x, dout, argmax_cell), 2, "dw db x dout argmax_cell")
     threads(n_threads)
     with nogil:
         status = call_conv_relu_pool_backward_dw(
-            kernels(dtype), data(x), data(dout), <const uint8_t *>data(winners), data(dw), data(db), &s, n_threads
+            kernels(dtype), data(x), data(dout), <const uint8_t *>data(argmax_cell), data(dw), data(db), &s, n_threads
         )
-    done(status)
+    check_status(status)
 
 
 def relu_pool_backward(
-    cnp.ndarray dout not None, cnp.ndarray winners not None, cnp.ndarray dconv not None, int n_threads
+    cnp.ndarray dout not None, cnp.ndarray argmax_cell not None, cnp.ndarray dconv not None, int n_threads
 ):
     """Write the gradient with respect to the convolution's output to dconv."""
     cdef int dtype = real_dtype(dout, "dout")
     require(dout, "dout", dtype, 4)
-    alike(winners, "winners", cnp.NPY_UINT8, dout, "dout")
+    check_same_shape(argmax_cell, "argmax_cell", cnp.NPY_UINT8, dout, "dout")
     require(dconv, "dconv", dtype, 4, True)
     cdef idx n = cnp.PyArray_DIM(dconv, 0), c = cnp.PyArray_DIM(dconv, 1)
     cdef idx ho = cnp.PyArray_DIM(dconv, 2), wo = cnp.PyArray_DIM(dconv, 3)
@@ -438,11 +440,11 @@ def relu_pool_backward(
     axis(dout, "dout", 1, c)
     axis(dout, "dout", 2, ho // 2)
     axis(dout, "dout", 3, wo // 2)
-    apart((dconv, dout, winners), 1, "dconv dout winners")
+    check_no_overlap((dconv, dout, argmax_cell), 1, "dconv dout argmax_cell")
     threads(n_threads)
     with nogil:
         call_relu_pool_backward(
-            kernels(dtype), data(dout), <const uint8_t *>data(winners), data(dconv), n * c, ho, wo, n_threads
+            kernels(dtype), data(dout), <const uint8_t *>data(argmax_cell), data(dconv), n * c, ho, wo, n_threads
         )
 
 
@@ -467,8 +469,8 @@ def max_pool_forward(
     axis(out, "out", 2, ho)
     axis(out, "out", 3, wo)
     if argmax is not None:
-        alike(argmax, "argmax", cnp.NPY_INT32, out, "out", True)
-    apart((out, argmax, x), 2, "out argmax x")
+        check_same_shape(argmax, "argmax", cnp.NPY_INT32, out, "out", True)
+    check_no_overlap((out, argmax, x), 2, "out argmax x")
     threads(n_threads)
     with nogil:
         call_max_pool_forward(
@@ -481,14 +483,14 @@ def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cn
     """Write dout, added up where argmax says, to dx, and zero elsewhere."""
     cdef int dtype = real_dtype(dout, "dout"), status
     require(dout, "dout", dtype, 4)
-    alike(argmax, "argmax", cnp.NPY_INT32, dout, "dout")
+    check_same_shape(argmax, "argmax", cnp.NPY_INT32, dout, "dout")
     require(dx, "dx", dtype, 4, True)
     cdef idx n = cnp.PyArray_DIM(dout, 0), c = cnp.PyArray_DIM(dout, 1)
     cdef idx area = cnp.PyArray_DIM(dx, 2) * cnp.PyArray_DIM(dx, 3)
     cdef idx outputs = cnp.PyArray_DIM(dout, 2) * cnp.PyArray_DIM(dout, 3)
     axis(dx, "dx", 0, n)
     axis(dx, "dx", 1, c)
-    apart((dx, dout, argmax), 1, "dx dout argmax")
+    check_no_overlap((dx, dout, argmax), 1, "dx dout argmax")
     threads(n_threads)
     with nogil:
         status = call_max_pool_backward(
@@ -505,8 +507,8 @@ def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads
     """Write max(x, 0) to out."""
     cdef int dtype = real_dtype(x, "x")
     require(x, "x", dtype, -1)
-    alike(out, "out", dtype, x, "x", True)
-    apart((out, x), 1, "out x", 1)
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_no_overlap((out, x), 1, "out x", 1)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
@@ -517,9 +519,9 @@ def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray
     """Write dout where x is positive, and zero elsewhere, to dx."""
     cdef int dtype = real_dtype(dout, "dout")
     require(dout, "dout", dtype, -1)
-    alike(x, "x", dtype, dout, "dout")
-    alike(dx, "dx", dtype, dout, "dout", True)
-    apart((dx, dout, x), 1, "dx dout x", 1, 2)
+    check_same_shape(x, "x", dtype, dout, "dout")
+    check_same_shape(dx, "dx", dtype, dout, "dout", True)
+    check_no_overlap((dx, dout, x), 1, "dx dout x", 1, 2)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(dout)
     with nogil:
@@ -532,9 +534,9 @@ def scale_by_mask(
     """Write x * scale where the mask is set, and zero elsewhere, to out."""
     cdef int dtype = real_dtype(x, "x")
     require(x, "x", dtype, -1)
-    alike(mask, "mask", cnp.NPY_BOOL, x, "x")
-    alike(out, "out", dtype, x, "x", True)
-    apart((out, x, mask), 1, "out x mask", 1)
+    check_same_shape(mask, "mask", cnp.NPY_BOOL, x, "x")
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_no_overlap((out, x, mask), 1, "out x mask", 1)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
@@ -542,7 +544,10 @@ def scale_by_mask(
 
 
 def all_finite(cnp.ndarray x not None, int n_threads):
-    """Return whether x holds neither nan nor infinity. A step that asks cannot be recorded: it may depend on the answer."""
+    """Return whether x holds neither nan nor infinity.
+
+    A step that asks is not recorded: it may depend on the answer.
+    """
     spoil()
     cdef int dtype = real_dtype(x, "x"), finite
     require(x, "x", dtype, -1)
@@ -553,7 +558,7 @@ def all_finite(cnp.ndarray x not None, int n_threads):
     return finite != 0
 
 
-# --- normalisation ----------------------------------------------------------------------------------------------------
+# --- normalization ----------------------------------------------------------------------------------------------------
 
 
 cdef idx channel_axes(cnp.ndarray x, str name, int dtype, idx *n, idx *c) except -1:
@@ -592,18 +597,18 @@ def batchnorm_forward(
     cnp.ndarray out not None, cnp.ndarray xhat not None, cnp.ndarray mean not None, cnp.ndarray var not None,
     cnp.ndarray inv_std not None, int n_threads
 ):
-    """Normalise each channel over the batch."""
+    """Normalize each channel over the batch."""
     cdef int dtype = real_dtype(x, "x")
     cdef idx n, c, s = channel_axes(x, "x", dtype, &n, &c)
     vector(gamma, "gamma", dtype, c)
     vector(beta, "beta", dtype, c)
     check_weight(sample_weight, n)
-    alike(out, "out", dtype, x, "x", True)
-    alike(xhat, "xhat", dtype, x, "x", True)
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_same_shape(xhat, "xhat", dtype, x, "x", True)
     vector(mean, "mean", dtype, c, True)
     vector(var, "var", dtype, c, True)
     vector(inv_std, "inv_std", dtype, c, True)
-    apart((out, xhat, mean, var, inv_std, x, gamma, beta, sample_weight), 5,
+    check_no_overlap((out, xhat, mean, var, inv_std, x, gamma, beta, sample_weight), 5,
           "out xhat mean var inv_std x gamma beta sample_weight")
     threads(n_threads)
     with nogil:
@@ -621,14 +626,14 @@ def batchnorm_backward(
     """Gradients of batchnorm_forward."""
     cdef int dtype = real_dtype(dout, "dout")
     cdef idx n, c, s = channel_axes(dout, "dout", dtype, &n, &c)
-    alike(xhat, "xhat", dtype, dout, "dout")
+    check_same_shape(xhat, "xhat", dtype, dout, "dout")
     vector(inv_std, "inv_std", dtype, c)
     vector(gamma, "gamma", dtype, c)
     check_weight(sample_weight, n)
-    alike(dx, "dx", dtype, dout, "dout", True)
+    check_same_shape(dx, "dx", dtype, dout, "dout", True)
     vector(dgamma, "dgamma", dtype, c, True)
     vector(dbeta, "dbeta", dtype, c, True)
-    apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma, sample_weight), 3,
+    check_no_overlap((dx, dgamma, dbeta, dout, xhat, inv_std, gamma, sample_weight), 3,
           "dx dgamma dbeta dout xhat inv_std gamma sample_weight", 3)
     threads(n_threads)
     with nogil:
@@ -642,8 +647,8 @@ def update_average(cnp.ndarray average not None, cnp.ndarray batch not None, dou
     """Write momentum * average + (1 - momentum) * batch to average; overwrite batch."""
     cdef int dtype = real_dtype(average, "average")
     require(average, "average", dtype, -1, True)
-    alike(batch, "batch", dtype, average, "average", True)
-    apart((average, batch), 2, "average batch")
+    check_same_shape(batch, "batch", dtype, average, "average", True)
+    check_no_overlap((average, batch), 2, "average batch")
     with nogil:
         call_update_average(kernels(dtype), data(average), data(batch), momentum, cnp.PyArray_SIZE(average))
 
@@ -654,7 +659,7 @@ def weight_shares(cnp.ndarray sample_weight not None, cnp.ndarray shares not Non
     cdef idx n = cnp.PyArray_DIM(sample_weight, 0)
     check_weight(sample_weight, n)
     vector(shares, "shares", cnp.NPY_DOUBLE, n, True)
-    apart((shares, sample_weight), 1, "shares sample_weight")
+    check_no_overlap((shares, sample_weight), 1, "shares sample_weight")
     with nogil:
         call_weight_shares(&table.f64, <const double *>data(sample_weight), data(shares), n)
 
@@ -663,38 +668,38 @@ def batchnorm_test(
     cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, cnp.ndarray mean not None,
     cnp.ndarray var not None, double eps, cnp.ndarray out not None, int n_threads
 ):
-    """Normalise each channel by given statistics."""
+    """Normalize each channel by given statistics."""
     cdef int dtype = real_dtype(x, "x"), status
     cdef idx n, c, s = channel_axes(x, "x", dtype, &n, &c)
     vector(gamma, "gamma", dtype, c)
     vector(beta, "beta", dtype, c)
     vector(mean, "mean", dtype, c)
     vector(var, "var", dtype, c)
-    alike(out, "out", dtype, x, "x", True)
-    apart((out, x, gamma, beta, mean, var), 1, "out x gamma beta mean var", 1)
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_no_overlap((out, x, gamma, beta, mean, var), 1, "out x gamma beta mean var", 1)
     threads(n_threads)
     with nogil:
         status = call_batchnorm_test(
             kernels(dtype), data(x), data(gamma), data(beta), data(mean), data(var), eps, data(out), n, c, s,
             n_threads
         )
-    done(status)
+    check_status(status)
 
 
 def layernorm_forward(
     cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, double eps, cnp.ndarray out not None,
     cnp.ndarray xhat not None, cnp.ndarray inv_std not None, int n_threads
 ):
-    """Normalise each row."""
+    """Normalize each row."""
     cdef int dtype = real_dtype(x, "x")
     require(x, "x", dtype, 2)
     cdef idx n = cnp.PyArray_DIM(x, 0), d = cnp.PyArray_DIM(x, 1)
     vector(gamma, "gamma", dtype, d)
     vector(beta, "beta", dtype, d)
-    alike(out, "out", dtype, x, "x", True)
-    alike(xhat, "xhat", dtype, x, "x", True)
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_same_shape(xhat, "xhat", dtype, x, "x", True)
     vector(inv_std, "inv_std", dtype, n, True)
-    apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
+    check_no_overlap((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
         call_layernorm_forward(
@@ -711,13 +716,13 @@ def layernorm_backward(
     cdef int dtype = real_dtype(dout, "dout")
     require(dout, "dout", dtype, 2)
     cdef idx n = cnp.PyArray_DIM(dout, 0), d = cnp.PyArray_DIM(dout, 1)
-    alike(xhat, "xhat", dtype, dout, "dout")
+    check_same_shape(xhat, "xhat", dtype, dout, "dout")
     vector(inv_std, "inv_std", dtype, n)
     vector(gamma, "gamma", dtype, d)
-    alike(dx, "dx", dtype, dout, "dout", True)
+    check_same_shape(dx, "dx", dtype, dout, "dout", True)
     vector(dgamma, "dgamma", dtype, d, True)
     vector(dbeta, "dbeta", dtype, d, True)
-    apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
+    check_no_overlap((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
         call_layernorm_backward(
@@ -740,15 +745,15 @@ def groupnorm_forward(
     cnp.ndarray x not None, cnp.ndarray gamma not None, cnp.ndarray beta not None, double eps, cnp.ndarray out not None,
     cnp.ndarray xhat not None, cnp.ndarray inv_std not None, int n_threads
 ):
-    """Normalise each group of channels of each image."""
+    """Normalize each group of channels of each image."""
     cdef int dtype = real_dtype(x, "x")
     cdef idx n, c, s = channel_axes(x, "x", dtype, &n, &c)
     vector(gamma, "gamma", dtype, c)
     vector(beta, "beta", dtype, c)
-    alike(out, "out", dtype, x, "x", True)
-    alike(xhat, "xhat", dtype, x, "x", True)
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_same_shape(xhat, "xhat", dtype, x, "x", True)
     cdef idx g = groups(inv_std, dtype, n, c, True)
-    apart((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
+    check_no_overlap((out, xhat, inv_std, x, gamma, beta), 3, "out xhat inv_std x gamma beta")
     threads(n_threads)
     with nogil:
         call_groupnorm_forward(
@@ -764,20 +769,20 @@ def groupnorm_backward(
     """Gradients of groupnorm_forward."""
     cdef int dtype = real_dtype(dout, "dout"), status
     cdef idx n, c, s = channel_axes(dout, "dout", dtype, &n, &c)
-    alike(xhat, "xhat", dtype, dout, "dout")
+    check_same_shape(xhat, "xhat", dtype, dout, "dout")
     cdef idx g = groups(inv_std, dtype, n, c, False)
     vector(gamma, "gamma", dtype, c)
-    alike(dx, "dx", dtype, dout, "dout", True)
+    check_same_shape(dx, "dx", dtype, dout, "dout", True)
     vector(dgamma, "dgamma", dtype, c, True)
     vector(dbeta, "dbeta", dtype, c, True)
-    apart((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
+    check_no_overlap((dx, dgamma, dbeta, dout, xhat, inv_std, gamma), 3, "dx dgamma dbeta dout xhat inv_std gamma", 3)
     threads(n_threads)
     with nogil:
         status = call_groupnorm_backward(
             kernels(dtype), data(dout), data(xhat), data(inv_std), data(gamma), data(dx), data(dgamma), data(dbeta),
             n, c, s, g, n_threads
         )
-    done(status)
+    check_status(status)
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
@@ -822,13 +827,13 @@ def softmax_loss(
     check_weight(sample_weight, n)
     check_total(total)
     if dscores is not None:
-        alike(dscores, "dscores", dtype, scores, "scores", True)
-    apart((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
+        check_same_shape(dscores, "dscores", dtype, scores, "scores", True)
+    check_no_overlap((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
     with nogil:
         status = call_softmax_loss(
             kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), &loss, n, c
         )
-    done(status)
+    check_status(status)
     return loss
 
 
@@ -843,7 +848,7 @@ def judge_scores(
     vector(y, "y", cnp.NPY_INT64, n)
     check_weight(sample_weight, n)
     vector(predicted, "predicted", cnp.NPY_BOOL, c, True)
-    apart((predicted, scores, y, sample_weight), 1, "predicted scores y sample_weight")
+    check_no_overlap((predicted, scores, y, sample_weight), 1, "predicted scores y sample_weight")
     with nogil:
         call_judge_scores(
             kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight),
@@ -865,8 +870,8 @@ def sum_of_weights(cnp.ndarray sample_weight not None):
 cdef int run_softmax(cnp.ndarray scores, cnp.ndarray out, bint take_log) except -1:
     cdef int dtype = real_dtype(scores, "scores")
     check_scores(scores, dtype)
-    alike(out, "out", dtype, scores, "scores", True)
-    apart((out, scores), 1, "out scores", 1)
+    check_same_shape(out, "out", dtype, scores, "scores", True)
+    check_no_overlap((out, scores), 1, "out scores", 1)
     cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
     with nogil:
         call_softmax(kernels(dtype), data(scores), data(out), take_log, n, c)
@@ -890,12 +895,12 @@ cdef idx check_update(cnp.ndarray w, int dtype, cnp.ndarray dw, cnp.ndarray stat
                       cnp.ndarray state_2=None, str state_2_name=None) except -1:
     """Check w, its gradient and the state of a rule; return the number of weights."""
     require(w, "w", dtype, -1, True)
-    alike(dw, "dw", dtype, w, "w")
+    check_same_shape(dw, "dw", dtype, w, "w")
     if state is not None:
-        alike(state, state_name, dtype, w, "w", True)
+        check_same_shape(state, state_name, dtype, w, "w", True)
     if state_2 is not None:
-        alike(state_2, state_2_name, dtype, w, "w", True)
-    apart((w, state, state_2, dw), 3, "w state state_2 dw")
+        check_same_shape(state_2, state_2_name, dtype, w, "w", True)
+    check_no_overlap((w, state, state_2, dw), 3, "w state state_2 dw")
     return cnp.PyArray_SIZE(w)
 
 
@@ -907,7 +912,7 @@ def sgd(cnp.ndarray w not None, cnp.ndarray dw not None, double learning_rate, d
     threads(n_threads)
     with nogil:
         status = call_sgd(kernels(dtype), data(w), data(dw), learning_rate, reg, size, &result, n_threads)
-    done(status)
+    check_status(status)
     return result
 
 
@@ -924,7 +929,7 @@ def sgd_momentum(
         status = call_sgd_momentum(
             kernels(dtype), data(w), data(dw), data(velocity), learning_rate, momentum, reg, size, &result, n_threads
         )
-    done(status)
+    check_status(status)
     return result
 
 
@@ -941,7 +946,7 @@ def adagrad(
         status = call_adagrad(
             kernels(dtype), data(w), data(dw), data(cache), learning_rate, epsilon, reg, size, &result, n_threads
         )
-    done(status)
+    check_status(status)
     return result
 
 
@@ -959,7 +964,7 @@ def rmsprop(
             kernels(dtype), data(w), data(dw), data(cache), learning_rate, decay_rate, epsilon, reg, size, &result,
             n_threads
         )
-    done(status)
+    check_status(status)
     return result
 
 
@@ -981,7 +986,7 @@ def adam(
             kernels(dtype), data(w), data(dw), data(m), data(v), t, learning_rate, beta1, beta2, epsilon, reg, size,
             &result, n_threads
         )
-    done(status)
+    check_status(status)
     return result
 
 
@@ -995,7 +1000,7 @@ def sum_of_squares(cnp.ndarray w not None, int n_threads):
     cdef idx size = cnp.PyArray_SIZE(w)
     with nogil:
         status = call_sum_of_squares(kernels(dtype), data(w), size, &result, n_threads)
-    done(status)
+    check_status(status)
     return result
 
 
@@ -1034,7 +1039,7 @@ def gather_rows(
     cdef idx d = cnp.PyArray_DIM(X, 1), rows = cnp.PyArray_DIM(indices, 0)
     matrix(out, "out", dtype, rows, d, True)
     vector(mean, "mean", dtype, d)
-    apart((out, X, indices, mean), 1, "out X indices mean")
+    check_no_overlap((out, X, indices, mean), 1, "out X indices mean")
     threads(n_threads)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     with nogil:
@@ -1050,7 +1055,7 @@ def gather_items(cnp.ndarray items not None, cnp.ndarray indices not None, cnp.n
     check_indices(indices, cnp.PyArray_DIM(items, 0))
     cdef idx rows = cnp.PyArray_DIM(indices, 0)
     vector(out, "out", dtype, rows, True)
-    apart((out, items, indices), 1, "out items indices")
+    check_no_overlap((out, items, indices), 1, "out items indices")
     with nogil:
         call_gather_items(&table.f64, data(items), <const intptr_t *>data(indices), data(out), rows)
 
@@ -1119,7 +1124,7 @@ def linear_softmax(
     matrix(dscores, "dscores", dtype, n, m, True)
     matrix(dw, "dw", dtype, d, m, True)
     vector(db, "db", dtype, m, True)
-    apart((dscores, dw, db, X, indices, y, sample_weight, w, b), 3, "dscores dw db X indices y sample_weight w b")
+    check_no_overlap((dscores, dw, db, X, indices, y, sample_weight, w, b), 3, "dscores dw db X indices y sample_weight w b")
     threads(n_threads)
     with nogil:
         status = call_linear_softmax(
@@ -1127,7 +1132,7 @@ def linear_softmax(
             double *>data(sample_weight), total, data(w), data(b), data(dscores), data(dw), data(db), &loss, n, d, m,
             n_threads
         )
-    done(status)
+    check_status(status)
     return loss
 
 
@@ -1289,5 +1294,5 @@ cdef class Program:
                 stack.enter_context(generator.lock)
             with nogil:
                 status = sdl_replay(&self.program, &run, &n_done, &finite)
-        done(status)
+        check_status(status)
         return n_done, finite != 0

@@ -361,19 +361,19 @@ def test_conv_relu_pool(x_shape, filters, stride, pad, dtype):
         dconv[:] = 0
     _ext.conv_backward_dw(x, dconv, dw, db, stride, pad, 1)
 
-    out, winners = run(
+    out, argmax_cell = run(
         lambda out, t: _ext.conv_relu_pool_forward(x, weights, b, *out, stride, pad, t),
         out=[(pooled_shape, dtype), (pooled_shape, np.uint8)],
     )
     np.testing.assert_array_equal(out, expected)
-    np.testing.assert_array_equal(winners == 4, out == 0)
+    np.testing.assert_array_equal(argmax_cell == 4, out == 0)
     without = np.empty_like(out)
     _ext.conv_relu_pool_forward(x, weights, b, without, None, stride, pad, 1)
     np.testing.assert_array_equal(without, expected)
-    (got,) = run(lambda out, t: _ext.relu_pool_backward(dout, winners, out[0], t), out=[(conv.shape, dtype)])
+    (got,) = run(lambda out, t: _ext.relu_pool_backward(dout, argmax_cell, out[0], t), out=[(conv.shape, dtype)])
     np.testing.assert_array_equal(got, dconv)
     got = run(
-        lambda out, t: _ext.conv_relu_pool_backward_dw(x, dout, winners, *out, stride, pad, t),
+        lambda out, t: _ext.conv_relu_pool_backward_dw(x, dout, argmax_cell, *out, stride, pad, t),
         out=[(weights.shape, dtype), (b.shape, dtype)],
     )
     for actual, want in zip(got, (dw, db), strict=True):
@@ -848,7 +848,7 @@ REFUSED = {
     "state": (ValueError, "velocity must have the shape", "sgd_momentum", z(2), z(2), z(3), 0.1, 0.9, 0, 1),
     "state is w": (ValueError, "w must not overlap state", "adagrad", shared, z((4, 4)), shared, 0.1, 1e-8, 0, 1),
     "X": (TypeError, "X must be uint8", "gather_rows", z((2, 2), int), z(1, np.intp), z((1, 2)), None, 1),
-    "winners": (TypeError, "winners", "relu_pool_backward", one, one, z((1, 1, 2, 2)), 1),
+    "argmax_cell": (TypeError, "argmax_cell", "relu_pool_backward", one, one, z((1, 1, 2, 2)), 1),
     "pooled": (ValueError, "dout must have length 2", "relu_pool_backward", one, one.astype("u1"), z((1, 1, 4, 2)), 1),
 }  # fmt: skip
 

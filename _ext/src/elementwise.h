@@ -1,5 +1,5 @@
-/* relu, masks, a look for what is not finite: one pass, any shape. Outputs may be the inputs themselves (never shifted copies of
- * them).
+/* relu, masks, a look for what is not finite: one pass, any shape. Outputs may be the inputs themselves (never shifted
+ * copies of them).
  *
  * Left to the compiler's vectoriser: there is nothing to reuse, memory is the limit. */
 
@@ -46,8 +46,9 @@ SPAN int NAME(not_finite_span)(const real *x, idx lo, idx hi)
 {
     vec sums[CHAINS] = { { 0 } };
     idx i = lo;
-    for (; i + CHAINS * VL <= hi; i += CHAINS * VL)
-        UNROLL for (idx c = 0; c < CHAINS; c++) sums[c] += NAME(load)(x + i + c * VL) * (real)0;
+    for (; i + CHAINS * VL <= hi; i += CHAINS * VL) {
+        UNROLL(idx c = 0; c < CHAINS; c++) sums[c] += NAME(load)(x + i + c * VL) * (real)0;
+    }
     real sum = NAME(lane_sum)((sums[0] + sums[1]) + (sums[2] + sums[3]));
     for (; i < hi; i++) sum += x[i] * (real)0;
     return sum != 0;

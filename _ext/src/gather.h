@@ -1,13 +1,13 @@
-/* A minibatch: rows of X by index, converted to `real`, less a mean, in one pass. X may be uint8, float or double; as uint8 a
- * data set of images stays a quarter of its size until a batch of it is needed. Cut by output rows. */
+/* A minibatch: rows of X by index, converted to `real`, less a mean, in one pass. X may be uint8, float or double; as
+ * uint8 a data set of images stays a quarter of its size until a batch of it is needed. Cut by output rows. */
 
-#define CONVERT_FROM(type)                                                                                             \
-    static void NAME(convert_##type)(const type *restrict from, const real *mean, real *restrict to, idx n)            \
-    {                                                                                                                  \
-        if (mean)                                                                                                      \
-            for (idx j = 0; j < n; j++) to[j] = (real)from[j] - mean[j];                                               \
-        else                                                                                                           \
-            for (idx j = 0; j < n; j++) to[j] = (real)from[j];                                                         \
+#define CONVERT_FROM(type)                                                                                  \
+    static void NAME(convert_##type)(const type *restrict from, const real *mean, real *restrict to, idx n) \
+    {                                                                                                       \
+        if (mean)                                                                                           \
+            for (idx j = 0; j < n; j++) to[j] = (real)from[j] - mean[j];                                    \
+        else                                                                                                \
+            for (idx j = 0; j < n; j++) to[j] = (real)from[j];                                              \
     }
 
 CONVERT_FROM(uint8_t)
@@ -25,14 +25,15 @@ static void NAME(convert)(const void *from, int item_size, const real *mean, rea
         NAME(convert_double)(from, mean, to, n);
 }
 
-SPAN void NAME(gather)(const char *x, int item_size, const intptr_t *indices, const real *mean, real *out, idx d, idx lo, idx hi)
+SPAN void NAME(gather)(const char *x, int item_size, const intptr_t *indices, const real *mean, real *out, idx d,
+                       idx lo, idx hi)
 {
     for (idx i = lo; i < hi; i++) NAME(convert)(x + indices[i] * d * item_size, item_size, mean, out + i * d, d);
 }
 
 /* IN x (any, d) of item size 1, 4 or 8, indices (rows,) in range, mean (d,) or NULL; OUT out (rows, d). */
-static void NAME(gather_rows)(const void *x, int item_size, const intptr_t *indices, const void *mean, void *out, idx rows,
-                              idx d, int n_threads)
+static void NAME(gather_rows)(const void *x, int item_size, const intptr_t *indices, const void *mean, void *out,
+                              idx rows, idx d, int n_threads)
 {
     n_threads = sdl_threads(n_threads, (double)rows * d * sizeof(real) / 8);
     SDL_SPANS(n_threads, rows, 1, lo, hi, NAME(gather)(x, item_size, indices, mean, out, d, lo, hi));

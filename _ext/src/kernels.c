@@ -1,5 +1,5 @@
-/* All kernels for one instruction set: float, then double, then the table. Compiled once per instruction set, with SDL_ISA its
- * name; everything is static but the table, so that the linker cannot mix the sets. */
+/* All kernels for one instruction set: float, then double, then the table. Compiled once per instruction set, with
+ * SDL_ISA its name; everything is static but the table, so that the linker cannot mix the sets. */
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -41,8 +41,8 @@
 #define DOUBLE_LANES 2
 #endif
 
-/* Accumulators of the sparse products (sparse.h, conv_pool.h). */
-#define LIVE_TILE 12
+/* Accumulators of the sparse products (matmul/sparse.h, conv/pooled.h). */
+#define NONZERO_TILE 12
 
 #define LOW_INTERLEAVED PASTE(LOW_, LANES)
 #define HIGH_INTERLEAVED PASTE(HIGH_, LANES)
@@ -77,4 +77,5 @@
 #define sqrt_f64 sqrt
 #include "bodies.h"
 
-const sdl_table PASTE(sdl_table_, SDL_ISA) = { .name = STRING(SDL_ISA), .f32 = SDL_KERNELS(f32), .f64 = SDL_KERNELS(f64) };
+const sdl_table PASTE(sdl_table_,
+                      SDL_ISA) = { .name = STRING(SDL_ISA), .f32 = SDL_KERNELS(f32), .f64 = SDL_KERNELS(f64) };

@@ -1,10 +1,10 @@
 /* The gradient step of a linear classifier in one pass over its minibatch: scores, softmax loss, dw.
  *
- * One by one, gather and these three read the minibatch from memory and three times from L3, which takes longer than the
- * arithmetic. Here each thread has a span of the features and of the rows of w and dw, and takes a few samples at a time through
- * all of it while they stay in its L2; the samples after them are asked for meanwhile.
- * Threads meet once per block of samples, when each has its segments' part of the scores. The loss is of a few numbers, and
- * every thread computes it for itself.
+ * One by one, gather and these three read the minibatch from memory and three times from L3, which takes longer than
+ * the arithmetic. Here each thread has a span of the features and of the rows of w and dw, and takes a few samples at a
+ * time through all of it while they stay in its L2; the samples after them are asked for meanwhile. Threads meet once
+ * per block of samples, when each has its segments' part of the scores. The loss is of a few numbers, and every thread
+ * computes it for itself.
  *
  * The sums are those of affine_forward, softmax_loss and affine_backward_dw, in the same order: to the bit. */
 
@@ -32,16 +32,17 @@ INLINE const char *NAME(linear_at)(const NAME(linear) *p, idx sample, idx k)
     return p->source + (p->indices[MIN(sample, p->n - 1)] * p->d + k) * p->item_size;
 }
 
-/* What to ask for while a block is worked on: feature k of a sample to come; of another type than `real`, what is at hand. */
+/* What to ask for while a block is worked on: feature k of a sample to come; of another type than `real`, what is at
+ * hand. */
 INLINE const real *NAME(linear_ahead)(const NAME(linear) *p, idx sample, idx k, const real *at_hand)
 {
     return p->item_size == sizeof(real) ? (const real *)NAME(linear_at)(p, sample, k) : at_hand;
 }
 
-/* tiles = the sums over segments in [lo, hi) of samples x, wt (segments, m, segment); asks for every other of the next samples,
- * from `next` on. */
-SPAN void NAME(linear_scores)(const NAME(linear) *p, const real *const *x, idx rows, idx next, idx lo, idx hi, const real *wt,
-                              real *tiles)
+/* tiles = the sums over segments in [lo, hi) of samples x, wt (segments, m, segment); asks for every other of the next
+ * samples, from `next` on. */
+SPAN void NAME(linear_scores)(const NAME(linear) *p, const real *const *x, idx rows, idx next, idx lo, idx hi,
+                              const real *wt, real *tiles)
 {
     for (idx k = lo; k < hi; k += p->segment, wt += p->m * p->segment, tiles += p->tiles)
         for (idx i = 0; i < rows; i += 2) {
@@ -65,16 +66,16 @@ SPAN void NAME(linear_join)(const NAME(linear) *p, idx rows, const real *tiles, 
 
 /* sums (inputs / STREAM_INPUTS, m, STREAM_INPUTS) += dscores.T @ x, of features [lo, hi); asks for up to
  * half of the next samples, which linear_scores does not. */
-SPAN void NAME(linear_dw)(const NAME(linear) *p, const real *const *x, idx rows, idx next, idx lo, idx hi, const real *dscores,
-                          real *sums)
+SPAN void NAME(linear_dw)(const NAME(linear) *p, const real *const *x, idx rows, idx next, idx lo, idx hi,
+                          const real *dscores, real *sums)
 {
     for (idx k = lo; k < hi; k += STREAM_INPUTS)
         for (idx i = 0; i < rows; i += STREAM_SAMPLES) {
             const real *ahead[STREAM_OUTPUTS / 2];
             for (idx j = 0; j < STREAM_OUTPUTS / 2; j++)
                 ahead[j] = 2 * j < STREAM_SAMPLES ? NAME(linear_ahead)(p, next + i + 2 * j + 1, k, x[i] + k) : x[i] + k;
-            NAME(stream_outputs)(MIN(STREAM_SAMPLES, rows - i), x + i, k, dscores + i * p->m, p->m, MIN(STREAM_INPUTS, hi - k),
-                                 sums + (k - lo) * p->m, ahead);
+            NAME(stream_outputs)(MIN(STREAM_SAMPLES, rows - i), x + i, k, dscores + i * p->m, p->m,
+                                 MIN(STREAM_INPUTS, hi - k), sums + (k - lo) * p->m, ahead);
         }
 }
 
@@ -109,31 +110,44 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
         SDL_FLUSHED(NAME(linear_scores)(p, x, rows, next, lo, hi, wt, tiles + lo / p->segment * p->tiles));
         sdl_barrier(threads);
         SDL_FLUSHED(NAME(linear_join)(p, rows, tiles, dscores));
-        (void)NAME(softmax_loss_rows)(dscores, p->y + first, p->weight ? p->weight + first : NULL, p->total, dscores, rows, p->m,
-                                      &loss); /* needs no memory: there is a gradient */
+        (void)NAME(softmax_loss_rows)(dscores, p->y + first, p->weight ? p->weight + first : NULL, p->total, dscores,
+                                      rows, p->m, &loss); /* needs no memory: there is a gradient */
         SDL_FLUSHED(NAME(linear_dw)(p, x, rows, next, lo, hi, dscores, sums));
         if (thread == 0) memcpy(p->dscores + first * p->m, dscores, rows * p->m * sizeof(real));
     }
     for (idx k = lo; k < hi; k += STREAM_INPUTS)
-        NAME(transpose)(sums + (k - lo) * p->m, STREAM_INPUTS, p->dw + k * p->m, p->m, p->m, MIN(STREAM_INPUTS, hi - k));
+        NAME(transpose)(sums + (k - lo) * p->m, STREAM_INPUTS, p->dw + k * p->m, p->m, p->m,
+                        MIN(STREAM_INPUTS, hi - k));
     if (thread == 0) *p->loss = loss;
 }
 
 /* Whether linear_softmax takes d features and m classes. */
 static int NAME(linear_takes)(idx d, idx m) { return m > 1 && m <= STREAM_OUTPUTS && NAME(is_narrow)(m, d); }
 
-/* IN source (any, d) of item size 1, 4 or 8, indices (n,) in range, y (n,), weight (n,) or NULL, total that the weighted
- * losses are divided by, or 0 for the sum of the weights, w (d, m), b (m,) or NULL; OUT dscores (n, m), dw (d, m), db (m,) or NULL,
- * *loss. Returns SDL_WRONG_LABEL, and has written nothing, unless all of y are in [0, m). */
-static int NAME(linear_softmax)(const void *source, int item_size, const intptr_t *indices, const int64_t *y, const double *weight,
-                                double total, const void *w, const void *b, void *dscores, void *dw, void *db, double *loss, idx n,
-                                idx d, idx m, int n_threads)
+/* IN source (any, d) of item size 1, 4 or 8, indices (n,) in range, y (n,), weight (n,) or NULL, total that the
+ * weighted losses are divided by, or 0 for the sum of the weights, w (d, m), b (m,) or NULL; OUT dscores (n, m), dw (d,
+ * m), db (m,) or NULL, *loss. Returns SDL_WRONG_LABEL, and has written nothing, unless all of y are in [0, m). */
+static int NAME(linear_softmax)(const void *source, int item_size, const intptr_t *indices, const int64_t *y,
+                                const double *weight, double total, const void *w, const void *b, void *dscores,
+                                void *dw, void *db, double *loss, idx n, idx d, idx m, int n_threads)
 {
     SDL_ASSERT(NAME(linear_takes)(d, m) && n > 0);
     if (!NAME(are_labels)(y, n, m)) return SDL_WRONG_LABEL;
-    NAME(linear) p = { .source = source, .item_size = item_size, .indices = indices, .y = y, .weight = weight,
-                       .total = total ? total : NAME(total_weight)(weight, n), .w = w, .b = b, .dscores = dscores, .dw = dw,
-                       .loss = loss, .n = n, .d = d, .m = m, .segment = NAME(dot_segment)(d, m),
+    NAME(linear) p = { .source = source,
+                       .item_size = item_size,
+                       .indices = indices,
+                       .y = y,
+                       .weight = weight,
+                       .total = total ? total : NAME(total_weight)(weight, n),
+                       .w = w,
+                       .b = b,
+                       .dscores = dscores,
+                       .dw = dw,
+                       .loss = loss,
+                       .n = n,
+                       .d = d,
+                       .m = m,
+                       .segment = NAME(dot_segment)(d, m),
                        .tiles = STEP_SAMPLES / 2 * NAME(dot_tiles)(m) };
     idx segments = CEIL_DIV(d, p.segment);
     p.partial = sdl_scratch(SDL_SLOT_SHARED, 2 * segments * p.tiles * sizeof(real));

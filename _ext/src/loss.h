@@ -42,7 +42,8 @@ static void NAME(softmax)(const void *scores, void *out_, int take_log, idx n, i
 /* Rows of few classes: a lane for each of VL rows. Rows of many: lanes along the classes. */
 #define LANE_CLASSES 32
 
-/* Of VL rows, class by class, t (c, VL): exp(s - max) in its place, the largest of each row and the sum of its exponentials. */
+/* Of VL rows, class by class, t (c, VL): exp(s - max) in its place, the largest of each row and the sum of its
+ * exponentials. */
 INLINE void NAME(exp_columns)(real *t, idx c, real *max, double *sum)
 {
     vec most = NAME(load)(t);
@@ -65,9 +66,10 @@ INLINE double NAME(row_loss)(double max, double label_score, double log_sum)
     return loss > DBL_MAX ? DBL_MAX : loss; /* scores 1e308 apart are still a finite loss */
 }
 
-/* Logarithms of x (VL,), which are at least 1, or nan, in their place. For float scores to 2 units in the last place of a double:
- * x = 2 ** e * m with m in [0.7, 1.4), and log(m) = 2 * atanh(f) with f = (m - 1) / (m + 1), of whose series the first 11 terms
- * count. For double scores as exactly as the C library has it: numerical gradients are differences of such losses. */
+/* Logarithms of x (VL,), which are at least 1, or nan, in their place. For float scores to 2 units in the last place of
+ * a double: x = 2 ** e * m with m in [0.7, 1.4), and log(m) = 2 * atanh(f) with f = (m - 1) / (m + 1), of whose series
+ * the first 11 terms count. For double scores as exactly as the C library has it: numerical gradients are differences
+ * of such losses. */
 #ifdef SINGLE
 INLINE void NAME(log_lanes)(double *x)
 {
@@ -111,8 +113,8 @@ INLINE int NAME(are_labels)(const int64_t *y, idx n, idx c)
 }
 
 /* The loss of at most VL rows of at most LANE_CLASSES scores; t: room for (c, VL). */
-static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx rows, idx c, real *t,
-                                double *loss)
+static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx rows,
+                                idx c, real *t, double *loss)
 {
     real max[VL], scale[VL], label[VL];
     double sum[VL], log_sum[VL];
@@ -136,7 +138,8 @@ static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *w
 }
 
 /* The loss of one row; e: room for its exponentials (c,), d itself if there is one. */
-static void NAME(softmax_row)(const real *s, int64_t label, double share, real *e, int wants_gradient, idx c, double *loss)
+static void NAME(softmax_row)(const real *s, int64_t label, double share, real *e, int wants_gradient, idx c,
+                              double *loss)
 {
     real max = NAME(row_max)(s, c), label_score = s[label]; /* before e is written, which may lie on s */
     idx j = 0;
@@ -155,15 +158,16 @@ static void NAME(softmax_row)(const real *s, int64_t label, double share, real *
     e[label] -= (real)share;
 }
 
-/* Of n rows of scores: dscores (or NULL; may be scores); their weighted losses over `total`, added to *loss. Returns 0, or -1 when
- * out of memory. */
-NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx n, idx c,
-                                     double *loss)
+/* Of n rows of scores: dscores (or NULL; may be scores); their weighted losses over `total`, added to *loss. Returns 0,
+ * or -1 when out of memory. */
+NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d,
+                                     idx n, idx c, double *loss)
 {
     if (c <= LANE_CLASSES) {
         real t[LANE_CLASSES * VL] __attribute__((aligned(64)));
         for (idx i = 0; i < n; i += VL)
-            NAME(softmax_lanes)(s + i * c, y + i, weight ? weight + i : NULL, total, d ? d + i * c : NULL, MIN(VL, n - i), c, t, loss);
+            NAME(softmax_lanes)(s + i * c, y + i, weight ? weight + i : NULL, total, d ? d + i * c : NULL,
+                                MIN(VL, n - i), c, t, loss);
         return 0;
     }
     real *room = d ? NULL : sdl_scratch(SDL_SLOT_SHARED_2, c * sizeof(real));
@@ -173,11 +177,11 @@ NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const doub
     return 0;
 }
 
-/* IN scores (n, c), y (n,), weight (n,) or NULL; OUT dscores (n, c) or NULL, *loss = the weighted sum of the losses over
- * `total`, or if that is 0 over the sum of the weights. Returns SDL_WRONG_LABEL, and has written nothing but *loss, unless all of y
- * are in [0, c). */
-static int NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores, double *loss,
-                               idx n, idx c)
+/* IN scores (n, c), y (n,), weight (n,) or NULL; OUT dscores (n, c) or NULL, *loss = the weighted sum of the losses
+ * over `total`, or if that is 0 over the sum of the weights. Returns SDL_WRONG_LABEL, and has written nothing but
+ * *loss, unless all of y are in [0, c). */
+static int NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores,
+                              double *loss, idx n, idx c)
 {
     *loss = 0;
     if (!NAME(are_labels)(y, n, c)) return SDL_WRONG_LABEL;
@@ -185,7 +189,8 @@ static int NAME(softmax_loss)(const void *scores, const int64_t *y, const double
     return NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, loss);
 }
 
-/* --- evaluation ------------------------------------------------------------------------------------------------------- */
+/* --- evaluation
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* The first of the largest scores; -1 if one is not finite. */
 INLINE idx NAME(best_class)(const real *s, idx c)
@@ -199,10 +204,10 @@ INLINE idx NAME(best_class)(const real *s, idx c)
     return zeros == 0 ? best : -1;
 }
 
-/* IN scores (n, c), y (n,), weight (n,) or NULL; INOUT predicted (c,), set where a row's best class is; OUT *correct: the weight of
- * the rows whose best class is y, nan if a score is not finite. */
-static void NAME(judge_scores)(const void *scores, const int64_t *y, const double *weight, uint8_t *predicted, double *correct, idx n,
-                               idx c)
+/* IN scores (n, c), y (n,), weight (n,) or NULL; INOUT predicted (c,), set where a row's best class is; OUT *correct:
+ * the weight of the rows whose best class is y, nan if a score is not finite. */
+static void NAME(judge_scores)(const void *scores, const int64_t *y, const double *weight, uint8_t *predicted,
+                               double *correct, idx n, idx c)
 {
     const real *s = scores;
     *correct = 0;

@@ -1,9 +1,10 @@
 /* Update rules: w and the rule's state in place, in one pass over memory, with g = dw + reg * w as the gradient.
  *
- * In NumPy these are up to 14 passes over arrays that do not fit the cache. Each returns the sum of squares of the new w (the
- * L2 penalty of the next step), which costs nothing here and a pass over all weights elsewhere: per block of UPDATE_BLOCK
- * elements while it is in L1, blocks then added in order, so that the sum does not depend on threads. It is nan where the state
- * is not finite: a weight whose squared gradients overflowed does not move any more, which w does not show. */
+ * In NumPy these are up to 14 passes over arrays that do not fit the cache. Each returns the sum of squares of the new
+ * w (the L2 penalty of the next step), which costs nothing here and a pass over all weights elsewhere: per block of
+ * UPDATE_BLOCK elements while it is in L1, blocks then added in order, so that the sum does not depend on threads. It
+ * is nan where the state is not finite: a weight whose squared gradients overflowed does not move any more, which w
+ * does not show. */
 
 #define UPDATE_BLOCK 2048
 
@@ -14,38 +15,39 @@ static double NAME(add_blocks)(const double *sums, idx blocks)
     return total;
 }
 
-/* Defines the span of a rule: `...` for each element i of w, with g its gradient and `k` the rule's constants; then each
- * block's sum of squares. State arrays the rule has none of are NULL and not touched. `state` is the element that shows whether
- * the state is finite (squares overflow before gradients do): only what is not finite is not zero when multiplied by zero. */
-#define RULE(rule, state, ...)                                                                                           \
-    SPAN void NAME(rule##_span)(real *restrict w, const real *restrict dw, real *restrict s1, real *restrict s2,         \
-                                NAME(constants) k, double *sums, idx lo, idx hi)                                         \
-    {                                                                                                                    \
-        (void)s1, (void)s2;                                                                                              \
-        for (idx block = lo; block < hi; block += UPDATE_BLOCK) {                                                        \
-            idx end = MIN(block + UPDATE_BLOCK, hi);                                                                     \
-            integer lost = 0;                                                                                            \
-            for (idx i = block; i < end; i++) {                                                                          \
-                real g = dw[i] + k.reg * w[i];                                                                           \
-                __VA_ARGS__                                                                                              \
-                lost |= (state) * (real)0 != 0;                                                                          \
-            }                                                                                                            \
-            sums[block / UPDATE_BLOCK] = lost ? NAN : NAME(run_squares)(w + block, end - block, 0);                      \
-        }                                                                                                                \
-    }                                                                                                                    \
-    static int NAME(run_##rule)(void *w, const void *dw, void *s1, void *s2, NAME(constants) k, idx size, double *result, \
-                                int n_threads)                                                                           \
-    {                                                                                                                    \
-        double *sums = sdl_scratch(SDL_SLOT_SHARED, CEIL_DIV(size, UPDATE_BLOCK) * sizeof(double));                      \
-        if (!sums) return -1;                                                                                            \
-        SDL_SPANS(sdl_threads(n_threads, size * 0.8), size, UPDATE_BLOCK, lo, hi,                                        \
-                  SDL_FLUSHED(NAME(rule##_span)(w, dw, s1, s2, k, sums, lo, hi)));                                       \
-        *result = NAME(add_blocks)(sums, CEIL_DIV(size, UPDATE_BLOCK));                                                  \
-        return 0;                                                                                                        \
+/* Defines the span of a rule: `...` for each element i of w, with g its gradient and `k` the rule's constants; then
+ * each block's sum of squares. State arrays the rule has none of are NULL and not touched. `state` is the element that
+ * shows whether the state is finite (squares overflow before gradients do): only what is not finite is not zero when
+ * multiplied by zero. */
+#define RULE(rule, state, ...)                                                                                   \
+    SPAN void NAME(rule##_span)(real *restrict w, const real *restrict dw, real *restrict s1, real *restrict s2, \
+                                NAME(constants) k, double *sums, idx lo, idx hi)                                 \
+    {                                                                                                            \
+        (void)s1, (void)s2;                                                                                      \
+        for (idx block = lo; block < hi; block += UPDATE_BLOCK) {                                                \
+            idx end = MIN(block + UPDATE_BLOCK, hi);                                                             \
+            integer over = 0;                                                                                    \
+            for (idx i = block; i < end; i++) {                                                                  \
+                real g = dw[i] + k.reg * w[i];                                                                   \
+                __VA_ARGS__                                                                                      \
+                over |= (state) * (real)0 != 0;                                                                  \
+            }                                                                                                    \
+            sums[block / UPDATE_BLOCK] = over ? NAN : NAME(run_squares)(w + block, end - block, 0);              \
+        }                                                                                                        \
+    }                                                                                                            \
+    static int NAME(run_##rule)(void *w, const void *dw, void *s1, void *s2, NAME(constants) k, idx size,        \
+                                double *result, int n_threads)                                                   \
+    {                                                                                                            \
+        double *sums = sdl_scratch(SDL_SLOT_SHARED, CEIL_DIV(size, UPDATE_BLOCK) * sizeof(double));              \
+        if (!sums) return -1;                                                                                    \
+        SDL_SPANS(sdl_threads(n_threads, size * 0.8), size, UPDATE_BLOCK, lo, hi,                                \
+                  SDL_FLUSHED(NAME(rule##_span)(w, dw, s1, s2, k, sums, lo, hi)));                               \
+        *result = NAME(add_blocks)(sums, CEIL_DIV(size, UPDATE_BLOCK));                                          \
+        return 0;                                                                                                \
     }
 
-/* `step` is the (corrected) learning rate; `decay` and `rest` belong to the first state array, `decay_2` and `rest_2` to the
- * second. */
+/* `step` is the (corrected) learning rate; `decay` and `rest` belong to the first state array, `decay_2` and `rest_2`
+ * to the second. */
 typedef struct {
     real reg, step, epsilon, decay, rest, decay_2, rest_2;
 } NAME(constants);
@@ -75,17 +77,20 @@ static int NAME(sgd_momentum)(void *w, const void *dw, void *velocity, double lr
     return NAME(run_sgd_momentum)(w, dw, velocity, NULL, k, size, result, n_threads);
 }
 
-static int NAME(adagrad)(void *w, const void *dw, void *cache, double lr, double epsilon, double reg, idx size, double *result,
-                         int n_threads)
+static int NAME(adagrad)(void *w, const void *dw, void *cache, double lr, double epsilon, double reg, idx size,
+                         double *result, int n_threads)
 {
     NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr), .epsilon = (real)epsilon };
     return NAME(run_adagrad)(w, dw, cache, NULL, k, size, result, n_threads);
 }
 
-static int NAME(rmsprop)(void *w, const void *dw, void *cache, double lr, double decay, double epsilon, double reg, idx size,
-                         double *result, int n_threads)
+static int NAME(rmsprop)(void *w, const void *dw, void *cache, double lr, double decay, double epsilon, double reg,
+                         idx size, double *result, int n_threads)
 {
-    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr), .epsilon = (real)epsilon, .decay = (real)decay,
+    NAME(constants) k = { .reg = NAME(bounded)(reg),
+                          .step = NAME(bounded)(lr),
+                          .epsilon = (real)epsilon,
+                          .decay = (real)decay,
                           .rest = (real)(1 - decay) };
     return NAME(run_rmsprop)(w, dw, cache, NULL, k, size, result, n_threads);
 }
@@ -96,8 +101,12 @@ static int NAME(adam)(void *w, const void *dw, void *m, void *v, double t, doubl
                       double epsilon, double reg, idx size, double *result, int n_threads)
 {
     double c1 = -expm1(t * log(beta1)), root_c2 = sqrt(-expm1(t * log(beta2)));
-    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr * root_c2 / c1), .epsilon = (real)(epsilon * root_c2),
-                          .decay = (real)beta1, .rest = (real)(1 - beta1), .decay_2 = (real)beta2,
+    NAME(constants) k = { .reg = NAME(bounded)(reg),
+                          .step = NAME(bounded)(lr * root_c2 / c1),
+                          .epsilon = (real)(epsilon * root_c2),
+                          .decay = (real)beta1,
+                          .rest = (real)(1 - beta1),
+                          .decay_2 = (real)beta2,
                           .rest_2 = (real)(1 - beta2) };
     return NAME(run_adam)(w, dw, m, v, k, size, result, n_threads);
 }

@@ -32,7 +32,12 @@ sdl_op *sdl_append(const sdl_kernels *kernels, const char *name, int (*again)(sd
     }
     p->ops = ops;
     sdl_op *op = &ops[p->n_ops++];
-    *op = (sdl_op){ .again = again, .kernels = kernels, .name = name, .n_arguments = n_arguments, .rate = -1, .count = -1,
+    *op = (sdl_op){ .again = again,
+                    .kernels = kernels,
+                    .name = name,
+                    .n_arguments = n_arguments,
+                    .rate = -1,
+                    .count = -1,
                     .output_number = -1 };
     return op;
 }

@@ -1,12 +1,15 @@
-/* Recordings: the kernel calls of a training step, or of an evaluation's, made again for every minibatch without Python.
+/* Recordings: the kernel calls of a training step, or of an evaluation's, made again for every minibatch without
+ * Python.
  *
- * While a recording is open on a thread, every sdl_call_... (kernel_calls.h, made by table.py) of that thread appends an
- * operation: how to make the call again, and its arguments. What differs from step to step is replaced in each: the rows of
- * the minibatch, the learning rate, the number of the step, and where numbers that calls return (the loss) are written. Everything else stays: the same
- * buffers, the same sizes. The arrays are kept alive by who records (Program in _kernels.pyx).
+ * While a recording is open on a thread, every sdl_call_... (kernel_calls.h, made by table.py) of that thread appends
+ * an operation: how to make the call again, and its arguments. What differs from step to step is replaced in each: the
+ * rows of the minibatch, the learning rate, the number of the step, and where numbers that calls return (the loss) are
+ * written. Everything else stays: the same buffers, the same sizes. The arrays are kept alive by who records (Program
+ * in _kernels.pyx).
  *
- * Unlike a call from Python, an operation checks neither shapes nor overlaps, which are those that it was recorded with. What
- * somebody may have written into arrays since then is checked where it would be an index: rows here, labels in the losses.
+ * Unlike a call from Python, an operation checks neither shapes nor overlaps, which are those that it was recorded
+ * with. What somebody may have written into arrays since then is checked where it would be an index: rows here, labels
+ * in the losses.
  */
 #ifndef SDL_RECORD_H
 #define SDL_RECORD_H
@@ -25,9 +28,9 @@ struct sdl_op {
     const sdl_kernels *kernels;
     const char *name;
     int n_arguments;
-    unsigned rows;                   /* a bit for each argument that is the rows of a minibatch */
-    int rate, count, output_number; /* which argument is the learning rate, the number of the step, one number written; or -1 */
-    double number;                  /* where that is written, unless somebody wants it elsewhere */
+    unsigned rows; /* a bit for each argument that is the rows of a minibatch */
+    int rate, count, output_number; /* the arguments that are learning rate, number of the step, output; or -1 */
+    double number; /* where that is written, unless somebody wants it elsewhere */
     sdl_conv sizes;
     sdl_cell args[SDL_MOST_ARGUMENTS];
 };
@@ -44,21 +47,22 @@ typedef struct {
     idx n_ops, capacity;
     sdl_place *rows;
     idx n_rows;
-    idx rows_below;   /* rows of a minibatch must be in [0, rows_below) */
+    idx rows_below; /* rows of a minibatch must be in [0, rows_below) */
     idx first_update; /* operations from this one on are made only if the loss is finite */
-    idx outputs[SDL_MOST_OUTPUTS], n_outputs; /* operations before it whose numbers are wanted; where there are updates, the loss */
-    int failed;       /* out of memory */
+    idx outputs[SDL_MOST_OUTPUTS]; /* operations before it whose numbers are wanted; before updates, the loss */
+    idx n_outputs;
+    int failed; /* out of memory */
     void *owner;
 } sdl_program;
 
 /* What a run of a program is given. */
 typedef struct {
     idx steps;
-    const intptr_t *rows;  /* the first minibatch's; the others follow */
-    idx batch;             /* rows in a minibatch */
-    const double *rates;   /* (steps,) or NULL */
-    double count;          /* number of the first step */
-    double *numbers;       /* OUT (n_outputs, steps); a loss with its penalty */
+    const intptr_t *rows; /* the first minibatch's; the others follow */
+    idx batch; /* rows in a minibatch */
+    const double *rates; /* (steps,) or NULL */
+    double count; /* number of the first step */
+    double *numbers; /* OUT (n_outputs, steps); a loss with its penalty */
     const double *squares; /* (n_squares,) sums of squares that the penalty is made of, as the last update left them */
     idx n_squares;
     double reg;
@@ -76,8 +80,8 @@ sdl_op *sdl_append(const sdl_kernels *kernels, const char *name, int (*again)(sd
 /* Note which arguments are the minibatch's rows, `rows`. Returns 0, or -1 when out of memory. */
 int sdl_vary_rows(sdl_program *program, const void *rows);
 
-/* Make the steps; *done counts those whose numbers are known, and *finite says whether the last one's loss is a finite number (else
- * its update was not made). Returns SDL_OK, SDL_WRONG_ROW, or what a kernel failed with. */
+/* Make the steps; *done counts those whose numbers are known, and *finite says whether the last one's loss is a finite
+ * number (else its update was not made). Returns SDL_OK, SDL_WRONG_ROW, or what a kernel failed with. */
 int sdl_replay(sdl_program *program, const sdl_run *run, idx *done, int *finite);
 
 void sdl_clear(sdl_program *program);

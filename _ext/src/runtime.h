@@ -1,7 +1,7 @@
 /* What the kernels and the glue share with the process: scratch memory, threads, the choice of instruction set.
  *
- * Scratch. A kernel that packs needs aligned memory of a few hundred kilobytes per thread. malloc in every call lost:
- * blocks of that size come from mmap, and each call pays page faults for them again. So each thread keeps its own few
+ * Scratch. A kernel that packs needs aligned memory of a few hundred kilobytes per thread. malloc gives blocks of
+ * that size by mmap, and each call would pay page faults for them again. So each thread keeps its own few
  * buffers ("slots") for as long as it lives; they only grow. A slot is the kernel's until it returns; kernels never
  * call each other while holding the same slot.
  *

@@ -1,8 +1,8 @@
-/* Sums that the other kernels are made of. All accumulate in double, lane by lane in a fixed order: for float32 data that
- * is exact enough to forget about, for float64 data the lanes are a blocked sum. */
+/* Sums that the other kernels are made of. All accumulate in double, lane by lane in a fixed order: for float32 data
+ * that is exact enough to forget about, for float64 data the lanes are a blocked sum. */
 
-/* WL doubles fill a register; the vectors of `real` they come from may be half a register. (A whole one, of twice WL floats,
- * lost: gcc converts it lane by lane.) */
+/* WL doubles fill a register; the vectors of `real` they come from may be half a register. (A whole one, of twice WL
+ * floats, is converted lane by lane by gcc.) */
 #define WL ((idx)(SDL_VEC_BYTES / sizeof(double)))
 
 typedef double NAME(wide) __attribute__((vector_size(SDL_VEC_BYTES)));
@@ -28,11 +28,12 @@ INLINE double NAME(run_deviation)(const real *x, idx n, double mean, int squared
 {
     NAME(wide) sums[CHAINS] = { { 0 } };
     idx i = 0;
-    for (; i + CHAINS * WL <= n; i += CHAINS * WL)
-        UNROLL for (idx c = 0; c < CHAINS; c++) {
+    for (; i + CHAINS * WL <= n; i += CHAINS * WL) {
+        UNROLL(idx c = 0; c < CHAINS; c++) {
             NAME(wide) d = NAME(load_wide)(x + i + c * WL) - mean;
             sums[c] += squared ? d * d : d;
         }
+    }
     double sum = NAME(wide_sum)((sums[0] + sums[1]) + (sums[2] + sums[3]));
     for (; i < n; i++) {
         double d = x[i] - mean;
@@ -50,14 +51,15 @@ INLINE void NAME(run_dot)(const real *x, const real *y, const real *gamma, idx n
 {
     NAME(wide) sums[CHAINS] = { { 0 } }, dots[CHAINS] = { { 0 } };
     idx i = 0;
-    for (; i + CHAINS * WL <= n; i += CHAINS * WL)
-        UNROLL for (idx c = 0; c < CHAINS; c++) {
+    for (; i + CHAINS * WL <= n; i += CHAINS * WL) {
+        UNROLL(idx c = 0; c < CHAINS; c++) {
             idx at = i + c * WL;
             NAME(wide) xi = NAME(load_wide)(x + at);
             if (gamma) xi *= NAME(load_wide)(gamma + at);
             sums[c] += xi;
             dots[c] += xi * NAME(load_wide)(y + at);
         }
+    }
     *sum += NAME(wide_sum)((sums[0] + sums[1]) + (sums[2] + sums[3]));
     *dot += NAME(wide_sum)((dots[0] + dots[1]) + (dots[2] + dots[3]));
     for (; i < n; i++) {
@@ -67,7 +69,8 @@ INLINE void NAME(run_dot)(const real *x, const real *y, const real *gamma, idx n
     }
 }
 
-/* --- down the columns of a matrix, COLUMN_BLOCK at a time so that the accumulators stay in L1 ----------------------- */
+/* --- down the columns of a matrix, COLUMN_BLOCK at a time so that the accumulators stay in L1 -----------------------
+ */
 
 #define COLUMN_BLOCK 64
 
@@ -82,7 +85,8 @@ static void NAME(block_sums)(const real *x, const double *weight, idx n, idx d, 
 }
 
 /* sums, dots (cols,) = column sums of x and of x * y. */
-static void NAME(block_dots)(const real *x, const real *y, idx n, idx d, idx cols, double *restrict sums, double *restrict dots)
+static void NAME(block_dots)(const real *x, const real *y, idx n, idx d, idx cols, double *restrict sums,
+                             double *restrict dots)
 {
     for (idx j = 0; j < cols; j++) sums[j] = dots[j] = 0;
     for (idx i = 0; i < n; i++, x += d, y += d)
@@ -105,7 +109,8 @@ SPAN void NAME(sum_columns)(const real *x, real *sums, idx n, idx d, idx lo, idx
 /* IN x (n, d); OUT sums (d,). */
 static void NAME(column_sums)(const real *x, real *sums, idx n, idx d, int n_threads)
 {
-    SDL_SPANS(sdl_threads(n_threads, (double)n * d / 4), d, COLUMN_BLOCK, lo, hi, NAME(sum_columns)(x, sums, n, d, lo, hi));
+    SDL_SPANS(sdl_threads(n_threads, (double)n * d / 4), d, COLUMN_BLOCK, lo, hi,
+              NAME(sum_columns)(x, sums, n, d, lo, hi));
 }
 
 /* Sum of n weights, all one if NULL. */

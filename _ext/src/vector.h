@@ -38,11 +38,11 @@ INLINE real NAME(lane_sum)(vec v)
 /* Lane i of sums, vector after vector, is lane_sum(v[i]). */
 INLINE void NAME(lane_sums)(const vec *v, int n, vec *sums)
 {
-    UNROLL for (int first = 0; first < n; first += (int)VL) {
+    UNROLL(int first = 0; first < n; first += (int)VL) {
         vec a[VL];
-        UNROLL for (int i = 0; i < (int)VL; i++) a[i] = first + i < n ? v[first + i] : (vec){ 0 };
-        UNROLL for (int half = (int)VL / 2; half; half /= 2)
-            UNROLL for (int i = 0; i < half; i++)
+        UNROLL(int i = 0; i < (int)VL; i++) a[i] = first + i < n ? v[first + i] : (vec){ 0 };
+        UNROLL(int half = (int)VL / 2; half; half /= 2)
+            UNROLL(int i = 0; i < half; i++)
                 a[i] = SHUFFLE(a[i], a[i + half], LOW_INTERLEAVED) + SHUFFLE(a[i], a[i + half], HIGH_INTERLEAVED);
         sums[first / VL] = a[0];
     }
@@ -52,15 +52,15 @@ INLINE void NAME(lane_sums)(const vec *v, int n, vec *sums)
 INLINE void NAME(transpose_square)(const real *src, idx src_step, real *dst, idx dst_step)
 {
     vec a[VL], b[VL];
-    UNROLL for (idx i = 0; i < VL; i++) a[i] = NAME(load)(src + i * src_step);
-    UNROLL for (idx round = 1; round < VL; round *= 2) {
-        UNROLL for (idx i = 0; i < VL / 2; i++) {
+    UNROLL(idx i = 0; i < VL; i++) a[i] = NAME(load)(src + i * src_step);
+    UNROLL(idx round = 1; round < VL; round *= 2) {
+        UNROLL(idx i = 0; i < VL / 2; i++) {
             b[2 * i] = SHUFFLE(a[i], a[i + VL / 2], LOW_INTERLEAVED);
             b[2 * i + 1] = SHUFFLE(a[i], a[i + VL / 2], HIGH_INTERLEAVED);
         }
-        UNROLL for (idx i = 0; i < VL; i++) a[i] = b[i];
+        UNROLL(idx i = 0; i < VL; i++) a[i] = b[i];
     }
-    UNROLL for (idx i = 0; i < VL; i++) NAME(store)(dst + i * dst_step, a[i]);
+    UNROLL(idx i = 0; i < VL; i++) NAME(store)(dst + i * dst_step, a[i]);
 }
 
 /* dst[j * dst_step + i] = src[i * src_step + j], i < rows, j < cols. */
@@ -78,12 +78,13 @@ static void NAME(transpose)(const real *src, idx src_step, real *dst, idx dst_st
         for (idx j = 0; j < cols; j++) dst[j * dst_step + i] = src[i * src_step + j];
 }
 
-/* exp of each lane, for lanes that are not above zero. Of float in lanes, to 2 units in the last place: Cephes' polynomial (Moshier),
- * x = n * log(2) + r with |r| <= log(2) / 2; what would be denormal is zero. */
+/* exp of each lane, for lanes that are not above zero. Of float in lanes, to 2 units in the last place: Cephes'
+ * polynomial (Moshier), x = n * log(2) + r with |r| <= log(2) / 2; what would be denormal is zero. */
 #ifdef SINGLE
 INLINE vec NAME(exp_lanes)(vec x)
 {
-    const real shifter = 12582912.f; /* 1.5 * 2 ** 23: what is added to it is rounded to a whole number, in its lowest bits */
+    const real shifter =
+        12582912.f; /* 1.5 * 2 ** 23: what is added to it is rounded to a whole number, in its lowest bits */
     vec shifted = x * 1.44269504f + shifter, n = shifted - shifter;
     vec r = x - n * .693359375f + n * 2.12194440e-4f;
     vec sum = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -98,7 +99,7 @@ INLINE vec NAME(exp_lanes)(vec x)
 #else
 INLINE vec NAME(exp_lanes)(vec x)
 {
-    UNROLL for (idx l = 0; l < VL; l++) x[l] = NAME(exp)(x[l]);
+    UNROLL(idx l = 0; l < VL; l++) x[l] = NAME(exp)(x[l]);
     return x;
 }
 #endif

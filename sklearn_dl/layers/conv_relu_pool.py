@@ -123,21 +123,21 @@ def _fused_forward(x, w, b, stride, pad, shape, out, work):
     """Convolve, clip and pool by 2 x 2 in one pass, which keeps but the winner of each window."""
     n_samples, filters, height, width = shape
     out = output(out, (n_samples, filters, height // 2, width // 2), x.dtype)
-    winners = buffer(work, "winners", out.shape, np.dtype(np.uint8))
-    _ext.conv_relu_pool_forward(x, w, b, out, winners, stride, pad, n_threads())
-    return out, ConvReLUPoolCache((True, x, w, stride, pad, shape, winners, work))
+    argmax_cell = buffer(work, "argmax_cell", out.shape, np.dtype(np.uint8))
+    _ext.conv_relu_pool_forward(x, w, b, out, argmax_cell, stride, pad, n_threads())
+    return out, ConvReLUPoolCache((True, x, w, stride, pad, shape, argmax_cell, work))
 
 
-def _fused_backward(dout, x, w, stride, pad, shape, winners, work, *, out, need_dx):
-    dout = as_gradient(dout, winners.shape, x.dtype)
+def _fused_backward(dout, x, w, stride, pad, shape, argmax_cell, work, *, out, need_dx):
+    dout = as_gradient(dout, argmax_cell.shape, x.dtype)
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, w.shape[:1], x.dtype, "out for db")
-    _ext.conv_relu_pool_backward_dw(x, dout, winners, dw, db, stride, pad, n_threads())
+    _ext.conv_relu_pool_backward_dw(x, dout, argmax_cell, dw, db, stride, pad, n_threads())
     if not need_dx:
         return None, dw, db
     dconv = buffer(work, "dconv", shape, x.dtype)
-    _ext.relu_pool_backward(dout, winners, dconv, n_threads())
+    _ext.relu_pool_backward(dout, argmax_cell, dconv, n_threads())
     dx = output(dx, x.shape, x.dtype, "out for dx")
     _ext.conv_backward_dx(dconv, w, dx, stride, pad, n_threads())
     return dx, dw, db

@@ -1,9 +1,10 @@
-/* Products so small that packing would take as long as they do: both factors are read where they lie, and results go from
- * registers to C, with bias and relu. Sums are those of gemm.h, to the bit: one chain of multiply-adds in ascending order.
+/* Products so small that packing would take as long as they do: both factors are read where they lie, and results go
+ * from registers to C, with bias and relu. Sums are those of gemm.h, to the bit: one chain of multiply-adds in
+ * ascending order.
  *
- * C's columns that fill no whole panel are computed with some of their neighbours, a second time, to the same numbers. Where C has
- * less columns than a vector has lanes, rows of it are written as whole vectors one after the other, each over the excess of the one
- * before it.
+ * C's columns that fill no whole panel are computed with some of their neighbours, a second time, to the same numbers.
+ * Where C has less columns than a vector has lanes, rows of it are written as whole vectors one after the other, each
+ * over the excess of the one before it.
  */
 
 #define SMALL_INNER (128 << 10) /* bytes of B at most: what L1 and a part of L2 keep while the rows of A go by */
@@ -26,30 +27,30 @@ INLINE void NAME(put_lanes)(real *c, vec v, idx cols)
 }
 
 /* Rows of C: nv vectors each, but `cols` lanes alone of those from number `whole` on. */
-INLINE void NAME(small_tile)(int rows, int nv, const real *a, idx a_row, idx a_step, const NAME(panel) *p, real *c, idx whole,
-                             idx cols)
+INLINE void NAME(small_tile)(int rows, int nv, const real *a, idx a_row, idx a_step, const NAME(panel) *p, real *c,
+                             idx whole, idx cols)
 {
     vec sums[SDL_MR][SDL_NV];
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < nv; v++) sums[r][v] = (vec){ 0 };
+    UNROLL(int r = 0; r < rows; r++)
+        UNROLL(int v = 0; v < nv; v++) sums[r][v] = (vec){ 0 };
     const real *b = p->b;
     idx b_row = p->b_row, second = p->second;
     for (idx k = p->depth; k; k--, a += a_step, b += b_row) {
         vec bk[SDL_NV];
-        UNROLL for (int v = 0; v < nv; v++) bk[v] = NAME(load)(b + v * second);
-        UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int v = 0; v < nv; v++) sums[r][v] += a[r * a_row] * bk[v];
+        UNROLL(int v = 0; v < nv; v++) bk[v] = NAME(load)(b + v * second);
+        UNROLL(int r = 0; r < rows; r++)
+            UNROLL(int v = 0; v < nv; v++) sums[r][v] += a[r * a_row] * bk[v];
     }
     if (p->bias)
-        UNROLL for (int v = 0; v < nv; v++) {
+        UNROLL(int v = 0; v < nv; v++) {
             vec bias = NAME(load)(p->bias + v * second);
-            UNROLL for (int r = 0; r < rows; r++) sums[r][v] += bias;
+            UNROLL(int r = 0; r < rows; r++) sums[r][v] += bias;
         }
     if (p->relu)
-        UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int v = 0; v < nv; v++) sums[r][v] = NAME(clip)(sums[r][v]);
-    UNROLL for (int r = 0; r < rows; r++, c += p->c_row)
-        UNROLL for (int v = 0; v < nv; v++) {
+        UNROLL(int r = 0; r < rows; r++)
+            UNROLL(int v = 0; v < nv; v++) sums[r][v] = NAME(clip)(sums[r][v]);
+    UNROLL(int r = 0; r < rows; r++, c += p->c_row)
+        UNROLL(int v = 0; v < nv; v++) {
             if (nv > 1 || r < whole)
                 NAME(store)(c + v * second, sums[r][v]);
             else
@@ -57,28 +58,42 @@ INLINE void NAME(small_tile)(int rows, int nv, const real *a, idx a_row, idx a_s
         }
 }
 
-NOINLINE void NAME(small_by_rows)(idx rows, idx nv, const real *a, idx a_row, const NAME(panel) *p, real *c, idx whole, idx cols)
+NOINLINE void NAME(small_by_rows)(idx rows, idx nv, const real *a, idx a_row, const NAME(panel) *p, real *c, idx whole,
+                                  idx cols)
 {
     if (nv == SDL_NV) {
-#define X(r) case r: NAME(small_tile)(r, SDL_NV, a, a_row, 1, p, c, whole, cols); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(small_tile)(r, SDL_NV, a, a_row, 1, p, c, whole, cols); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     } else {
-#define X(r) case r: NAME(small_tile)(r, 1, a, a_row, 1, p, c, whole, cols); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(small_tile)(r, 1, a, a_row, 1, p, c, whole, cols); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     }
 }
 
-NOINLINE void NAME(small_by_columns)(idx rows, idx nv, const real *a, idx a_step, const NAME(panel) *p, real *c, idx whole, idx cols)
+NOINLINE void NAME(small_by_columns)(idx rows, idx nv, const real *a, idx a_step, const NAME(panel) *p, real *c,
+                                     idx whole, idx cols)
 {
     if (nv == SDL_NV) {
-#define X(r) case r: NAME(small_tile)(r, SDL_NV, a, 1, a_step, p, c, whole, cols); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(small_tile)(r, SDL_NV, a, 1, a_step, p, c, whole, cols); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     } else {
-#define X(r) case r: NAME(small_tile)(r, 1, a, 1, a_step, p, c, whole, cols); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(small_tile)(r, 1, a, 1, a_step, p, c, whole, cols); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     }
 }
@@ -86,13 +101,18 @@ NOINLINE void NAME(small_by_columns)(idx rows, idx nv, const real *a, idx a_step
 /* Columns [j, …) of rows [lo, hi) of C: a panel that ends with the last column at the latest. */
 static void NAME(small_panel)(const NAME(product) *p, const real *b, idx b_row, const real *bias, idx j, idx lo, idx hi)
 {
-    idx left = p->n - j, nv = left > VL ? SDL_NV : 1, width = MIN(p->n, nv * VL), at = MIN(j, p->n - width);
-    NAME(panel) panel = { .b = b + at, .b_row = b_row, .depth = p->k, .second = width - VL, .bias = bias ? bias + at : NULL,
-                          .relu = p->relu, .c_row = p->c_row };
+    idx left = p->n - j, nv = left > VL ? SDL_NV : 1, width = MIN(p->n, nv * VL), column = MIN(j, p->n - width);
+    NAME(panel) panel = { .b = b + column,
+                          .b_row = b_row,
+                          .depth = p->k,
+                          .second = width - VL,
+                          .bias = bias ? bias + column : NULL,
+                          .relu = p->relu,
+                          .c_row = p->c_row };
     idx whole_rows = p->n >= VL ? hi : hi - (VL - 1) / p->n; /* rows whose excess stays within these rows */
     for (idx i = lo; i < hi; i += SDL_MR) {
         idx rows = MIN(SDL_MR, hi - i), whole = MAX(0, whole_rows - i);
-        real *c = p->c + i * p->c_row + at;
+        real *c = p->c + i * p->c_row + column;
         if (p->a_step == 1)
             NAME(small_by_rows)(rows, nv, p->a + i * p->a_row, p->a_row, &panel, c, whole, p->n);
         else

@@ -1,9 +1,9 @@
 /* Matrix products: C = A @ B for the affine layer's three products, with bias and relu in the last pass.
  *
- * The scheme is Goto's ("Anatomy of High-Performance Matrix Multiplication", 2008) made small: B is packed in panels of NR
- * columns, a register tile of MR rows x NR columns runs down a panel, A is read where it lies. OpenBLAS lost: its worker
- * threads spin against OpenMP's, its results depend on how many rows come together, it has no epilogue, and it wastes
- * lanes on the narrow outputs that classifiers end in.
+ * The scheme is Goto's ("Anatomy of High-Performance Matrix Multiplication", 2008) made small: B is packed in panels of
+ * NR columns, a register tile of MR rows x NR columns runs down a panel, A is read where it lies. Rejected: OpenBLAS,
+ * whose worker threads spin against OpenMP's, whose results depend on how many rows come together, and which has no
+ * epilogue.
  *
  * Every element of C is computed as sum over blocks of KC inner indices of (one multiply-add chain in ascending order),
  * whichever tile, thread or panel it falls into: rows do not depend on the batch, nor bits on the number of threads.
@@ -13,7 +13,8 @@
 #define KC 256 /* inner block: a panel of B (KC x NR) fits half of L1 */
 #define NC (16 * NR) /* columns packed at a time: KC x NC is 256 KB or less, half of L2 */
 #define PACK_AHEAD 8 /* rows between a prefetch and the copy */
-#define MC (16 * SDL_MR) /* rows done at a time; where A is read by columns they are packed: whole cache lines of its rows */
+#define MC \
+    (16 * SDL_MR) /* rows done at a time; where A is read by columns they are packed: whole cache lines of its rows */
 
 typedef struct {
     const real *a; /* IN  element (i, k) at a[i * a_row + k * a_step] */
@@ -32,17 +33,17 @@ INLINE void NAME(tile)(int rows, int nv, const real *a, idx a_row, idx a_step, c
                        real *acc, idx acc_row, int add)
 {
     vec c[SDL_MR][SDL_NV];
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < nv; v++) c[r][v] = (vec){ 0 };
+    UNROLL(int r = 0; r < rows; r++)
+        UNROLL(int v = 0; v < nv; v++) c[r][v] = (vec){ 0 };
     for (idx k = 0; k < depth; k++, a += a_step, b += b_row) {
         vec bk[SDL_NV];
-        UNROLL for (int v = 0; v < nv; v++) bk[v] = NAME(load)(b + v * VL);
-        UNROLL for (int r = 0; r < rows; r++) {
-            UNROLL for (int v = 0; v < nv; v++) c[r][v] += a[r * a_row] * bk[v];
+        UNROLL(int v = 0; v < nv; v++) bk[v] = NAME(load)(b + v * VL);
+        UNROLL(int r = 0; r < rows; r++) {
+            UNROLL(int v = 0; v < nv; v++) c[r][v] += a[r * a_row] * bk[v];
         }
     }
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < nv; v++) {
+    UNROLL(int r = 0; r < rows; r++)
+        UNROLL(int v = 0; v < nv; v++) {
             real *to = acc + r * acc_row + v * VL;
             NAME(store)(to, add ? NAME(load)(to) + c[r][v] : c[r][v]);
         }
@@ -62,12 +63,18 @@ NOINLINE void NAME(tile_by_rows)(idx rows, idx nv, const real *a, idx a_row, con
                                  real *acc, idx acc_row, int add)
 {
     if (nv == SDL_NV) {
-#define X(r) case r: NAME(tile)(r, SDL_NV, a, a_row, 1, b, b_row, depth, acc, acc_row, add); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(tile)(r, SDL_NV, a, a_row, 1, b, b_row, depth, acc, acc_row, add); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     } else {
-#define X(r) case r: NAME(tile)(r, 1, a, a_row, 1, b, b_row, depth, acc, acc_row, add); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(tile)(r, 1, a, a_row, 1, b, b_row, depth, acc, acc_row, add); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     }
 }
@@ -77,12 +84,18 @@ NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real 
                                     idx acc_row, int add)
 {
     if (nv == SDL_NV) {
-#define X(r) case r: NAME(tile)(r, SDL_NV, a, 1, SDL_MR, b, b_row, depth, acc, acc_row, add); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(tile)(r, SDL_NV, a, 1, SDL_MR, b, b_row, depth, acc, acc_row, add); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     } else {
-#define X(r) case r: NAME(tile)(r, 1, a, 1, SDL_MR, b, b_row, depth, acc, acc_row, add); break;
-        switch (rows) { EACH_ROWS(X) }
+#define X(r) \
+    case r: NAME(tile)(r, 1, a, 1, SDL_MR, b, b_row, depth, acc, acc_row, add); break;
+        switch (rows) {
+            EACH_ROWS(X)
+        }
 #undef X
     }
 }
@@ -90,7 +103,8 @@ NOINLINE void NAME(tile_by_columns)(idx rows, idx nv, const real *a, const real 
 /* Columns that `n` columns take in packed form. */
 INLINE idx NAME(padded_columns)(idx n) { return ROUND_UP(n, VL); }
 
-/* packed (depth, pitch) = the transpose of b's n rows, b_step apart. Rows are short and far apart: no prefetcher sees the next. */
+/* packed (depth, pitch) = the transpose of b's n rows, b_step apart. Rows are short and far apart: no prefetcher sees
+ * the next. */
 static void NAME(pack_turned)(const real *b, idx b_step, idx depth, idx n, real *packed, idx pitch)
 {
     for (idx j = 0; j < n; j += VL) {
@@ -100,8 +114,8 @@ static void NAME(pack_turned)(const real *b, idx b_step, idx depth, idx n, real 
     }
 }
 
-/* packed: panels of NR columns (VL in the last if that is enough), each depth x width, columns past n zero. Row by row where rows
- * are contiguous: B comes from beyond L2, and panel by panel each row would be a jump for the prefetcher. */
+/* packed: panels of NR columns (VL in the last if that is enough), each depth x width, columns past n zero. Row by row
+ * where rows are contiguous: B comes from beyond L2, and panel by panel each row would be a jump for the prefetcher. */
 static void NAME(pack_b)(const real *b, idx b_row, idx b_step, idx depth, idx n, real *packed)
 {
     idx whole = n / NR * NR, rest = n - whole, width = rest > VL ? NR : VL;
@@ -110,13 +124,14 @@ static void NAME(pack_b)(const real *b, idx b_row, idx b_step, idx depth, idx n,
     if (b_step != 1) {
         SDL_ASSERT(b_row == 1);
         for (idx j = 0; j < n; j += NR)
-            NAME(pack_turned)(b + j * b_step, b_step, depth, MIN(NR, n - j), packed + j * depth, j < whole ? NR : width);
+            NAME(pack_turned)(b + j * b_step, b_step, depth, MIN(NR, n - j), packed + j * depth,
+                              j < whole ? NR : width);
         return;
     }
     for (idx k = 0; k < depth; k++, b += b_row) {
         for (idx j = 0; j < n; j += 64 / (idx)sizeof(real)) PREFETCH(b + PACK_AHEAD * b_row + j);
         for (idx j = 0; j < whole; j += NR)
-            UNROLL for (idx v = 0; v < SDL_NV; v++)
+            UNROLL(idx v = 0; v < SDL_NV; v++)
                 NAME(store)(packed + j * depth + k * NR + v * VL, NAME(load)(b + j + v * VL));
         if (rest) memcpy(last + k * width, b + whole, rest * sizeof(real));
     }
@@ -131,7 +146,7 @@ static void NAME(pack_a)(const real *a, idx a_step, idx m, idx depth, real *pack
             const real *from = a + k * a_step + i;
             PREFETCH(from + PACK_AHEAD * a_step);
             if (m - i >= SDL_MR) {
-                UNROLL for (idx r = 0; r < SDL_MR; r++) to[r] = from[r];
+                UNROLL(idx r = 0; r < SDL_MR; r++) to[r] = from[r];
             } else {
                 for (idx r = 0; r < m - i; r++) to[r] = from[r];
             }
@@ -139,8 +154,8 @@ static void NAME(pack_a)(const real *a, idx a_step, idx m, idx depth, real *pack
 }
 
 /* c (rows x cols) = or += acc; then bias and relu if this was the last inner block. */
-static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx cols, idx width, const real *acc, int first,
-                           int last)
+static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx cols, idx width, const real *acc,
+                           int first, int last)
 {
     SDL_ASSERT(i >= 0 && j >= 0 && i + rows <= p->m && j + cols <= p->n && rows <= SDL_MR && cols <= NR);
     const real *bias = last && p->bias ? p->bias + j : NULL;
@@ -170,8 +185,9 @@ static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx c
     }
 }
 
-/* A region of C: columns [j0, j1) of rows [i0, i1), less the rows above `top` in the first panel of columns and those from `bottom`
- * on in the last, so that threads can share a panel. All but j1 and i1 are multiples of a tile's sizes. */
+/* A region of C: columns [j0, j1) of rows [i0, i1), less the rows above `top` in the first panel of columns and those
+ * from `bottom` on in the last, so that threads can share a panel. All but j1 and i1 are multiples of a tile's sizes.
+ */
 typedef struct {
     idx i0, i1, j0, j1, top, bottom;
 } NAME(region);
@@ -201,14 +217,14 @@ INLINE void NAME(one_tile)(const NAME(product) *p, const NAME(operands) *o, idx 
     if (!direct) NAME(put_tile)(p, i, j, rows, cols, nv * VL, acc, o->first, o->last);
 }
 
-/* The tiles of a region in columns [j0, j0 + n), over one inner block; `packed` is NULL where B is read in place, packed_a where A
- * is. */
-static void NAME(tiles)(const NAME(product) *p, const NAME(region) *region, idx j0, idx n, idx k0, idx depth, const real *packed,
-                        real *packed_a)
+/* The tiles of a region in columns [j0, j0 + n), over one inner block; `packed` is NULL where B is read in place,
+ * packed_a where A is. */
+static void NAME(tiles)(const NAME(product) *p, const NAME(region) *region, idx j0, idx n, idx k0, idx depth,
+                        const real *packed, real *packed_a)
 {
     NAME(operands) o = { .depth = depth, .packed_a = packed_a != NULL, .first = k0 == 0, .last = k0 + depth == p->k };
-    /* A panel of B stays in L1 while rows go by: the other way around three times as much comes from L2. But the rows of a wide C
-     * are pages apart, and better written one after the other. */
+    /* A panel of B stays in L1 while rows go by: the other way around three times as much comes from L2. But the rows
+     * of a wide C are pages apart, and better written one after the other. */
     int down = p->n <= NC;
     for (idx ib = region->i0; ib < region->i1; ib += MC) {
         idx block = MIN(MC, region->i1 - ib), row_tiles = CEIL_DIV(block, SDL_MR), panels = CEIL_DIV(n, NR);
@@ -228,10 +244,7 @@ static void NAME(tiles)(const NAME(product) *p, const NAME(region) *region, idx 
 }
 
 /* Inner indices in a block, at most KC, all blocks alike. At least 8, also where k is 0: C is then zero. */
-INLINE idx NAME(block_depth)(idx k)
-{
-    return MAX(8, ROUND_UP(CEIL_DIV(k, MAX(1, CEIL_DIV(k, KC))), 8));
-}
+INLINE idx NAME(block_depth)(idx k) { return MAX(8, ROUND_UP(CEIL_DIV(k, MAX(1, CEIL_DIV(k, KC))), 8)); }
 
 /* Compute a region of C in this thread. Returns 0, or -1 when out of memory. */
 static int NAME(multiply_region)(const NAME(product) *p, const NAME(region) *region)
@@ -257,7 +270,8 @@ static int NAME(multiply_region)(const NAME(product) *p, const NAME(region) *reg
     return 0;
 }
 
-/* --- one row, or two: B is read once, as it lies in memory ------------------------------------------------------------ */
+/* --- one row, or two: B is read once, as it lies in memory
+ * ------------------------------------------------------------ */
 
 #define FEW_ROWS 2
 #define FEW_STEPS 8 /* products of rows and inner indices done at a time: so many broadcasts stay in registers */
@@ -268,9 +282,9 @@ INLINE void NAME(few_steps)(int rows, int steps, const real *a, idx a_row, const
 {
     idx j = 0;
     for (; j + VL <= n; j += VL)
-        UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL(int r = 0; r < rows; r++) {
             vec c = NAME(load)(sums + r * pitch + j);
-            UNROLL for (int k = 0; k < steps; k++) c += a[r * a_row + k] * NAME(load)(b + k * b_row + j);
+            UNROLL(int k = 0; k < steps; k++) c += a[r * a_row + k] * NAME(load)(b + k * b_row + j);
             NAME(store)(sums + r * pitch + j, c);
         }
     for (; j < n; j++)
@@ -307,14 +321,19 @@ SPAN int NAME(few_columns)(const NAME(product) *p, idx lo, idx hi)
     return 0;
 }
 
-/* --- the rest: shares of tiles ---------------------------------------------------------------------------------------- */
+/* --- the rest: shares of tiles
+ * ---------------------------------------------------------------------------------------- */
 
 /* Tiles [lo, hi) of C, counted down its panels of columns. */
 SPAN int NAME(multiply_columns)(const NAME(product) *p, idx lo, idx hi)
 {
     idx tiles = CEIL_DIV(p->m, SDL_MR), first = lo / tiles, last = (hi - 1) / tiles;
-    NAME(region) region = { .i0 = 0, .i1 = p->m, .j0 = first * NR, .j1 = MIN(p->n, (last + 1) * NR),
-                        .top = (lo - first * tiles) * SDL_MR, .bottom = MIN(p->m, (hi - last * tiles) * SDL_MR) };
+    NAME(region) region = { .i0 = 0,
+                            .i1 = p->m,
+                            .j0 = first * NR,
+                            .j1 = MIN(p->n, (last + 1) * NR),
+                            .top = (lo - first * tiles) * SDL_MR,
+                            .bottom = MIN(p->m, (hi - last * tiles) * SDL_MR) };
     return NAME(multiply_region)(p, &region);
 }
 
@@ -339,7 +358,8 @@ static int NAME(multiply)(const NAME(product) *p, int n_threads)
     }
     n_threads = sdl_threads(n_threads, (double)p->m * p->n * p->k / 32);
     if ((p->a_step == 1 ? p->m / 4 : p->m) <= p->n)
-        SDL_SPANS(n_threads, row_tiles * panels, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(multiply_columns)(p, lo, hi))));
+        SDL_SPANS(n_threads, row_tiles * panels, 1, lo, hi,
+                  SDL_FLUSHED(sdl_note(&failed, NAME(multiply_columns)(p, lo, hi))));
     else
         SDL_SPANS(n_threads, row_tiles, 1, lo, hi, SDL_FLUSHED(sdl_note(&failed, NAME(multiply_rows)(p, lo, hi))));
     return failed;

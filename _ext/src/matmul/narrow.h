@@ -1,7 +1,7 @@
 /* Products with few columns, the logits of a classifier: a lane for each inner index, a row of x times a column of w.
  *
- * Rows are summed in segments, short enough that as much of every column of w stays in L1 while the rows go by. Whole columns
- * lost: for each pair of rows they came from L2 again, at the most it gives. */
+ * Rows are summed in segments, short enough that as much of every column of w stays in L1 while the rows go by. Whole
+ * columns would come from L2 again for each pair of rows, at the most it gives. */
 
 #define DOT_COLUMNS 6
 #define DOT_TILE ROUND_UP(2 * DOT_COLUMNS, VL) /* room for the sums of two rows with that many columns */
@@ -22,58 +22,62 @@ INLINE idx NAME(dot_segment)(idx k, idx n)
 /* Columns that are done at a time. */
 INLINE idx NAME(dot_group)(idx n) { return CEIL_DIV(n, CEIL_DIV(n, DOT_COLUMNS)); }
 
-/* tile (rows * cols) = or += (unless `first`) the sums over a segment's k of x[r][at + k] * wt[j][k]; wt is zero past its end.
- * What lies at `ahead`, as long as the segment, is asked for at the pace of the arithmetic: cores drop a burst of prefetches. */
-INLINE void NAME(dot_tile)(int rows, int cols, const real *const *x, idx at, const real *wt, idx wt_row, idx length, real *tile,
-                           int first, const real *ahead)
+/* tile (rows * cols) = or += (unless `first`) the sums over a segment's k of x[r][offset + k] * wt[j][k]; wt is zero
+ * past its end. What lies at `ahead`, as long as the segment, is asked for at the pace of the arithmetic: cores drop a
+ * burst of prefetches. */
+INLINE void NAME(dot_tile)(int rows, int cols, const real *const *x, idx offset, const real *wt, idx wt_row, idx length,
+                           real *tile, int first, const real *ahead)
 {
     vec acc[DOT_TILE], sums[DOT_TILE];
-    UNROLL for (int i = 0; i < rows * cols; i++) acc[i] = (vec){ 0 };
+    UNROLL(int i = 0; i < rows * cols; i++) acc[i] = (vec){ 0 };
     idx l = 0;
     for (; l + LINE <= length; l += LINE) {
         PREFETCH_L2(ahead + l);
-        UNROLL for (int v = 0; v < (int)LINE; v += (int)VL) {
+        UNROLL(int v = 0; v < (int)LINE; v += (int)VL) {
             vec xl[2];
-            UNROLL for (int r = 0; r < rows; r++) xl[r] = NAME(load)(x[r] + at + l + v);
-            UNROLL for (int j = 0; j < cols; j++) {
+            UNROLL(int r = 0; r < rows; r++) xl[r] = NAME(load)(x[r] + offset + l + v);
+            UNROLL(int j = 0; j < cols; j++) {
                 vec w = NAME(load)(wt + j * wt_row + l + v);
                 IN_REGISTER(w);
-                UNROLL for (int r = 0; r < rows; r++) acc[r * cols + j] += xl[r] * w;
+                UNROLL(int r = 0; r < rows; r++) acc[r * cols + j] += xl[r] * w;
             }
         }
     }
     for (; l < length; l += VL) {
         vec xl[2] = { { 0 } };
-        for (int r = 0; r < rows; r++) memcpy(&xl[r], x[r] + at + l, MIN(VL, length - l) * sizeof(real));
-        UNROLL for (int j = 0; j < cols; j++) {
+        for (int r = 0; r < rows; r++) memcpy(&xl[r], x[r] + offset + l, MIN(VL, length - l) * sizeof(real));
+        UNROLL(int j = 0; j < cols; j++) {
             vec w = NAME(load)(wt + j * wt_row + l);
-            UNROLL for (int r = 0; r < rows; r++) acc[r * cols + j] += xl[r] * w;
+            UNROLL(int r = 0; r < rows; r++) acc[r * cols + j] += xl[r] * w;
         }
     }
     NAME(lane_sums)(acc, rows * cols, sums);
-    UNROLL for (int i = 0; i < rows * cols; i += (int)VL)
+    UNROLL(int i = 0; i < rows * cols; i += (int)VL)
         NAME(store)(tile + i, first ? sums[i / VL] : NAME(load)(tile + i) + sums[i / VL]);
 }
 
-NOINLINE void NAME(dot_rows)(idx rows, idx cols, const real *const *x, idx at, const real *wt, idx wt_row, idx length, real *tile,
-                             int first, const real *ahead)
+NOINLINE void NAME(dot_rows)(idx rows, idx cols, const real *const *x, idx offset, const real *wt, idx wt_row,
+                             idx length, real *tile, int first, const real *ahead)
 {
     switch (rows * 8 + cols) {
-#define X(r, c) case r * 8 + c: NAME(dot_tile)(r, c, x, at, wt, wt_row, length, tile, first, ahead); break;
+#define X(r, c) \
+    case r * 8 + c: NAME(dot_tile)(r, c, x, offset, wt, wt_row, length, tile, first, ahead); break;
+        /* clang-format off */
         X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6)
         X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6)
+        /* clang-format on */
 #undef X
     }
 }
 
-/* tiles (one for each group of columns) = or += (unless `first`) the sums over a segment of one or two rows with all n columns.
- * What lies at each of `ahead` is asked for meanwhile, where there are so many groups. */
-static void NAME(dot_segments)(const real *const *x, idx at, idx rows, const real *wt, idx wt_row, idx length, idx n, real *tiles,
-                               int first, const real *const ahead[2])
+/* tiles (one for each group of columns) = or += (unless `first`) the sums over a segment of one or two rows with all n
+ * columns. What lies at each of `ahead` is asked for meanwhile, where there are so many groups. */
+static void NAME(dot_segments)(const real *const *x, idx offset, idx rows, const real *wt, idx wt_row, idx length,
+                               idx n, real *tiles, int first, const real *const ahead[2])
 {
     idx group = NAME(dot_group)(n);
     for (idx j = 0, i = 0; j < n; j += group, i++)
-        NAME(dot_rows)(rows, MIN(group, n - j), x, at, wt + j * wt_row, wt_row, length, tiles + i * DOT_TILE, first,
+        NAME(dot_rows)(rows, MIN(group, n - j), x, offset, wt + j * wt_row, wt_row, length, tiles + i * DOT_TILE, first,
                        ahead[MIN(i, 1)]);
 }
 
@@ -98,7 +102,8 @@ static void NAME(dot_columns)(const real *w, real *wt, idx segment, idx k, idx n
 {
     for (idx from = 0; from < k; from += segment, wt += n * segment) {
         idx length = MIN(segment, k - from);
-        for (idx j = 0; length < segment && j < n; j++) memset(wt + j * segment + length, 0, (segment - length) * sizeof(real));
+        for (idx j = 0; length < segment && j < n; j++)
+            memset(wt + j * segment + length, 0, (segment - length) * sizeof(real));
         NAME(transpose)(w + from * n, n, wt, segment, length, n);
     }
 }
