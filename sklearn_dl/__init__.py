@@ -3,7 +3,7 @@
 Every public module is an attribute: ``sklearn_dl.inspection`` works after ``import sklearn_dl``, and is imported then.
 """
 
-from sklearn_dl._lazy import lazy_modules
+from sklearn_dl._lazy import lazy_modules as _lazy_modules
 from sklearn_dl._show_versions import show_versions
 from sklearn_dl._version import __version__
 from sklearn_dl.convnet import ThreeLayerConvNet
@@ -21,4 +21,4 @@ __all__ = [
     "show_versions",
 ]
 
-__getattr__, __dir__ = lazy_modules(__name__, __path__)
+__getattr__, __dir__ = _lazy_modules(__name__, __path__)

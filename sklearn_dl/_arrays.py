@@ -108,7 +108,7 @@ def output(out, shape, dtype, name="out"):
 
 
 class Held(NamedTuple):
-    """Stands for an ``out`` kept in the dict work under name, for who does not know its shape."""
+    """Stands for an ``out`` kept in the dict work under name, where the caller does not know its shape."""
 
     work: dict | None
     name: str

@@ -1,7 +1,7 @@
 """scikit-learn's callbacks, where it has them: 1.9 and later.
 
 The one module that knows `sklearn.callback`. With earlier versions the estimators have no ``set_callbacks``, and
-everything else is as ever.
+everything else works the same.
 """
 
 import functools

@@ -99,7 +99,7 @@ def _advice(estimator, method, name):
         if other != method and name in _arguments(estimator, other):
             return f"It is an argument of {other}."
     similar = difflib.get_close_matches(name, _arguments(estimator, method), 1)
-    return f"Did you mean {similar[0]}?" if similar else "Nothing like it is known."
+    return f"Did you mean {similar[0]}?" if similar else "There is no similar argument."
 
 
 def _arguments(estimator, method):

@@ -90,7 +90,7 @@ def _check_learning_rate(name, value):
 
 
 def _check_repeatable(name, value):
-    """Return `value` unless it can be read only once: whoever reads it next would find it empty."""
+    """Return `value` unless it can be read only once: a second read would find it empty."""
     if isinstance(value, Iterator):
         raise TypeError(f"{name} must be a sequence, such as a tuple, got {value!r}.")
     return value

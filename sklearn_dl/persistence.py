@@ -1,7 +1,7 @@
 """Save and load estimators and nets: one file of arrays and JSON, written atomically, read without pickle.
 
 A file is a zip archive of stored (uncompressed) members: ``header.json``, and one ``.npy`` file
-for each array, so that ``np.load`` reads the weights where this package is not at hand.
+for each array, so that ``np.load`` reads the weights where this package is not installed.
 The header holds the format's version, the versions of the packages that wrote it, the tree of
 everything that is no array, and a checksum.
 

@@ -121,7 +121,7 @@ class Cosine(_Fall):
     Notes
     -----
     Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, equation
-    5. The restarts are those of `warm_start`: each `fit` runs the schedule anew. Warm-up: Goyal et
+    5. The restarts are those of `warm_start`: each `fit` starts the schedule over. Warm-up: Goyal et
     al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017, section 2.2.
 
     Examples
@@ -239,7 +239,7 @@ class ReduceOnPlateau(Schedule):
     factor : float in (0, 1), default=0.2
         What a reduction multiplies the learning rate by.
     patience : int, default=3
-        Epochs in a row without gain that are borne; the next such epoch reduces.
+        Epochs in a row without improvement before the learning rate is reduced.
     min_gain : float, default=1e-4
         By how much a score must be better than the best one to count as gain.
     cooldown : int, default=0

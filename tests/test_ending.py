@@ -19,8 +19,8 @@ from sklearn_dl.solver import Solver, Watcher
 from ._estimators import RULES, blobs, each_estimator, each_hidden, small
 
 NUM_EPOCHS = "Training ended at num_epochs="
-BLIND = "The net gives all training samples "
-ONE_CLASS = f"{BLIND}the same class"
+BLIND = "The net predicts "
+ONE_CLASS = f"{BLIND}one class for all training samples"
 WORSE = "The loss on the training samples ended at "
 
 
@@ -120,7 +120,7 @@ def test_a_callback_that_stops(monkeypatch):
 @pytest.mark.parametrize("spread", [1.0, 3.0, 30.0])
 @each_hidden
 def test_a_net_that_has_learned_nothing_is_warned_of(cls, update_rule, learning_rate, spread):
-    """Such rates often end all units. Whatever is not warned of, then, is better than the classes' shares."""
+    """Such rates often end all units. Whatever is not warned of is better than predicting the class frequencies."""
     X, y = blobs(90, spread=spread)
     net = small(cls, learning_rate=learning_rate, update_rule=update_rule, num_epochs=10)
     try:
@@ -222,6 +222,13 @@ def test_a_few_updates_on_noise_are_not_warned_of(cls, num_epochs, shape):
         X, y = rng.randn(*shape), rng.randint(0, 2, shape[0])
         net = cls(num_epochs=num_epochs, tol=None, random_state=seed)
         assert warned(lambda net=net, X=X, y=y: net.fit(X, y)) == []
+
+
+def test_two_updates_on_noise_may_end_above_the_beginning():
+    X, y = np.random.RandomState(0).rand(120, 32, 32, 2), np.arange(120) % 3
+    net = ThreeLayerConvNet(filter_size=3, num_epochs=1, tol=None, random_state=0)
+    assert warned(lambda: net.fit(X, y)) == []
+    assert net._state.initial_loss < log_loss(y, net.predict_proba(X))
 
 
 @pytest.mark.parametrize("update_rule", RULES)

@@ -43,7 +43,7 @@ SAID = {
     # Slips
     "sample_weights": "as sample_weight",
     "sample_weihgt": r"Did you mean sample_weight\?",
-    "nonsense": "Nothing like it",
+    "nonsense": "no similar argument",
 }
 
 
@@ -75,7 +75,7 @@ def test_prediction(cls, method):
 def test_the_name_is_one_that_the_estimator_has(cls, ours):
     with pytest.raises(TypeError, match=rf"Set {ours} on the estimator: {cls.__name__}\({ours}=\.\.\.\)"):
         small(cls).fit(X, y, hidden_layer_sizes=(100,))
-    with pytest.raises(TypeError, match="Nothing like it is known"):
+    with pytest.raises(TypeError, match="There is no similar argument"):
         small(Softmax).fit(X, y, hidden_layer_sizes=(100,))
 
 

@@ -5,7 +5,7 @@ numbers from anywhere, ``plot`` draws once more, and what was drawn is kept in a
 in ``_``. matplotlib is imported when something is drawn.
 
 ``from_estimator`` takes a net, a search, or what wraps it: pipelines, searches, calibrated and thresholded
-classifiers, ensembles, wrappers of one's own. Where there are several nets, as in most ensembles, the error
+classifiers, ensembles, your own wrappers. Where there are several nets, as in most ensembles, the error
 says how each of them is reached.
 """
 

@@ -31,7 +31,7 @@ def affine_relu_forward(x, w, b, *, out=None, work=None):
     out : ndarray of shape (N, M), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps what backward needs between calls, so that it is not allocated anew.
+        Keeps what backward needs between calls, to reuse its memory.
 
     Returns
     -------

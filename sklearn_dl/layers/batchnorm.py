@@ -67,7 +67,7 @@ def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
     out : ndarray of shape (N, D), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised samples between calls, so that they are not allocated anew.
+        Keeps the normalised samples between calls, to reuse their memory.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
     out : ndarray of shape (N, C, H, W), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised images between calls, so that they are not allocated anew.
+        Keeps the normalised images between calls, to reuse their memory.
 
     Returns
     -------

@@ -39,7 +39,7 @@ def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None, work=No
     out : ndarray, optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps what backward needs between calls, so that it is not allocated anew.
+        Keeps what backward needs between calls, to reuse its memory.
 
     Returns
     -------

@@ -21,7 +21,7 @@ from sklearn_dl.layers._registry import register
 
 __all__ = ["Dropout", "dropout_backward", "dropout_forward"]
 
-# Numbers drawn at a time: few enough that NumPy's allocator has the memory at hand.
+# Numbers drawn at a time: few enough that NumPy's allocator keeps the memory.
 PIECE = 4096
 
 
@@ -48,7 +48,7 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     out : ndarray of the shape of x, optional
         Where to write the result; may be x itself.
     work : dict, optional
-        Keeps the mask between calls, so that it is not allocated anew.
+        Keeps the mask between calls, to reuse its memory.
 
     Returns
     -------

@@ -49,7 +49,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=Non
     out : ndarray of shape (N, C, H, W), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised images between calls, so that they are not allocated anew.
+        Keeps the normalised images between calls, to reuse their memory.
 
     Returns
     -------

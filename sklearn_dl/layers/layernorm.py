@@ -40,7 +40,7 @@ def layernorm_forward(x, gamma, beta, ln_param, *, out=None, work=None):
     out : ndarray of shape (N, D), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised samples between calls, so that they are not allocated anew.
+        Keeps the normalised samples between calls, to reuse their memory.
 
     Returns
     -------

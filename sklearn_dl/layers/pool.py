@@ -39,7 +39,7 @@ def max_pool_forward_fast(x, pool_param, *, out=None, work=None):
     out : ndarray of shape (N, C, HO, WO), optional
         Where to write the result; must not overlap x.
     work : dict, optional
-        Keeps the places of the maxima between calls, so that they are not allocated anew.
+        Keeps the places of the maxima between calls, to reuse their memory.
 
     Returns
     -------

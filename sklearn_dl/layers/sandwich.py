@@ -90,7 +90,7 @@ def affine_norm_relu_dropout_forward(
     out : ndarray of shape (N, M), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps what backward needs between calls, so that it is not allocated anew.
+        Keeps what backward needs between calls, to reuse its memory.
 
     Returns
     -------
@@ -197,7 +197,7 @@ def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
     out : ndarray of shape (N, F, HO, WO), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps what backward needs between calls, so that it is not allocated anew.
+        Keeps what backward needs between calls, to reuse its memory.
 
     Returns
     -------
@@ -308,7 +308,7 @@ def conv_norm_relu_pool_forward(
     out : ndarray, optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps what backward needs between calls, so that it is not allocated anew.
+        Keeps what backward needs between calls, to reuse its memory.
 
     Returns
     -------

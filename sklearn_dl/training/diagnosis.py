@@ -7,10 +7,12 @@ import numpy as np
 from sklearn_dl._threads import hold_threads
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 
-# By which share the loss must have grown to be called worse; less is noise of a few updates.
+# By which share the loss must have grown to be called worse; less is noise.
 WORSE = 0.02
 # How many times its beginning the mean loss of an epoch must have been to be a leap.
 LEAP = 2
+# After fewer updates, an honest training may be worse than its beginning by chance, but not by a leap.
+FEW_UPDATES = 20
 # Below this share of another loss, the loss of the last epoch's minibatches is less for sure.
 CLEARLY_LESS = 0.8
 # Differences that are rounding, as a share of a loss, or of the largest score.
@@ -46,7 +48,7 @@ def _not_converged(solver):
 
 
 def _learned_nothing(solver):
-    """Say that the loss on the training samples grew, or that the net is no better than the classes' shares."""
+    """Say that the loss on the training samples grew, or that the net is no better than the class frequencies."""
     losses = solver.history["loss"]
     if not losses:
         return None
@@ -54,7 +56,7 @@ def _learned_nothing(solver):
     of_shares = -(shares * np.log(shares)).sum()
     began, whose = solver.state.initial_loss, "first weights"
     if math.isnan(began):  # of a net that an earlier release has trained
-        began, whose = of_shares, "classes' shares"
+        began, whose = of_shares, "class frequencies"
     # The minibatches' losses tell whether an evaluation is worth its time.
     if losses[-1] < CLEARLY_LESS * min(began, of_shares):
         return None
@@ -62,7 +64,7 @@ def _learned_nothing(solver):
     causes = f"learning_rate={solver.optim_config['learning_rate']:g}"
     if solver.net.reg:  # which makes the loss without the penalty grow
         causes += " or reg"
-    if final.loss > (1 + WORSE) * began:
+    if final.loss > (1 + WORSE if solver.num_updates >= FEW_UPDATES else LEAP) * began:
         return (
             f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the {whose}:"
             f" {causes} is too large for this data and net. Lower it, or scale X."
@@ -71,15 +73,16 @@ def _learned_nothing(solver):
     learned = final.loss < (1 - SAME) * of_shares or final.accuracy > shares.max() + by_chance
     if len(shares) == 1 or learned or not _has_leapt(solver):
         return None
-    gives = "the same class" if final.n_classes == 1 else f"classes of which {final.accuracy:.1%} are right"
+    predicts = "one class for all training samples" if final.n_classes == 1 else "classes by chance"
     return (
-        f"The net gives all training samples {gives} by now, with a loss of {final.loss:.4g}, no better than the"
-        f" {of_shares:.4g} of the classes' shares: {causes} is too large for this data and net. Lower it, or scale X."
+        f"The net predicts {predicts} (accuracy {final.accuracy:.1%}); its loss of {final.loss:.4g} is no better than"
+        f" the {of_shares:.4g} of predicting the class frequencies: {causes} is too large for this data and net. Lower"
+        " it, or scale X."
     )
 
 
 def _has_leapt(solver):
-    """Return whether a net that is no better than the classes' shares is so because of too large a step.
+    """Return whether a net that is no better than the class frequencies is so because of too large a step.
 
     After a few updates, and with labels that have nothing to do with X, an honest training has such a net, too.
     """

@@ -61,7 +61,7 @@ class TrainingState:
     # Before any update, on the training samples that accuracy is taken on: loss, and number of classes predicted.
     initial_loss: float = field(metadata=VALUE, default=math.nan)
     initial_n_classes: int = field(metadata=VALUE, default=0)
-    # The best epoch of this training; a training with a validation set begins anew.
+    # The best epoch of this training; a training with a validation set starts over.
     validated: bool = field(metadata=VALUE, default=False)
     best_epoch: int | None = field(metadata=VALUE, default=None)
     best_val_acc: float = field(metadata=VALUE, default=0.0)
