@@ -63,7 +63,11 @@ def test_training(cls, method, name):
 def test_prediction(cls, method):
     net = small(cls).fit(X, y)
     call = getattr(net, method)
-    for name, said in {"batch_size": "batches of bounded size", "verbose": "batches", "nonsense": "Nothing"}.items():
+    for name, said in {
+        "batch_size": "batches of bounded size",
+        "verbose": "batches",
+        "nonsense": "no similar argument",
+    }.items():
         with pytest.raises(TypeError, match=rf"^{cls.__name__}\.{method}\(\) .* '{name}'\. .*{said}.* takes X"):
             call(*ARGUMENTS.get(method, (X,)), **{name: 1})
 
