@@ -339,8 +339,12 @@ def read(path):
     """Return the tree, and a phrase saying which version wrote it."""
     name = _check_path(path)
     with open(name, "rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            raise ValueError(f"{name!r} is not a file written by sklearn_dl.")
+        begin = file.read(4)
+        if begin != b"PK\x03\x04":
+            advice = " It seems to be a pickle: joblib.load or pickle.load read it, and run code from it." * (
+                begin[:1] == b"\x80"
+            )
+            raise ValueError(f"{name!r} is not a file written by sklearn_dl.{advice}")
         try:
             with zipfile.ZipFile(file) as archive:
                 members = _check_members(archive, os.fstat(file.fileno()).st_size)

@@ -57,6 +57,20 @@ def explain_keywords(method):
     """
     accepted = [name for name in inspect.signature(method).parameters if name != "self"]
 
+    by_position = [
+        name
+        for name, parameter in inspect.signature(method).parameters.items()
+        if name != "self" and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+
+    def too_many(estimator, given):
+        called = f"{type(estimator).__name__}.{method.__name__}()"
+        by_name = [name for name in accepted if name not in by_position]
+        advice = f" Give {', '.join(by_name)} by name." if by_name else ""
+        return TypeError(
+            f"{called} takes {', '.join(by_position)} by position, but {given} arguments were given.{advice}"
+        )
+
     def error(estimator, unknown):
         name = next(name for name in unknown if name not in accepted)
         called = f"{type(estimator).__name__}.{method.__name__}()"
@@ -79,6 +93,8 @@ def explain_keywords(method):
         def wrapped(self, *args, **kwargs):
             if not kwargs.keys() <= known:
                 raise error(self, kwargs)
+            if len(args) > len(by_position):
+                raise too_many(self, len(args))
             return method(self, *args, **kwargs)
 
     known = set(accepted)

@@ -179,6 +179,7 @@ def check_agreement(model, onnx_model, X, options):
     if difference:
         raise ValueError(
             f"{name} cannot be converted: the ONNX model made of it by skl2onnx predicts something else: {difference}."
+            " Where X is float64, a sample of float32 may do."
             " To convert without this comparison, use skl2onnx.to_onnx after sklearn_dl.onnx.register_converters()."
         )
 

@@ -84,6 +84,14 @@ def _reason(solver):
     }[solver.stop_reason]
 
 
+def _ending(solver):
+    """Say why training ended, and which epoch's weights the net has."""
+    line = f"Training ended after epoch {solver.epoch}: {_reason(solver)}."
+    if solver.best_epoch is not None:
+        line += f" Kept the weights of epoch {solver.best_epoch}, the best by validation {solver.monitor}."
+    return line
+
+
 class Lines(Watcher):
     """A line for each epoch, for every so many updates, and for the end.
 
@@ -120,13 +128,9 @@ class Lines(Watcher):
         self._print_epoch(solver, {"loss": solver.history["loss"][-1]})
 
     def on_train_end(self, solver):
-        """Print why training ended, and which epoch's weights the net has; not for each call of partial_fit."""
-        if solver.state.schedule_length is not None:
-            return
-        line = f"Training ended after epoch {solver.epoch}: {_reason(solver)}."
-        if solver.best_epoch is not None:
-            line += f" Kept the weights of epoch {solver.best_epoch}, the best by validation {solver.monitor}."
-        print(line, flush=True)
+        """Print why training ended; not for each call of partial_fit."""
+        if solver.state.schedule_length is None:
+            print(_ending(solver), flush=True)
 
     def _print_epoch(self, solver, numbers):
         epochs, updates = solver.remaining()
@@ -139,7 +143,7 @@ class Lines(Watcher):
 
 
 class Bar(Watcher):
-    """A bar that moves with each update.
+    """A bar that moves with each update, and below it a line where it does not tell the end.
 
     Parameters
     ----------
@@ -181,14 +185,13 @@ class Bar(Watcher):
         self._bar.set_postfix_str(text, refresh=False)
 
     def close(self):
-        """Say what ended training early and which epoch was kept; after an error, leave the bar as it is."""
+        """Fill the bar of a training that ended early; after an error, leave it as it is."""
         if self._bar is None:
             return
         solver = self._solver
-        if solver.stop_reason is not None and self._bar.n < self._bar.total:
+        early = self._bar.n < self._bar.total
+        if solver.stop_reason is not None and early:
             self._bar.total = self._bar.n
-            done = f"Epoch {solver.epoch}/{self._last_epoch}"
-            self._bar.set_description_str(f"{done}, ended early: {_reason(solver)}", refresh=False)
-        if solver.stop_reason is not None and solver.best_epoch is not None:
-            self._bar.set_postfix_str(f"{self._bar.postfix}, kept epoch {solver.best_epoch}", refresh=False)
         self._bar.close()
+        if solver.stop_reason is not None and (early or solver.best_epoch is not None):
+            print(_ending(solver), file=self._bar.fp, flush=True)

@@ -115,7 +115,8 @@ class FullyConnectedNet(_FullyConnectedBase):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_dl import FullyConnectedNet
     >>> X, y = load_wine(return_X_y=True)
-    >>> net = FullyConnectedNet(hidden_dims=(50, 50), normalization="batchnorm", num_epochs=30, random_state=0)
+    >>> options = {"normalization": "batchnorm", "num_epochs": 30, "tol": None, "random_state": 0}
+    >>> net = FullyConnectedNet(hidden_dims=(50, 50), **options)
     >>> make_pipeline(StandardScaler(), net).fit(X, y).score(X, y) > 0.95
     True
     """

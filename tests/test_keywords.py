@@ -142,3 +142,12 @@ def test_metadata_is_routed(cls):
         )
         with pytest.raises(TypeError, match=re.escape("Unexpected args: {'validation_data'}")):
             net.set_fit_request(validation_data=True)
+
+
+@each_estimator
+def test_more_by_position_than_there_are(cls):
+    X, y = blobs()
+    with pytest.raises(
+        TypeError, match=rf"^{cls.__name__}\.fit\(\) takes X, y, sample_weight by position.* X_val, y_val"
+    ):
+        small(cls).fit(X, y, None, X, y)

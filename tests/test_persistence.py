@@ -805,3 +805,11 @@ def test_weights_that_do_not_fit_never_reach_the_kernels(path, change):
     write_archive(path, tree)
     with pytest.raises((TypeError, ValueError)):
         load(path).predict(X)
+
+
+def test_a_pickle_is_called_one(path):
+    joblib.dump(Softmax(), path)
+    with pytest.raises(
+        ValueError, match=r"is not a file written by sklearn_dl\. It seems to be a pickle: joblib\.load"
+    ):
+        load(path)

@@ -81,6 +81,19 @@ def test_bar_is_closed_after_an_error(open_terminal):
     assert error
 
 
+def test_a_bar_that_ends_early_is_full_and_says_why(open_terminal):
+    terminal = open_terminal()
+    X, y = blobs()
+    net = small(TwoLayerNet, verbose=1, num_epochs=50, tol=100.0, n_iter_no_change=2).fit(X, y, X_val=X, y_val=y)
+    bar, ending, rest = terminal.getvalue().split("\n")
+    assert "100%|" in bar.split("\r")[-1]
+    assert ending == (
+        f"Training ended after epoch {net.n_iter_}: the training loss did not improve by more than tol=100 for 2"
+        f" epochs. Kept the weights of epoch {net.best_epoch_}, the best by validation accuracy."
+    )
+    assert rest == ""
+
+
 def without_tqdm(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
 

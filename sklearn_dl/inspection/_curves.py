@@ -146,7 +146,7 @@ class TrainingCurveDisplay:
         >>> from sklearn_dl import TwoLayerNet
         >>> from sklearn_dl.inspection import TrainingCurveDisplay
         >>> X, y = load_digits(return_X_y=True)
-        >>> clf = TwoLayerNet(random_state=0, num_epochs=5).fit(X, y)
+        >>> clf = TwoLayerNet(random_state=0, num_epochs=5, tol=None).fit(X, y)
         >>> TrainingCurveDisplay.from_estimator(clf)  # doctest: +SKIP
         >>> plt.show()  # doctest: +SKIP
         """

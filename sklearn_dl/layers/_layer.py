@@ -59,8 +59,6 @@ class Layer:
     {'units': 10}
     """
 
-    __module__ = PUBLIC_MODULE
-
     starts_block: bool = False  # a block: a layer with weights and what follows it, up to the next such
     weight_names: Sequence[str] = ()  # the parameters that the L2 penalty applies to
     statistics_names: Sequence[str] = ()  # running statistics, kept in `statistics`
@@ -352,8 +350,6 @@ class Initializer:
     ((2, 3), array([0., 0., 0.], dtype=float32))
     """
 
-    __module__ = PUBLIC_MODULE
-
     def __init__(self, weight_scale: float | str, dtype: np.dtype, random_state: np.random.RandomState) -> None:
         self.weight_scale = weight_scale
         self.dtype = dtype
@@ -400,6 +396,11 @@ class Initializer:
 
 
 _L = TypeVar("_L", bound=Layer)
+
+
+# Not in the bodies: Python 3.13 would look for these lines in the source of the module named.
+for _class in (Layer, Initializer):
+    _class.__module__ = PUBLIC_MODULE
 
 
 def check_layer(name: str, layer: _L, cls: type[_L]) -> _L:

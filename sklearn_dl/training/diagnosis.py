@@ -13,6 +13,8 @@ WORSE = 0.02
 LEAP = 2
 # After fewer updates, an honest training may be worse than its beginning by chance, but not by a leap.
 FEW_UPDATES = 20
+# A loss that is better by less, after a leap, is no success.
+BARELY = 0.1
 # Below this share of another loss, the loss of the last epoch's minibatches is less for sure.
 CLEARLY_LESS = 0.8
 # Differences that are rounding, as a share of a loss, or of the largest score.
@@ -70,8 +72,12 @@ def _learned_nothing(solver):
             f" {causes} is too large for this data and net. Lower it, or scale X."
         )
     by_chance = 1 / math.sqrt(len(solver.train_rows))  # two standard deviations of an accuracy at most
-    learned = final.loss < (1 - SAME) * of_shares or final.accuracy > shares.max() + by_chance
-    if len(shares) == 1 or learned or not _has_leapt(solver):
+    if _has_leapt(solver):
+        learned = final.loss < (1 - BARELY) * of_shares
+    else:
+        learned = final.loss < (1 - SAME) * of_shares or final.accuracy > shares.max() + by_chance
+        learned = learned or not _scores_are_equal(solver)
+    if len(shares) == 1 or learned:
         return None
     predicts = "one class for all training samples" if final.n_classes == 1 else "classes by chance"
     return (
@@ -88,7 +94,7 @@ def _has_leapt(solver):
     """
     # In the mode of training, with dropout and the penalty in it.
     began = np.nanmax([solver.state.initial_loss, solver.loss_history[0]])
-    return max(solver.history["loss"]) > LEAP * began or _scores_are_equal(solver)
+    return max(solver.history["loss"]) > LEAP * began
 
 
 def _scores_are_equal(solver):
