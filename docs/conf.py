@@ -30,6 +30,7 @@ exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 default_role = "autolink"
 nitpicky = True
+autodoc_typehints = "none"  # numpydoc's sections say what the arguments are
 
 # ----------------------------------------------------------------- reference
 
