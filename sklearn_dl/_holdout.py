@@ -77,9 +77,9 @@ def set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_stat
     parts = _split(np.repeat(np.arange(len(X)), counts), np.repeat(y, counts), fraction, random_state)
     data = {}
     for name, part in zip(("train", "val"), parts, strict=True):
-        rows = np.flatnonzero(np.bincount(part, minlength=len(X)))
-        total = np.bincount(part, minlength=len(X))[rows] * weights[rows]
-        merged = merge_duplicates(X[rows], y[rows], total)
+        counts = np.bincount(part, minlength=len(X))
+        rows = np.flatnonzero(counts)
+        merged = merge_duplicates(X[rows], y[rows], counts[rows] * weights[rows])
         data.update(zip((f"X_{name}", f"y_{name}", f"sample_weight_{name}"), merged, strict=True))
     return data
 

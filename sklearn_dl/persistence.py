@@ -1,13 +1,6 @@
 """Save and load estimators and nets: one file of arrays and JSON, written atomically, read without pickle.
 
-A file is a zip archive of stored (uncompressed) members: ``header.json``, and one ``.npy`` file
-for each array, so that ``np.load`` reads the weights where this package is not installed.
-The header holds the format's version, the versions of the packages that wrote it, the tree of
-everything that is no array, and a checksum.
-
-Why not pickle: loading a pickle runs whatever code its author chose. Here the file can only
-choose among the types listed under :func:`write_archive`, and an array is allocated only after
-its size has been compared with the bytes that are really there.
+The format, and why it is not pickle, is told in ``sklearn_dl/_archive.py``.
 
 Files of every release load in all later ones; tests/test_saved_models.py holds this package to it.
 

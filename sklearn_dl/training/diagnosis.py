@@ -88,10 +88,7 @@ def _learned_nothing(solver):
 
 
 def _has_leapt(solver):
-    """Return whether a net that is no better than the class frequencies is so because of too large a step.
-
-    After a few updates, and with labels that have nothing to do with X, an honest training has such a net, too.
-    """
+    """Return whether the loss of an epoch was far above the beginning, as after too large a step."""
     # In the mode of training, with dropout and the penalty in it.
     began = np.nanmax([solver.state.initial_loss, solver.loss_history[0]])
     return max(solver.history["loss"]) > LEAP * began
