@@ -51,9 +51,24 @@ def digits():
     return X, y, list(StratifiedKFold(3).split(X, y))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def held(client, digits):
+    """Keep the arrays on the workers from test to test.
+
+    Dask names broadcast data by content. The data of a search that has ended are let go while the next one, with the
+    same arrays under the same names, begins; where the order is unlucky, its tasks lose them.
+    """
+    return client.scatter(arrays(*digits), broadcast=True)
+
+
+def arrays(X, y, folds):
+    """Return all arrays of a search."""
+    return [X, y, *itertools.chain(*folds)]
+
+
 def on_dask(X, y, folds):
     """Return joblib's context for Dask, every array held by every worker."""
-    return joblib.parallel_config("dask", scatter=[X, y, *itertools.chain(*folds)])
+    return joblib.parallel_config("dask", scatter=arrays(X, y, folds))
 
 
 def scores(results):
