@@ -91,3 +91,16 @@ def assert_same(first, second, **tolerance):
 def assert_differ(first, second, X):
     """Assert that two estimators do not predict the same."""
     assert not np.array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+# Parameters that make another net, and values that are not those of `small`.
+ARCHITECTURE = {
+    "hidden_dim": 5,
+    "hidden_dims": (8,),
+    "normalization": "batchnorm",
+    "dropout_keep_ratio": 0.5,
+    "num_filters": 3,
+    "filter_size": 5,
+    "input_shape": (1, 2, 8),
+    "dtype": "float64",
+}

@@ -1,4 +1,4 @@
-"""What is the convolutional classifier's own: dropout after the hidden layer. The rest is in test_estimators.py."""
+"""What is the convolutional classifier's own: dropout after the hidden layer. The rest is in test_estimator_*.py."""
 
 import numpy as np
 import pytest

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_dl.layers import (
-    conv_backward_fast,
-    conv_backward_naive,
-    conv_forward_fast,
-    conv_forward_naive,
-)
+from sklearn_dl.layers import conv_backward_fast, conv_backward_naive, conv_forward_fast, conv_forward_naive
 
 # (N, C, H, W), (F, HH, WW), stride, pad
 SHAPES = [

@@ -21,14 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklearn_dl import (
-    FullyConnectedNet,
-    Softmax,
-    ThreeLayerConvNet,
-    TwoLayerNet,
-    _archive,
-    load,
-)
+from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, _archive, load
 from sklearn_dl.persistence import read_archive, save, write_archive
 
 RNG = np.random.RandomState(0)
