@@ -51,6 +51,7 @@ from sklearn_dl._inputs import (
     naming_columns,
     transposed_hint,
     warn_caller,
+    warn_of_stated_images,
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords
@@ -115,6 +116,10 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     def _check_weights(self, X, targets, sample_weight):
         """Return the samples' weights in float64, and one for each class; None where there are none."""
         raise NotImplementedError
+
+    def _as_parameter(self, argument, value):
+        """Return name and value of the parameter that an argument of the net comes from."""
+        return argument, value
 
     def _is_linear(self):
         """Return whether the net has no hidden layer; its learning rates are then others."""
@@ -363,9 +368,15 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         now = self._full_net_config(self._net_args["dtype"] if params["dtype"] == "auto" else params["dtype"])
         # A net of an earlier release was made without the arguments that came later.
         made = {**_defaults(self._net_class), **self._net_args}
-        changed = [f"{name} from {made[name]!r} to {now[name]!r}" for name in now if made[name] != now[name]]
+        changed = [name for name in now if made[name] != now[name]]
         if changed:
-            raise ValueError(f"A net that is trained on (warm_start, partial_fit) cannot change {', '.join(changed)}.")
+            changes = []
+            for argument in changed:
+                (name, before), (_, after) = (self._as_parameter(argument, args[argument]) for args in (made, now))
+                changes.append(f"{name} from {before!r} to {after!r}")
+            raise ValueError(
+                f"A net that is trained further (warm_start, partial_fit) cannot change {', '.join(changes)}."
+            )
 
     def _check_schedule_has_room(self, lr_schedule, length):
         """Raise if partial_fit has come to the end of a schedule that has one."""
@@ -415,6 +426,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             learned = getattr(self, "input_shape_", None)
             if learned is not None and self.input_shape is None:
                 check_unstated_images(image_shape, learned, len(X))
+            elif learned is not None and reset:
+                warn_of_stated_images(learned)
         else:
             self._check_image_shape(image_shape)
         return X, y

@@ -89,14 +89,20 @@ def flatten_images(X):
 _CHANNELS = (1, 3, 4)
 
 
-def check_channels_first(shape):
-    """Raise ValueError if images of this shape, which is to be (C, H, W), look like (H, W, C).
+def looks_channels_last(shape):
+    """Return whether images of this shape, which is to be (C, H, W), look like (H, W, C).
 
     They do if the last axis is as long as channels are, and the first is longer. Two equal last axes stand for small
     images of many channels, such as feature maps of 512 x 4 x 4 or 512 x 1 x 1.
     """
     height, width, channels = shape
-    if channels in _CHANNELS and height > max(_CHANNELS) and width != channels:
+    return channels in _CHANNELS and height > max(_CHANNELS) and width != channels
+
+
+def check_channels_first(shape):
+    """Raise ValueError if images of this shape, which is to be (C, H, W), look like (H, W, C)."""
+    if looks_channels_last(shape):
+        height, width, channels = shape
         raise ValueError(
             f"X of shape (n_samples, {height}, {width}, {channels}) looks like images with their channels last, but"
             f" would be read as {height} channels of {width} x {channels} pixels. Put the channels first, with"
@@ -137,6 +143,18 @@ def check_unstated_images(image_shape, learned, n_samples):
             f"Rows of {learned[2]} features are taken for images of 1 x {learned[2]} pixels, as if neighbouring columns"
             f" belonged together. If they do, as in a series, say so: input_shape={learned}. For other tables, use"
             " FullyConnectedNet or TwoLayerNet."
+        )
+
+
+def warn_of_stated_images(input_shape):
+    """Warn if an `input_shape`, which is to be (C, H, W), looks like (H, W, C)."""
+    if looks_channels_last(input_shape):
+        height, width, channels = input_shape
+        warn_caller(
+            f"input_shape={input_shape} is (C, H, W): {height} channels of {width} x {channels} pixels. If the images"
+            f" have {height} x {width} pixels and {channels} channels, put the channels first:"
+            f" input_shape={(channels, height, width)}, and X in the same order, by X.transpose(0, 3, 1, 2) of images"
+            " (n, H, W, C) or by ImageReshaper(input_layout='NHWC')."
         )
 
 

@@ -112,6 +112,9 @@ class ThreeLayerConvNet(BaseNetClassifier):
             "reg": self.reg,
         }
 
+    def _as_parameter(self, argument, value):
+        return ("input_shape" if argument == "input_dim" else argument), value
+
     def _learn_input_shape(self, image_shape, n_features):
         stated = self.input_shape
         if stated is not None:

@@ -90,6 +90,9 @@ class TwoLayerNet(_FullyConnectedBase):
     def _hidden_dims(self):
         return (check_int("hidden_dim", self.hidden_dim, low=1),)
 
+    def _as_parameter(self, argument, value):
+        return ("hidden_dim", value[0]) if argument == "hidden_dims" else (argument, value)
+
 
 @documented(learning_rate(f"{RATES}; without hidden layers {LINEAR_RATES}"), attributes=LAYER_ATTRIBUTES)
 class FullyConnectedNet(_FullyConnectedBase):

@@ -234,7 +234,8 @@ def check_net(net, X, y, *, h=1e-5, tol=1e-5, num_projections=3, random_state=0)
         numerical one is not, or wrong by more than tol; and each gradient without a parameter. Also if the loss is not
         a finite number.
     ValueError
-        If a parameter or the loss is not float64, where differences of this size drown in rounding errors.
+        If a parameter or the loss is not float64, where differences of this size drown in rounding errors; if two calls
+        of ``loss(X, y)`` give different losses.
 
     Notes
     -----
@@ -261,15 +262,23 @@ def check_net(net, X, y, *, h=1e-5, tol=1e-5, num_projections=3, random_state=0)
     for name, param in net.params.items():
         dtype = getattr(param, "dtype", type(param).__name__)
         if dtype != np.float64:
-            raise ValueError(f"net must be float64 to be checked, got {dtype} for parameter {name!r}")
+            raise ValueError(
+                f"net must be float64 to be checked, got {dtype} for parameter {name!r}: make it with dtype=np.float64."
+            )
     loss, grads = net.loss(X, y)
     dtype = np.asarray(loss).dtype
     if dtype in _SINGLE:
-        raise ValueError(f"net must be float64 to be checked, got a loss of {dtype}")
+        raise ValueError(f"net must be float64 to be checked, got a loss of {dtype}: make it with dtype=np.float64.")
     if not np.isfinite(loss):
         raise AssertionError(f"the loss is {loss}, which has no gradient")
     # The next evaluations may overwrite the arrays of this one.
     grads = {name: np.array(grad) for name, grad in grads.items()}
+    again = net.loss(X, y)[0]
+    if abs(again - loss) > _REPEATS * abs(loss):
+        raise ValueError(
+            f"net must have the same loss at each call, got {loss} and then {again}: give dropout a seed, so that it"
+            " draws the same mask each time."
+        )
     rng = _random(random_state)
     # Rounding of the loss makes the difference quotient wrong by some tens of eps * |loss| / h: batch normalization of
     # a constant multiplies it by 1 / sqrt(eps).
@@ -339,6 +348,8 @@ def _both_sides(f, x, i, h):
     return above, below, step
 
 
+# Sums in another order differ by less, random losses by more: a share of the loss.
+_REPEATS = 1e-9
 _SINGLE = (np.dtype(np.float16), np.dtype(np.float32))
 
 

@@ -56,3 +56,23 @@ def test_keep_ratios_that_are_none(value):
     X, y = images()
     with pytest.raises((TypeError, ValueError), match="dropout_keep_ratio"):
         net(dropout_keep_ratio=value).fit(X, y)
+
+
+@pytest.mark.parametrize("rows", [True, False])
+@pytest.mark.parametrize("stated", [(8, 8, 3), (28, 28, 1), (9, 5, 4)])
+def test_a_stated_shape_with_channels_last_is_taken_with_a_warning(stated, rows):
+    X = np.random.RandomState(0).rand(20, *stated)
+    X, y = X.reshape(20, -1) if rows else X, np.arange(20) % 2
+    height, width, channels = stated
+    clf = net(input_shape=stated, num_epochs=1)
+    message = rf"{height} channels of {width} x {channels} pixels.*input_shape=\({channels}, {height}, {width}\)"
+    with pytest.warns(UserWarning, match=message):
+        clf.fit(X, y)
+    assert clf.input_shape_ == stated
+    clf.partial_fit(X, y).predict(X)  # said once
+
+
+@pytest.mark.parametrize("stated", [(3, 8, 8), (1, 28, 28), (512, 4, 4), (4, 8, 3), (8, 8, 2), (6, 5, 5)])
+def test_other_stated_shapes_are_taken_without_a_warning(stated):
+    X = np.random.RandomState(0).rand(10, *stated)
+    assert net(input_shape=stated, num_epochs=1).fit(X, np.arange(10) % 2).input_shape_ == stated

@@ -431,3 +431,17 @@ def test_how_often_a_schedule_is_told_the_score(batch_size, validates):
         assert told == net.history_["val_accuracy"][9::10]
     else:
         assert told == (net.history_["val_accuracy"] if validates else [-loss for loss in net.history_["loss"]])
+
+
+@each_estimator
+@pytest.mark.parametrize("value", [0, 1, 7])
+@pytest.mark.parametrize("learning_rate", ["auto", 0.5])
+def test_constant_X_is_called_that(cls, value, learning_rate):
+    X, y = np.full((60, 16), float(value)), np.arange(60) % 3
+    net = small(cls, learning_rate=learning_rate, num_epochs=10)
+    assert warned(lambda: net.fit(X, y)) == [
+        "X is constant: all training samples have the same values, and nothing tells their classes apart."
+    ]
+    assert not warned(lambda: net.fit(X, np.ones(60)))
+    X[0, 0] += 1
+    assert "X is constant" not in "".join(warned(lambda: net.fit(X, y)))

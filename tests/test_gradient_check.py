@@ -13,6 +13,7 @@ from sklearn_dl.gradient_check import (
     rel_error,
 )
 from sklearn_dl.layers import affine_backward, affine_forward, softmax_loss
+from sklearn_dl.nets import FullyConnected
 
 
 class LinearNet:
@@ -108,8 +109,17 @@ def test_check_net_names_every_fault(batch):
 
 
 def test_check_net_wants_float64(batch):
-    with pytest.raises(ValueError, match=r"net must be float64.*float32 for parameter 'W'"):
+    message = r"net must be float64.*float32 for parameter 'W': make it with dtype=np\.float64\."
+    with pytest.raises(ValueError, match=message):
         check_net(LinearNet(dtype=np.float32), *batch)
+
+
+def test_check_net_wants_dropout_with_a_seed():
+    X, y = np.random.RandomState(0).randn(6, 9), np.arange(6) % 3
+    options = {"dropout_keep_ratio": 0.5, "weight_scale": "he", "dtype": np.float64, "random_state": 0}
+    with pytest.raises(ValueError, match=r"^net must have the same loss at each call, .* give dropout a seed"):
+        check_net(FullyConnected([20], 9, 3, **options), X, y)
+    check_net(FullyConnected([20], 9, 3, seed=0, **options), X, y)
 
 
 def test_check_net_restores_parameters_when_the_loss_raises(batch):
@@ -119,14 +129,15 @@ def test_check_net_restores_parameters_when_the_loss_raises(batch):
     loss = net.loss
 
     def failing(X, y):
-        calls.append(X)
-        if len(calls) == 2:
+        calls.append((net.params["W"] != before).any())
+        if len(calls) == 3:
             raise RuntimeError("stop")
         return loss(X, y)
 
     net.loss = failing
     with pytest.raises(RuntimeError, match="stop"):
         check_net(net, *batch)
+    assert calls[-1]
     np.testing.assert_array_equal(net.params["W"], before)
 
 

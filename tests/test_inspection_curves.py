@@ -248,6 +248,43 @@ def test_training_curves_of_a_solver(draw, options):
     assert draw(solver, ax=axes, smoothing=2).ax_ is axes[0]
 
 
+@pytest.mark.parametrize("given", ["ax_", "accuracy_ax_", "bounding_ax_"])
+@pytest.mark.parametrize("divided", [True, False])
+def test_axes_of_another_display(divided, given):
+    curves = {"train_accuracy": [0.1, 0.5], "val_accuracy": [0.2, 0.6]}
+    ax = plt.subplots()[1] if divided else None
+    first = TrainingCurveDisplay([3, 2, 1], **curves).plot(ax)
+    ax = getattr(first, given)
+    second = drawn(TrainingCurveDisplay([4, 3, 2], **curves).plot(ax))
+    assert (second.ax_ is first.ax_) == (ax is not None)
+    if ax is None:  # not divided: there is no bounding one
+        return
+    assert second.accuracy_ax_ is first.accuracy_ax_
+    assert second.bounding_ax_ is first.bounding_ax_
+    assert len(first.figure_.axes) == (1 if divided else 2)
+    assert not first.ax_.child_axes
+    alone = drawn(TrainingCurveDisplay([4, 3]).plot(ax))
+    assert (alone.ax_, alone.accuracy_ax_) == (first.ax_, None)
+
+
+def test_axes_that_were_cleared_are_divided_again():
+    _, ax = plt.subplots()
+    first = TrainingCurveDisplay([3, 2], train_accuracy=[0.1, 0.5]).plot(ax)
+    ax.clear()
+    second = drawn(TrainingCurveDisplay([3, 2], train_accuracy=[0.1, 0.5]).plot(ax))
+    assert second.ax_ is not first.ax_
+    assert ax.child_axes == [second.ax_, second.accuracy_ax_]
+
+
+def test_axes_with_something_on_them_are_not_divided():
+    _, ax = plt.subplots()
+    ax.plot([1, 2])
+    with pytest.raises(ValueError, match=r"ax must be an empty Axes, .* or a pair of Axes"):
+        TrainingCurveDisplay([3, 2], train_accuracy=[0.1, 0.5]).plot(ax)
+    assert ax.axison
+    assert drawn(TrainingCurveDisplay([3, 2]).plot(ax)).ax_ is ax
+
+
 def test_solver_that_was_resumed(tmp_path):
     whole = make_solver(checkpoint=tmp_path / "run")
     whole.train()

@@ -263,8 +263,8 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or pair of Axes, default=None
-            Axes to draw on; a single one is divided in two if there are accuracies to show. By
-            default a new figure is made.
+            Axes to draw on; a single one is divided in two if there are accuracies to show, and must be empty then. One
+            that another display has, such as its `ax_`, stands for all of its axes. By default a new figure is made.
         smoothing : int, default=None
             Number of losses that the line averages over; by default a twentieth of a run's updates, or one epoch.
         points_kw, line_kw, accuracy_kw : dict, default=None
@@ -274,6 +274,11 @@ class TrainingCurveDisplay:
         -------
         display : TrainingCurveDisplay
             Itself.
+
+        Raises
+        ------
+        ValueError
+            If `ax` would have to be divided, and something is drawn on it.
         """
         plt = import_pyplot("TrainingCurveDisplay.plot")
         runs = self._runs()
@@ -414,15 +419,37 @@ class TrainingCurveDisplay:
                 raise ValueError(f"ax must be one Axes or two, got {len(ax)}.")
             self.ax_ = check_axes(ax[0])
             self.accuracy_ax_ = check_axes(ax[1]) if divided else None
+        elif _group_of(check_axes(ax)) is not None:
+            self.ax_, accuracy_ax, self.bounding_ax_ = _group_of(ax)
+            self.accuracy_ax_ = accuracy_ax if divided else None
         elif divided:
-            self.bounding_ax_ = check_axes(ax)
-            ax.set_axis_off()
-            inches = ax.get_window_extent().width / ax.figure.dpi
-            width = 0.5 - min(0.25, 0.4 / inches)  # between them, room for the labels of one
-            self.ax_ = ax.inset_axes([0, 0, width, 1])
-            self.accuracy_ax_ = ax.inset_axes([1 - width, 0, width, 1])
+            self._divide(ax)
         else:
-            self.ax_ = check_axes(ax)
+            self.ax_ = ax
+        if self.accuracy_ax_ is not None:
+            group = self.ax_, self.accuracy_ax_, self.bounding_ax_
+            for member in filter(None, group):
+                member._training_curve_axes = group
+
+    def _divide(self, ax):
+        if ax.has_data() or ax.child_axes:
+            raise ValueError(
+                "ax must be an empty Axes, which is divided in two, or a pair of Axes, for losses and accuracies;"
+                " something is drawn on this one."
+            )
+        self.bounding_ax_ = ax
+        ax.set_axis_off()
+        inches = ax.get_window_extent().width / ax.figure.dpi
+        width = 0.5 - min(0.25, 0.4 / inches)  # between them, room for the labels of one
+        self.ax_ = ax.inset_axes([0, 0, width, 1])
+        self.accuracy_ax_ = ax.inset_axes([1 - width, 0, width, 1])
+
+
+def _group_of(ax):
+    """Return the axes (loss, accuracies, bounding) of a display that one of them belongs to, None if there are none."""
+    group = getattr(ax, "_training_curve_axes", None)
+    was_cleared = group is not None and ax is group[2] and group[0] not in ax.child_axes
+    return None if was_cleared else group
 
 
 def _are_many(run):

@@ -62,6 +62,8 @@ def _learned_nothing(solver):
     # The minibatches' losses tell whether an evaluation is worth its time.
     if losses[-1] < CLEARLY_LESS * min(began, of_shares):
         return None
+    if len(shares) > 1 and _rows_are_equal(solver):
+        return "X is constant: all training samples have the same values, and nothing tells their classes apart."
     final = solver.evaluate_training_samples()
     causes = f"learning_rate={solver.optim_config['learning_rate']:g}"
     if solver.net.reg:  # which makes the loss without the penalty grow
@@ -98,13 +100,28 @@ def _scores_are_equal(solver):
     """Return whether all training samples get the same scores, as where no unit of a layer fires any more."""
     first = None
     with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(solver.train_rows), EVALUATION_BATCH):
-            X, _, _ = solver.train_samples.gather(solver.train_rows[start : start + EVALUATION_BATCH])
+        for X in _batches(solver):
             scores = solver.net.loss(X)
             first = scores[0].copy() if first is None else first
             if not (np.abs(scores - first) <= SAME * np.abs(first).max()).all():
                 return False
     return True
+
+
+def _rows_are_equal(solver):
+    """Return whether X is the same for all training samples."""
+    first = None
+    for X in _batches(solver):
+        first = X[0].copy() if first is None else first
+        if not (first == X).all():
+            return False
+    return True
+
+
+def _batches(solver):
+    """Yield X of the training samples that accuracy is taken on, a batch at a time."""
+    for start in range(0, len(solver.train_rows), EVALUATION_BATCH):
+        yield solver.train_samples.gather(solver.train_rows[start : start + EVALUATION_BATCH])[0]
 
 
 def _class_shares(samples, rows):
