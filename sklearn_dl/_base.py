@@ -54,7 +54,7 @@ from sklearn_dl._inputs import (
     warn_of_stated_images,
 )
 from sklearn_dl._interrupts import stopping_at_interrupt
-from sklearn_dl._keywords import explain_keywords
+from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
 from sklearn_dl._legacy import upgrade_state
 from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
@@ -84,6 +84,13 @@ PUBLISHED = {
 
 class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     """Base of the estimators; see the module."""
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = explain_parameters(cls.__init__)
+
+    set_params = explain_set_params(BaseEstimator.set_params)
 
     def _keep(self, params):
         """Set the parameters as given; `params` are the locals of a subclass's ``__init__``."""

@@ -6,6 +6,7 @@ constants of the update rules, and the learning rates that suit them, come from 
 
 import inspect
 import math
+import numbers
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -80,12 +81,19 @@ def _or_auto(check):
 def _check_length(name, value):
     if isinstance(value, str):
         raise ValueError(f"{name} must be an integer of at least 1 or 'auto', got {value!r}.")
+    if name == "n_iter_no_change" and isinstance(value, numbers.Real) and math.isinf(value):
+        raise ValueError(f"{name} must be finite, got {value}: for no such stop, set tol=None.")
     return check_int(name, value, low=1)
+
+
+# Values that scikit-learn's estimators have for a parameter of this name.
+_LEARNING_RATES_BY_NAME = ("constant", "invscaling", "adaptive", "optimal")
 
 
 def _check_learning_rate(name, value):
     if isinstance(value, str) or value is None:
-        raise ValueError(f"{name} must be a number of at least 0 or 'auto', got {value!r}.")
+        hint = ": schedules are a parameter of their own, lr_schedule" if value in _LEARNING_RATES_BY_NAME else ""
+        raise ValueError(f"{name} must be a number of at least 0 or 'auto', got {value!r}{hint}.")
     return _in_range(LEARNING_RATE)(name, value)
 
 

@@ -7,6 +7,7 @@ import traceback
 import numpy as np
 import pytest
 import sklearn
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -151,3 +152,83 @@ def test_more_by_position_than_there_are(cls):
         TypeError, match=rf"^{cls.__name__}\.fit\(\) takes X, y, sample_weight by position.* X_val, y_val"
     ):
         small(cls).fit(X, y, None, X, y)
+
+
+# Parameters of other libraries: what the constructor and set_params say of them.
+SET = {
+    "max_iter": "Its counterpart here is num_epochs.",
+    "epochs": "Its counterpart here is num_epochs.",
+    "learning_rate_init": "Its counterpart here is learning_rate.",
+    "solver": "Its counterpart here is update_rule.",
+    "alpha": "Its counterpart here is reg. It multiplies half the sum of the squared weights",
+    "beta_1": "Its counterpart here is beta1.",
+    "early_stopping_rounds": "Its counterpart here is n_iter_no_change.",
+    "validation_split": "Its counterpart here is validation_fraction. It counts with early_stopping=True.",
+    "callbacks": "Set callbacks before, with set_callbacks",
+    "eval_set": "Give the validation set to fit as X_val and y_val.",
+    "device": "It runs on the CPU.",
+    "n_jobs": "OMP_NUM_THREADS",
+    "num_epoch": "Did you mean num_epochs?",
+    "nonsense": "There is no similar parameter.",
+}
+
+
+@each_estimator
+@pytest.mark.parametrize("name", SET)
+def test_parameters_of_other_libraries(cls, name):
+    said = re.escape(SET[name])
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}\(\) got an unexpected keyword argument '{name}'\. .*{said}"):
+        cls(**{name: 1})
+    net = cls()
+    with pytest.raises(ValueError, match=rf"(?s)^Invalid parameter '{name}' for estimator {cls.__name__}\(.*{said}"):
+        net.set_params(**{name: 1})
+    assert net.get_params() == cls().get_params()
+    with pytest.raises(ValueError, match=rf"(?s)^Invalid parameter '{name}'.*{said}"):
+        GridSearchCV(small(cls), {name: [1]}, error_score="raise").fit(X, y)
+
+
+def test_parameters_that_some_estimators_have():
+    with pytest.raises(TypeError, match=r"Its counterpart here is hidden_dim\."):
+        TwoLayerNet(hidden_layer_sizes=(100,))
+    with pytest.raises(TypeError, match=r"Its counterpart here is hidden_dims\."):
+        FullyConnectedNet(hidden_layer_sizes=(100,))
+    with pytest.raises(TypeError, match=r"keep_ratio\. It is the probability to keep a value, not to drop it\."):
+        TwoLayerNet(dropout=0.5)
+    with pytest.raises(TypeError, match=r"There is no similar parameter\."):
+        Softmax(hidden_layer_sizes=(100,))
+
+
+def test_parameters_of_a_subclass():
+    class Wide(TwoLayerNet):
+        def __init__(self, *, width=3):
+            super().__init__(hidden_dim=2 * width)
+            self.width = width
+
+    class Any(TwoLayerNet):
+        def __init__(self, **params):
+            super().__init__(**params)
+
+    assert list(inspect.signature(Wide).parameters) == ["width"]
+    assert Wide(width=2).hidden_dim == 4
+    with pytest.raises(TypeError, match=r"^Wide\(\) got .* 'widht'\. Did you mean width\?"):
+        Wide(widht=2)
+    with pytest.raises(TypeError, match=r"^Any\(\) got .* 'max_iter'\. Its counterpart here is num_epochs\."):
+        Any(max_iter=3)
+
+
+def test_other_errors_of_set_params_are_scikit_learns():
+    with pytest.raises(ValueError, match=r"Valid parameters are: \[.*\]\.$"):
+        Pipeline([("net", Softmax())]).set_params(nett__reg=1)
+
+
+@each_estimator
+def test_values_of_other_libraries(cls):
+    with pytest.raises(
+        ValueError, match=r"^n_iter_no_change must be finite, got inf: for no such stop, set tol=None\."
+    ):
+        small(cls, n_iter_no_change=np.inf).fit(X, y)
+    for value in ("constant", "adaptive", "invscaling"):
+        with pytest.raises(ValueError, match=r"learning_rate .*, got '\w+': schedules are .* lr_schedule\."):
+            small(cls, learning_rate=value).fit(X, y)
+    with pytest.raises(ValueError, match=r"^learning_rate must be a number of at least 0 or 'auto', got 'slow'\.$"):
+        small(cls, learning_rate="slow").fit(X, y)
