@@ -398,7 +398,7 @@ def test_patience_by_default(batch_size, n):
 @row("``n_iter_no_change=10``")
 def test_infinite_patience_is_spelled_otherwise():
     assert their_net(n_iter_no_change=np.inf, tol=1).fit(X, Y).n_iter_ == 12
-    with pytest.raises(ValueError, match="n_iter_no_change must be finite, got inf: .* set tol=None"):
+    with pytest.raises(ValueError, match=r"n_iter_no_change must be finite, got inf: .* set tol=None"):
         FullyConnectedNet(n_iter_no_change=np.inf).fit(X, Y)
     assert our_net(Y, tol=None).fit(X, Y).n_iter_ == 13
 
