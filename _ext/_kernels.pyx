@@ -97,7 +97,7 @@ def _choose():
         table = sdl_find_table(forced.encode())
         if table == NULL:
             raise ImportError(
-                f"SKLEARN_DL_ISA must be one of {names} with this build on this CPU, got {forced!r}"
+                f"SKLEARN_DL_ISA must be one of {names} with this build on this CPU, got {forced!r}."
             )
     return table.name.decode(), tuple(names)
 
@@ -128,19 +128,19 @@ cdef inline int real_dtype(cnp.ndarray a, str name) except -1:
     """Return the type number of float32 or float64; it decides that of all other real arguments."""
     cdef int dtype = cnp.PyArray_TYPE(a)
     if dtype != cnp.NPY_FLOAT and dtype != cnp.NPY_DOUBLE:
-        raise TypeError(f"{name} must be float32 or float64, got {a.dtype}")
+        raise TypeError(f"{name} must be float32 or float64, got {a.dtype}.")
     return dtype
 
 
 cdef int raise_bad_array(cnp.ndarray a, str name, int dtype, int ndim) except -1:
     """Say what is wrong with an array that `require` does not accept."""
     if cnp.PyArray_TYPE(a) != dtype or cnp.PyArray_ISBYTESWAPPED(a):
-        raise TypeError(f"{name} must be {cnp.PyArray_DescrFromType(dtype)}, got {a.dtype!r}")
+        raise TypeError(f"{name} must be {cnp.PyArray_DescrFromType(dtype)}, got {a.dtype!r}.")
     if ndim >= 0 and cnp.PyArray_NDIM(a) != ndim:
-        raise ValueError(f"{name} must have {ndim} axes, got shape {_shape(a)}")
+        raise ValueError(f"{name} must have {ndim} axes, got shape {_shape(a)}.")
     if not cnp.PyArray_ISCARRAY_RO(a):
-        raise ValueError(f"{name} must be C-contiguous and aligned")
-    raise ValueError(f"{name} must be writeable")
+        raise ValueError(f"{name} must be C-contiguous and aligned.")
+    raise ValueError(f"{name} must be writeable.")
 
 
 cdef inline int require(cnp.ndarray a, str name, int dtype, int ndim, bint written=False) except -1:
@@ -161,7 +161,7 @@ cdef tuple _shape(cnp.ndarray a):
 cdef inline int axis(cnp.ndarray a, str name, int i, idx size) except -1:
     """Check the length of one axis."""
     if cnp.PyArray_DIM(a, i) != size:
-        raise ValueError(f"{name} must have length {size} along axis {i}, got shape {_shape(a)}")
+        raise ValueError(f"{name} must have length {size} along axis {i}, got shape {_shape(a)}.")
     return 0
 
 
@@ -187,7 +187,7 @@ cdef inline int check_same_shape(
     """Check that a has b's shape."""
     require(a, name, dtype, cnp.PyArray_NDIM(b), written)
     if not cnp.PyArray_SAMESHAPE(a, b):
-        raise ValueError(f"{name} must have the shape of {other}, {_shape(b)}, got {_shape(a)}")
+        raise ValueError(f"{name} must have the shape of {other}, {_shape(b)}, got {_shape(a)}.")
     return 0
 
 
@@ -228,23 +228,23 @@ cdef int check_no_overlap(tuple arrays, int outputs, str names, int may_be=-1, i
                 continue
             if i == 0 and (j == may_be or j == may_be_2) and cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b):
                 continue
-            raise ValueError(f"{names.split()[i]} must not overlap {names.split()[j]}")
+            raise ValueError(f"{names.split()[i]} must not overlap {names.split()[j]}.")
     return keep(arrays)
 
 
 cdef inline int threads(int n_threads) except -1:
     if n_threads < 1:
-        raise ValueError(f"n_threads must be at least 1, got {n_threads}")
+        raise ValueError(f"n_threads must be at least 1, got {n_threads}.")
     return n_threads
 
 
 cdef inline int check_status(int status) except -1:
     if status == SDL_WRONG_LABEL:
-        raise ValueError("y must hold classes that scores has columns for")
+        raise ValueError("y must hold classes that scores has columns for.")
     if status == SDL_WRONG_ROW:
-        raise IndexError("rows must be rows of the data")
+        raise IndexError("rows must be rows of the data.")
     if status:
-        raise MemoryError("not enough memory for the scratch space of a kernel")
+        raise MemoryError("not enough memory for the scratch space of a kernel.")
     return 0
 
 
@@ -320,21 +320,21 @@ cdef int conv_sizes(sdl_conv *s, int dtype, cnp.ndarray x, str x_name, bint x_wr
     require(w, w_name, dtype, 4, w_written)
     require(out, out_name, dtype, 4, out_written)
     if stride < 1:
-        raise ValueError(f"stride must be at least 1, got {stride}")
+        raise ValueError(f"stride must be at least 1, got {stride}.")
     if pad < 0:
-        raise ValueError(f"pad must be at least 0, got {pad}")
+        raise ValueError(f"pad must be at least 0, got {pad}.")
     s.n, s.c, s.h, s.w = (cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 2), cnp.PyArray_DIM(x, 3))
     s.f, s.hh, s.ww = cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 2), cnp.PyArray_DIM(w, 3)
     axis(w, w_name, 1, s.c)
     if s.c < 1:
-        raise ValueError(f"{x_name} must have at least one channel, got shape {_shape(x)}")
+        raise ValueError(f"{x_name} must have at least one channel, got shape {_shape(x)}.")
     if s.hh < 1 or s.ww < 1 or pad > (<idx>1 << 40) or s.hh > s.h + 2 * pad or s.ww > s.w + 2 * pad:
         raise ValueError(f"{w_name}'s filters, {_shape(w)[2:]}, must fit into the padded image, "
-                         f"{_shape(x)[2:]} with pad {pad}")
+                         f"{_shape(x)[2:]} with pad {pad}.")
     # A stride beyond the padded image is all the same, but for sizes that overflow.
     stride = min(stride, max(s.h, s.w) + 2 * pad)
     if <double>max(s.c, s.f) * (s.h + 2 * pad) * (s.w + 2 * pad + stride) > <double>(<idx>1 << 48):
-        raise ValueError(f"pad must leave an image that fits into memory, got {pad}")
+        raise ValueError(f"pad must leave an image that fits into memory, got {pad}.")
     s.stride, s.pad = stride, pad
     s.ho, s.wo = (s.h + 2 * pad - s.hh) // stride + 1, (s.w + 2 * pad - s.ww) // stride + 1
     axis(out, out_name, 0, s.n)
@@ -458,11 +458,11 @@ def max_pool_forward(
     cdef idx n = cnp.PyArray_DIM(x, 0), c = cnp.PyArray_DIM(x, 1), h = cnp.PyArray_DIM(x, 2), w = cnp.PyArray_DIM(x, 3)
     cdef idx ho, wo
     if ph < 1 or pw < 1 or stride < 1:
-        raise ValueError(f"ph, pw and stride must be at least 1, got {ph}, {pw}, {stride}")
+        raise ValueError(f"ph, pw and stride must be at least 1, got {ph}, {pw}, {stride}.")
     if ph > h or pw > w:
-        raise ValueError(f"the window, {ph} x {pw}, must fit into the image, {h} x {w}")
+        raise ValueError(f"the window, {ph} x {pw}, must fit into the image, {h} x {w}.")
     if h * w > 0x7fffffff:
-        raise ValueError(f"x must have at most 2**31 - 1 pixels in a plane, got {h} x {w}")
+        raise ValueError(f"x must have at most 2**31 - 1 pixels in a plane, got {h} x {w}.")
     ho, wo = (h - ph) // stride + 1, (w - pw) // stride + 1
     axis(out, "out", 0, n)
     axis(out, "out", 1, c)
@@ -497,7 +497,7 @@ def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cn
             kernels(dtype), data(dout), <const int32_t *>data(argmax), data(dx), n * c, area, outputs, n_threads
         )
     if status:
-        raise ValueError(f"argmax must hold indices into planes of {area} pixels")
+        raise ValueError(f"argmax must hold indices into planes of {area} pixels.")
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
@@ -565,13 +565,13 @@ cdef idx channel_axes(cnp.ndarray x, str name, int dtype, idx *n, idx *c) except
     """Check an array (N, C, ...) and return S, the product of its other axes."""
     require(x, name, dtype, -1)
     if cnp.PyArray_NDIM(x) < 2:
-        raise ValueError(f"{name} must have at least 2 axes, got shape {_shape(x)}")
+        raise ValueError(f"{name} must have at least 2 axes, got shape {_shape(x)}.")
     n[0], c[0] = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
     cdef idx s = 1
     for i in range(2, cnp.PyArray_NDIM(x)):
         s *= cnp.PyArray_DIM(x, i)
     if not n[0] or not c[0] or not s:
-        raise ValueError(f"{name} must not be empty, got shape {_shape(x)}")
+        raise ValueError(f"{name} must not be empty, got shape {_shape(x)}.")
     return s
 
 
@@ -585,10 +585,10 @@ cdef int check_weight(cnp.ndarray weight, idx n) except -1:
     for i in range(n):
         w = (<double *>cnp.PyArray_DATA(weight))[i]
         if not w >= 0:
-            raise ValueError(f"sample_weight must not be negative or nan, got {w}")
+            raise ValueError(f"sample_weight must not be negative or nan, got {w}.")
         total += w
     if not 0 < total < float("inf"):
-        raise ValueError(f"sample_weight must have a positive finite sum, got {total}")
+        raise ValueError(f"sample_weight must have a positive finite sum, got {total}.")
     return 0
 
 
@@ -737,7 +737,7 @@ cdef idx groups(cnp.ndarray inv_std, int dtype, idx n, idx c, bint written) exce
     axis(inv_std, "inv_std", 0, n)
     cdef idx g = cnp.PyArray_DIM(inv_std, 1)
     if g < 1 or c % g:
-        raise ValueError(f"inv_std must have as many columns as there are groups, a divisor of {c}, got {g}")
+        raise ValueError(f"inv_std must have as many columns as there are groups, a divisor of {c}, got {g}.")
     return g
 
 
@@ -791,7 +791,7 @@ def groupnorm_backward(
 cdef int check_scores(cnp.ndarray scores, int dtype) except -1:
     require(scores, "scores", dtype, 2)
     if cnp.PyArray_DIM(scores, 1) < 1:
-        raise ValueError(f"scores must have at least one column, got shape {_shape(scores)}")
+        raise ValueError(f"scores must have at least one column, got shape {_shape(scores)}.")
     return 0
 
 
@@ -803,13 +803,13 @@ cdef int check_labels(cnp.ndarray y, idx n, idx c) except -1:
     for i in range(n):
         label = (<int64_t *>cnp.PyArray_DATA(y))[i]
         if label < 0 or label >= c:
-            raise ValueError(f"y must be in [0, {c}), got {label}")
+            raise ValueError(f"y must be in [0, {c}), got {label}.")
     return 0
 
 
 cdef int check_total(double total) except -1:
     if not 0 <= total < float("inf"):
-        raise ValueError(f"total must be positive and finite, or 0 for the sum of the weights, got {total}")
+        raise ValueError(f"total must be positive and finite, or 0 for the sum of the weights, got {total}.")
     return 0
 
 
@@ -822,7 +822,7 @@ def softmax_loss(
     check_scores(scores, dtype)
     cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
     if n == 0:
-        raise ValueError("scores must not be empty")
+        raise ValueError("scores must not be empty.")
     check_labels(y, n, c)
     check_weight(sample_weight, n)
     check_total(total)
@@ -976,9 +976,9 @@ def adam(
     cdef int dtype = real_dtype(w, "w"), status
     cdef double result = 0
     if not t >= 1:
-        raise ValueError(f"t must be at least 1, got {t}")
+        raise ValueError(f"t must be at least 1, got {t}.")
     if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-        raise ValueError(f"beta1 and beta2 must be in [0, 1), got {beta1} and {beta2}")
+        raise ValueError(f"beta1 and beta2 must be in [0, 1), got {beta1} and {beta2}.")
     cdef idx size = check_update(w, dtype, dw, m, "m", v, "v")
     threads(n_threads)
     with nogil:
@@ -1017,7 +1017,7 @@ cdef int check_indices(cnp.ndarray indices, idx n) except -1:
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     for i in range(cnp.PyArray_DIM(indices, 0)):
         if index[i] < 0 or index[i] >= n:
-            raise IndexError(f"indices must be in [0, {n}), got {index[i]}")
+            raise IndexError(f"indices must be in [0, {n}), got {index[i]}.")
     return 0
 
 
@@ -1025,7 +1025,7 @@ cdef int check_source(cnp.ndarray X, cnp.ndarray indices) except -1:
     """Check the arrays that rows are gathered from: X (any, D) of a type that is converted, indices (rows,) in range."""
     cdef int source = cnp.PyArray_TYPE(X)
     if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
-        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}")
+        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}.")
     require(X, "X", source, 2)
     return check_indices(indices, cnp.PyArray_DIM(X, 0))
 
@@ -1050,7 +1050,7 @@ def gather_items(cnp.ndarray items not None, cnp.ndarray indices not None, cnp.n
     """Write the items (labels or weights) that indices name to out."""
     cdef int dtype = cnp.PyArray_TYPE(items)
     if dtype != cnp.NPY_INT64 and dtype != cnp.NPY_DOUBLE:
-        raise TypeError(f"items must be int64 or float64, got {items.dtype}")
+        raise TypeError(f"items must be int64 or float64, got {items.dtype}.")
     require(items, "items", dtype, 1)
     check_indices(indices, cnp.PyArray_DIM(items, 0))
     cdef idx rows = cnp.PyArray_DIM(indices, 0)
@@ -1113,10 +1113,10 @@ def linear_softmax(
     require(w, "w", dtype, 2)
     cdef idx n = cnp.PyArray_DIM(indices, 0), d = cnp.PyArray_DIM(w, 0), m = cnp.PyArray_DIM(w, 1)
     if not call_linear_takes(kernels(dtype), d, m):
-        raise ValueError(f"w must have a shape that linear_takes, got {_shape(w)}")
+        raise ValueError(f"w must have a shape that linear_takes, got {_shape(w)}.")
     axis(X, "X", 1, d)
     if n == 0:
-        raise ValueError("indices must not be empty")
+        raise ValueError("indices must not be empty.")
     vector(b, "b", dtype, m)
     check_labels(y, n, m)
     check_weight(sample_weight, n)
@@ -1169,7 +1169,7 @@ cdef class Program:
 
     def __enter__(self):
         if sdl_recording() != NULL:
-            raise RuntimeError("a recording is under way in this thread")
+            raise RuntimeError("a recording is under way in this thread.")
         sdl_record(&self.program)
         return self
 
@@ -1211,15 +1211,15 @@ cdef class Program:
         if self.program.first_update < 0:
             self.program.first_update = self.program.n_ops
         if not 0 <= n_penalized <= len(given):
-            raise ValueError(f"n_penalized must be from 0 to {len(given)}, got {n_penalized}")
+            raise ValueError(f"n_penalized must be from 0 to {len(given)}, got {n_penalized}.")
         self.batch, self.squares, self.n_penalized = cnp.PyArray_DIM(rows, 0), squares, n_penalized
         self.kept.append(given)
         if self.program.failed or sdl_vary_rows(&self.program, data(rows)):
-            raise MemoryError("not enough memory for a recording")
+            raise MemoryError("not enough memory for a recording.")
         outputs = [i for i in range(self.program.first_update) if self.program.ops[i].output_number >= 0]
         most = 1 if self.program.first_update < self.program.n_ops else SDL_MOST_OUTPUTS
         if not 0 < len(outputs) <= most:
-            raise ValueError(f"a step must return 1 to {most} numbers, the recorded one returns {len(outputs)}")
+            raise ValueError(f"a step must return 1 to {most} numbers, the recorded one returns {len(outputs)}.")
         self.program.n_outputs = len(outputs)
         for i in range(len(outputs)):
             self.program.outputs[i] = outputs[i]
@@ -1237,7 +1237,7 @@ cdef class Program:
                 output = op.output_number
                 op.args[output].p = <double *>data(self.squares) + place
                 return 0
-        raise ValueError(f"params[{place}] has no recorded update")
+        raise ValueError(f"params[{place}] has no recorded update.")
 
     def run(
         self, cnp.ndarray rows not None, cnp.ndarray numbers not None, cnp.ndarray rates=None, double count=0,
@@ -1280,9 +1280,9 @@ cdef class Program:
         run.steps = cnp.PyArray_DIM(numbers, 1)
         require(rows, "rows", cnp.NPY_INTP, 1)
         if cnp.PyArray_DIM(rows, 0) < run.steps * self.batch:
-            raise ValueError(f"rows must hold {run.steps} x {self.batch}, got {cnp.PyArray_DIM(rows, 0)}")
+            raise ValueError(f"rows must hold {run.steps} x {self.batch}, got {cnp.PyArray_DIM(rows, 0)}.")
         if rates is None and self.program.first_update < self.program.n_ops:
-            raise ValueError("rates must be given, as the recorded step has updates")
+            raise ValueError("rates must be given, as the recorded step has updates.")
         vector(rates, "rates", cnp.NPY_DOUBLE, run.steps)
         run.rows, run.batch = <const intptr_t *>data(rows), self.batch
         run.rates, run.count, run.numbers = <const double *>data(rates), count, <double *>data(numbers)

@@ -176,7 +176,7 @@ def _is_plain(dtype):
 def _read_dtype(text):
     # np.dtype("i4,O") and the like would let a file choose any dtype.
     if not _DTYPE.fullmatch(text):
-        raise ValueError(f"unknown dtype {text!r:.80}")
+        raise ValueError(f"unknown dtype {text!r:.80}.")
     return np.dtype(text)
 
 
@@ -188,7 +188,7 @@ def _read_scalar(value):
     descr, data = value
     dtype, data = _read_dtype(descr), bytes.fromhex(data)
     if dtype.itemsize != len(data):
-        raise ValueError(f"a scalar of {dtype} has {len(data)} bytes")
+        raise ValueError(f"a scalar of {dtype} has {len(data)} bytes.")
     return np.frombuffer(data, dtype)[0]
 
 
@@ -197,7 +197,7 @@ def _read_random_state(state):
     pos, has_gauss = state["pos"], state["has_gauss"]
     # NumPy takes `pos` unchecked and would read beyond the key's end.
     if key.shape != (624,) or pos not in range(625) or has_gauss not in (0, 1):
-        raise ValueError("the state of a random generator is impossible")
+        raise ValueError("the state of a random generator is impossible.")
     random_state = np.random.RandomState(0)
     random_state.set_state(("MT19937", key, pos, has_gauss, _read_float(state["gauss"])))
     return random_state
@@ -243,7 +243,7 @@ class _Decoder:
             case "setting":
                 name, fields = value
                 return SETTINGS[name](**self.decode(fields))
-        raise ValueError(f"unknown tag {tag!r:.80}")
+        raise ValueError(f"unknown tag {tag!r:.80}.")
 
     def _key(self, node):
         key = self.decode(node)
@@ -253,7 +253,7 @@ class _Decoder:
     def _objects(self, value):
         shape, items = value
         if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != len(items):
-            raise ValueError(f"{len(items)} objects do not fill an array of shape {shape!r:.80}")
+            raise ValueError(f"{len(items)} objects do not fill an array of shape {shape!r:.80}.")
         array = np.empty(len(items), dtype=object)
         for i, item in enumerate(items):
             array[i] = self.decode(item)
@@ -349,7 +349,7 @@ def read(path):
             with zipfile.ZipFile(file) as archive:
                 members = _check_members(archive, os.fstat(file.fileno()).st_size)
                 if _HEADER not in members:
-                    raise ValueError(f"there is no {_HEADER} in it")
+                    raise ValueError(f"there is no {_HEADER} in it.")
                 header = json.loads(archive.read(members[_HEADER]))
                 writer = _check_header(header)
                 if writer is not None:
@@ -367,36 +367,36 @@ def _check_members(archive, file_size):
     """Refuse whatever would make the contents larger than the file that holds them."""
     members = {info.filename: info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
-        raise ValueError("two members have one name")
+        raise ValueError("two members have one name.")
     for info in members.values():
         if not 0 <= info.header_offset < file_size:
-            raise ValueError(f"member {info.filename!r:.80} is not inside the file")
+            raise ValueError(f"member {info.filename!r:.80} is not inside the file.")
         stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
         if not stored or info.flag_bits & 1:
-            raise ValueError(f"member {info.filename!r:.80} is compressed or encrypted")
+            raise ValueError(f"member {info.filename!r:.80} is compressed or encrypted.")
     if sum(info.file_size for info in members.values()) > file_size:
-        raise ValueError("its members are larger than the file")
+        raise ValueError("its members are larger than the file.")
     return members
 
 
 def _check_header(header):
     """Return a phrase naming the writer, None for a file from the future."""
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise ValueError("its header is that of something else")
+        raise ValueError("its header is that of something else.")
     version = header["format_version"]
     if type(version) is not int or version < 1:
-        raise ValueError(f"its format_version is {version!r:.80}")
+        raise ValueError(f"its format_version is {version!r:.80}.")
     if version > _FORMAT_VERSION:
         return None
     rest = {key: value for key, value in header.items() if key != "sha256"}
     if header.get("sha256") != hashlib.sha256(_dump(rest)).hexdigest():
-        raise ValueError("the checksum of its header does not match")
+        raise ValueError("the checksum of its header does not match.")
     return f"written by sklearn_dl {header['versions']['sklearn_dl']}, this is {__version__}"
 
 
 def _decode_members(archive, members, header):
     if {_HEADER, *header["arrays"]} != set(members):
-        raise ValueError("its members are not those that the header lists")
+        raise ValueError("its members are not those that the header lists.")
     decoder = _Decoder(
         [_read_array(archive, members[name]) for name in header["arrays"]],
         [_read_random_state(state) for state in header["random_states"]],
@@ -410,11 +410,11 @@ def _read_array(archive, info):
         magic = member.read(10)
         head = _NPY_HEAD.fullmatch(magic + member.read(int.from_bytes(magic[8:], "little")))
         if head is None:
-            raise ValueError(f"member {info.filename!r} is not an array of numbers, bool or str")
+            raise ValueError(f"member {info.filename!r} is not an array of numbers, bool or str.")
         shape = [int(n) for n in head["shape"].split(b",") if n.strip()]
         size = math.prod(shape) * _read_dtype(head["dtype"].decode("ascii")).itemsize
         if member.tell() + size != info.file_size:
-            raise ValueError(f"member {info.filename!r} does not have the size of its shape {tuple(shape)}")
+            raise ValueError(f"member {info.filename!r} does not have the size of its shape {tuple(shape)}.")
     with archive.open(info) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
         member.read()  # zipfile compares the CRC when it meets the end

@@ -45,7 +45,7 @@ def _convert(arrays):
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
     for name, a in arrays.items():
         if a.dtype.kind not in "biuf":
-            raise TypeError(f"{name} must be an array of real numbers, got dtype {a.dtype}")
+            raise TypeError(f"{name} must be an array of real numbers, got dtype {a.dtype}.")
     # By size, not by comparison, so that byte-swapped float32 stays single precision.
     single = all(a.dtype.kind == "f" and a.dtype.itemsize == 4 for a in arrays.values())
     dtype = FLOAT32 if single else FLOAT64
@@ -57,10 +57,10 @@ def as_gradient(dout, shape, dtype, name="dout", of="the forward output"):
     if type(dout) is not np.ndarray or dout.dtype != dtype or dout.flags.num & _C_ALIGNED != _C_ALIGNED:
         dout = np.asarray(dout)
         if dout.dtype.kind not in "biuf":
-            raise TypeError(f"{name} must be an array of real numbers, got dtype {dout.dtype}")
+            raise TypeError(f"{name} must be an array of real numbers, got dtype {dout.dtype}.")
         dout = np.require(dout, dtype, ["C", "A", "E"])
     if dout.shape != shape:
-        raise ValueError(f"{name} must have the shape of {of}, {shape}, got {dout.shape}")
+        raise ValueError(f"{name} must have the shape of {of}, {shape}, got {dout.shape}.")
     return dout
 
 
@@ -75,19 +75,19 @@ def check_batch(name, x, ndim, axes):
     """Raise unless x has ndim axes (at least 2 where ndim is None) and is not empty."""
     if (x.ndim < 2 if ndim is None else x.ndim != ndim) or x.size == 0:
         kind = "an empty array" if x.size == 0 else "an array"
-        raise ValueError(f"{name} must be {axes} with at least one element, got {kind} of shape {x.shape}")
+        raise ValueError(f"{name} must be {axes} with at least one element, got {kind} of shape {x.shape}.")
 
 
 def check_not_empty(name, x):
     """Raise unless x has an element."""
     if x.size == 0:
-        raise ValueError(f"{name} must have at least one element, got an empty array of shape {x.shape}")
+        raise ValueError(f"{name} must have at least one element, got an empty array of shape {x.shape}.")
 
 
 def check_shape(name, a, shape, axes):
     """Raise unless a has exactly this shape; axes says in words where the shape comes from."""
     if a.shape != shape:
-        raise ValueError(f"{name} must have shape {axes} = {shape}, got {a.shape}")
+        raise ValueError(f"{name} must have shape {axes} = {shape}, got {a.shape}.")
 
 
 def output(out, shape, dtype, name="out"):
@@ -97,12 +97,12 @@ def output(out, shape, dtype, name="out"):
     if type(out) is Held:
         return buffer(out.work, out.name, shape, dtype)
     if not isinstance(out, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array or None, got {type(out).__name__}")
+        raise TypeError(f"{name} must be a NumPy array or None, got {type(out).__name__}.")
     if out.shape != shape or out.dtype != dtype or out.flags.num & _C_ALIGNED_WRITEABLE != _C_ALIGNED_WRITEABLE:
         raise ValueError(
             f"{name} must be a writeable C-contiguous {dtype} array of shape {shape}, got "
             f"{out.dtype} of shape {out.shape}, C-contiguous: {out.flags.c_contiguous}, "
-            f"writeable: {out.flags.writeable}"
+            f"writeable: {out.flags.writeable}."
         )
     return out
 
@@ -120,12 +120,12 @@ def outputs(out, names, **inputs):
         return (None,) * len(names)
     if not isinstance(out, tuple) or len(out) != len(names):
         got = f"{len(out)} of them" if isinstance(out, tuple) else type(out).__name__
-        raise ValueError(f"out must be a tuple of {len(names)} buffers ({', '.join(names)}), got {got}")
+        raise ValueError(f"out must be a tuple of {len(names)} buffers ({', '.join(names)}), got {got}.")
     for i, a in enumerate(out):
         if isinstance(a, np.ndarray):
             for other, b in (*zip(names[:i], out, strict=False), *inputs.items()):
                 if isinstance(b, np.ndarray) and np.may_share_memory(a, b):
-                    raise ValueError(f"out for {names[i]} must not overlap {other}")
+                    raise ValueError(f"out for {names[i]} must not overlap {other}.")
     return out
 
 
@@ -169,7 +169,7 @@ def refuse_cache(forward, value):
         got = f"an array of {value.dtype} of shape {value.shape}"
     else:
         got = "None" if value is None else f"an object of type {type(value).__name__}"
-    raise TypeError(f"cache must be the one that {forward} returned, got {got}")
+    raise TypeError(f"cache must be the one that {forward} returned, got {got}.")
 
 
 def nested(work, name):
@@ -181,21 +181,21 @@ def required(params, params_name, key):
     """Return params[key], or say which key is missing from which dict."""
     value = optional(params, params_name, key, None)
     if value is None:
-        raise ValueError(f"{params_name} must hold {key!r}, got {params!r}")
+        raise ValueError(f"{params_name} must hold {key!r}, got {params!r}.")
     return value
 
 
 def optional(params, params_name, key, default):
     """Return params[key], or default if it is absent."""
     if not isinstance(params, dict):
-        raise TypeError(f"{params_name} must be a dict, got {params!r}")
+        raise TypeError(f"{params_name} must be a dict, got {params!r}.")
     return params.get(key, default)
 
 
 def real(value, *name):
     """Return value if it is a real number; name is that of the argument, or of a dict and a key."""
     if not isinstance(value, _REAL) or isinstance(value, bool):
-        raise TypeError(f"{_label(name)} must be a number, got {value!r}")
+        raise TypeError(f"{_label(name)} must be a number, got {value!r}.")
     return value
 
 
@@ -203,7 +203,7 @@ def finite(value, *name):
     """Return value if it is a finite real number of at least 0; name as in `real`."""
     # By comparison, which an int beyond the largest float survives.
     if not 0 <= real(value, *name) <= _LARGEST:
-        raise ValueError(f"{_label(name)} must be a finite number of at least 0, got {value!r}")
+        raise ValueError(f"{_label(name)} must be a finite number of at least 0, got {value!r}.")
     return value
 
 
@@ -215,9 +215,9 @@ def integer(params, params_name, key, low):
     """Return the integer params[key], at least low."""
     value = required(params, params_name, key)
     if not isinstance(value, _INTEGER) or isinstance(value, bool):
-        raise TypeError(f"{params_name}[{key!r}] must be an integer, got {value!r}")
+        raise TypeError(f"{params_name}[{key!r}] must be an integer, got {value!r}.")
     if value < low:
-        raise ValueError(f"{params_name}[{key!r}] must be at least {low}, got {value!r}")
+        raise ValueError(f"{params_name}[{key!r}] must be at least {low}, got {value!r}.")
     return int(value)
 
 
@@ -225,7 +225,7 @@ def train_mode(params, params_name):
     """Return whether params['mode'] is 'train' (True) or 'test' (False)."""
     mode = required(params, params_name, "mode")
     if mode not in ("train", "test"):
-        raise ValueError(f"{params_name}['mode'] must be 'train' or 'test', got {mode!r}")
+        raise ValueError(f"{params_name}['mode'] must be 'train' or 'test', got {mode!r}.")
     return mode == "train"
 
 
@@ -233,7 +233,7 @@ def positive_eps(params, params_name):
     """Return params['eps'], 1e-5 if absent."""
     eps = optional(params, params_name, "eps", 1e-5)
     if not real(eps, params_name, "eps") > 0:
-        raise ValueError(f"{params_name}['eps'] must be positive, got {eps!r}")
+        raise ValueError(f"{params_name}['eps'] must be positive, got {eps!r}.")
     return eps
 
 
@@ -248,14 +248,14 @@ def checked_weights(sample_weight, n_samples, name="sample_weight"):
     try:
         weights = np.asarray(sample_weight)
     except ValueError as error:  # rows of different lengths
-        raise ValueError(f"{name} must be (N,) real numbers, got {sample_weight!r}") from error
+        raise ValueError(f"{name} must be (N,) real numbers, got {sample_weight!r}.") from error
     if weights.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be (N,) real numbers, got {sample_weight!r}")
+        raise TypeError(f"{name} must be (N,) real numbers, got {sample_weight!r}.")
     weights = np.require(weights, FLOAT64, ["C", "A", "E"])
     check_shape(name, weights, (n_samples,), "(N,)")
     total = weights.sum()
     if not (weights.min() >= 0 and 0 < total < np.inf):
         raise ValueError(
-            f"{name} must be finite, non-negative and not all zero, got values from {weights.min()} to {weights.max()}"
+            f"{name} must be finite, non-negative and not all zero, got values from {weights.min()} to {weights.max()}."
         )
     return weights

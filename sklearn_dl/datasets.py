@@ -375,7 +375,7 @@ def _find_version(path):
     """Return the folder, and how to read it: (folder, read_batch, batch_files, read_names)."""
     path = _as_path("path", path)
     if not path.exists():
-        raise FileNotFoundError(f"path does not exist: {path}")
+        raise FileNotFoundError(f"path does not exist: {path}.")
     if not path.is_dir():
         raise ValueError(f"path must be a folder with the unpacked CIFAR-10 files, got {path}.")
     python = (_PYTHON_FOLDER, _PYTHON_FILES, _read_python_batch, _read_python_names)
@@ -422,7 +422,7 @@ class _RecordingUnpickler(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) not in _ARRAY_GLOBALS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch needs")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch needs.")
         return _Recorded()
 
 
@@ -432,7 +432,7 @@ def _unpickle(file):
         try:
             content = _RecordingUnpickler(stream, encoding="bytes").load()
             if not isinstance(content, dict):
-                raise TypeError(f"it holds a {type(content).__name__}, not a dict")
+                raise TypeError(f"it holds a {type(content).__name__}, not a dict.")
             return {k.decode() if isinstance(k, bytes) else k: v for k, v in content.items()}
         except Exception as error:  # a damaged pickle may raise anything
             raise ValueError(f"{file}: not of CIFAR-10, or damaged: {error}") from error
@@ -525,7 +525,7 @@ def _download(remote, target, *, n_retries, delay):
             # What the server refuses it will refuse again.
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if refused or not retries_left:
-                raise OSError(f"Could not download {remote.url}: {error}") from error
+                raise OSError(f"Could not download {remote.url}: {error}.") from error
             warnings.warn(f"Downloading {remote.url} failed ({error}); trying again.", stacklevel=3)
             time.sleep(delay)
     if checksum != remote.sha256:
@@ -560,7 +560,7 @@ def _unpack(archive, target):
                 if member.isdir() and str(name) == _PYTHON_FOLDER:
                     continue
                 if not member.isreg() or str(name.parent) != _PYTHON_FOLDER:
-                    raise ValueError(f"it holds {member.name!r}, which is no file of CIFAR-10")
+                    raise ValueError(f"it holds {member.name!r}, which is no file of CIFAR-10.")
                 # A readme is expected too, and left out.
                 if name.name in _PYTHON_FILES:
                     # Not tar.extract: the name is ours, and so are mode and owner.
@@ -568,7 +568,7 @@ def _unpack(archive, target):
                         copyfileobj(source, file)
         missing = [name for name in _PYTHON_FILES if not (folder / name).exists()]
         if missing:
-            raise ValueError(f"it lacks {', '.join(missing)}")
+            raise ValueError(f"it lacks {', '.join(missing)}.")
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
         raise ValueError(f"The archive of CIFAR-10 cannot be unpacked: {error}") from error
     return folder

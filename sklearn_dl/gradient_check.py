@@ -40,7 +40,7 @@ def rel_error(x, y):
     """
     x, y = _as_double("x", x), _as_double("y", y)
     if x.shape != y.shape or x.size == 0:
-        raise ValueError(f"x and y must be of one shape and not empty, got shapes {x.shape} and {y.shape}")
+        raise ValueError(f"x and y must be of one shape and not empty, got shapes {x.shape} and {y.shape}.")
     with np.errstate(invalid="ignore"):
         # Of quarters: a sum of finite numbers may be beyond the largest.
         x, y = x / 4, y / 4
@@ -134,7 +134,7 @@ def eval_numerical_gradient_array(f, x, df, h=1e-5):
     for i in np.ndindex(x.shape):
         above, below, step = _both_sides(f, x, i, h)
         if not above.shape == below.shape == df.shape:
-            raise ValueError(f"df must have the shape of f(x), {above.shape}, got {df.shape}")
+            raise ValueError(f"df must have the shape of f(x), {above.shape}, got {df.shape}.")
         with np.errstate(over="ignore", invalid="ignore"):
             grad[i] = np.sum((above - below) * df) / step
     return grad
@@ -183,9 +183,9 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5, *, random_stat
     _check_point(x, h)
     analytic_grad = _as_double("analytic_grad", analytic_grad, real=True)
     if analytic_grad.shape != x.shape:
-        raise ValueError(f"analytic_grad must have the shape of x, {x.shape}, got {analytic_grad.shape}")
+        raise ValueError(f"analytic_grad must have the shape of x, {x.shape}, got {analytic_grad.shape}.")
     if x.size == 0:
-        raise ValueError(f"x must have at least one element, got an empty array of shape {x.shape}")
+        raise ValueError(f"x must have at least one element, got an empty array of shape {x.shape}.")
     num_checks = check_int("num_checks", num_checks, low=1)
     rng = _random(random_state)
     errors = np.empty(num_checks)
@@ -270,7 +270,7 @@ def check_net(net, X, y, *, h=1e-5, tol=1e-5, num_projections=3, random_state=0)
     if dtype in _SINGLE:
         raise ValueError(f"net must be float64 to be checked, got a loss of {dtype}: make it with dtype=np.float64.")
     if not np.isfinite(loss):
-        raise AssertionError(f"the loss is {loss}, which has no gradient")
+        raise AssertionError(f"the loss is {loss}, which has no gradient.")
     # The next evaluations may overwrite the arrays of this one.
     grads = {name: np.array(grad) for name, grad in grads.items()}
     again = net.loss(X, y)[0]
@@ -325,7 +325,7 @@ def _slope(f, x, i, h):
     """Return the derivative of a function of one value by the element i of x."""
     above, below, step = _both_sides(f, x, i, h)
     if above.size != 1 or below.size != 1:
-        raise ValueError(f"f must return one number, got an array of shape {above.shape}")
+        raise ValueError(f"f must return one number, got an array of shape {above.shape}.")
     with np.errstate(over="ignore", invalid="ignore"):
         return (above.item() - below.item()) / step
 
@@ -337,7 +337,7 @@ def _both_sides(f, x, i, h):
         high, low = held + h, held - h
         step = high - low
     if np.isfinite(held) and not 0 < step < np.inf:
-        raise ValueError(f"h must be a step from x{list(i)} = {held} to other finite numbers, got {h}")
+        raise ValueError(f"h must be a step from x{list(i)} = {held} to other finite numbers, got {h}.")
     try:
         x[i] = high
         above = _value(f(x))
@@ -361,9 +361,9 @@ def _value(result):
         values = np.array(None)
     if values.dtype.kind not in "biuf":
         got = type(result).__name__ if values.dtype.kind == "O" else values.dtype
-        raise TypeError(f"f must return real numbers, got {got}")
+        raise TypeError(f"f must return real numbers, got {got}.")
     if values.dtype.newbyteorder("=") in _SINGLE:
-        raise TypeError(f"f must compute in double precision (float64), got {values.dtype}")
+        raise TypeError(f"f must compute in double precision (float64), got {values.dtype}.")
     return values.astype(np.result_type(values.dtype, np.float64), copy=False)
 
 
@@ -373,7 +373,7 @@ def _as_double(name, values, *, real=False):
     if values.dtype.kind == "O" and all(isinstance(value, numbers.Real) for value in values.flat):
         values = values.astype(np.float64)  # integers beyond int64, fractions
     if values.dtype.kind not in ("biuf" if real else "biufc"):
-        raise TypeError(f"{name} must be an array of {'real ' * real}numbers, got dtype {values.dtype}")
+        raise TypeError(f"{name} must be an array of {'real ' * real}numbers, got dtype {values.dtype}.")
     return values.astype(np.result_type(values.dtype, np.float64), copy=False)
 
 
@@ -385,14 +385,14 @@ def _check_point(x, h):
     _check_positive("h", h)
     dtype = getattr(x, "dtype", type(x))
     if not isinstance(x, np.ndarray) or dtype.kind != "f":
-        raise TypeError(f"x must be an array of floats in double precision (float64), got {dtype}")
+        raise TypeError(f"x must be an array of floats in double precision (float64), got {dtype}.")
     if dtype.newbyteorder("=") in _SINGLE:
         raise TypeError(
             f"x must be an array of floats in double precision (float64), got {dtype}, in which differences over a step"
-            f" of {h} drown in rounding: take x.astype(np.float64), and nets with dtype=np.float64"
+            f" of {h} drown in rounding: take x.astype(np.float64), and nets with dtype=np.float64."
         )
     if not x.flags.writeable:
-        raise ValueError("x must be writeable: its elements are changed while f is evaluated")
+        raise ValueError("x must be writeable: its elements are changed while f is evaluated.")
 
 
 def _random(random_state):

@@ -133,7 +133,7 @@ def _prepare(x, y, sample_weight, out):
 def _as_labels(y, n_samples):
     y = np.asarray(y)
     if y.dtype.kind not in "iu":
-        raise TypeError(f"y must hold integers, the indices of the classes, got dtype {y.dtype}")
+        raise TypeError(f"y must hold integers, the indices of the classes, got dtype {y.dtype}.")
     check_shape("y", y, (n_samples,), "(N,)")
     return np.ascontiguousarray(y, np.int64)
 
@@ -141,7 +141,7 @@ def _as_labels(y, n_samples):
 def _check_range(y, n_classes):
     bad = y[(y < 0) | (y >= n_classes)]
     if bad.size:
-        raise ValueError(f"y must be in [0, {n_classes}), got {bad[0]}")
+        raise ValueError(f"y must be in [0, {n_classes}), got {bad[0]}.")
 
 
 def softmax_loss_naive(W, X, y, reg):
@@ -328,7 +328,7 @@ def _prepare_linear(W, X, y, reg):
     check_batch("X", X, 2, "(N, D)")
     check_batch("W", W, 2, "(D, C)")
     if W.shape[0] != X.shape[1]:
-        raise ValueError(f"W must have shape (D, C) with D = {X.shape[1]}, the columns of X, got {W.shape}")
+        raise ValueError(f"W must have shape (D, C) with D = {X.shape[1]}, the columns of X, got {W.shape}.")
     y = _as_labels(y, len(X))
     _check_range(y, W.shape[1])
     return W, X, y, check_real("reg", reg, low=0)

@@ -51,7 +51,7 @@ def _import_skl2onnx():
         import onnx  # noqa: F401
         import skl2onnx
     except ImportError as error:
-        raise ImportError('ONNX export requires onnx and skl2onnx: pip install "sklearn_dl[onnx]"') from error
+        raise ImportError('ONNX export requires onnx and skl2onnx: pip install "sklearn_dl[onnx]".') from error
     return skl2onnx
 
 

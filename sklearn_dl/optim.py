@@ -88,7 +88,7 @@ class Constant:
         # The double counts: the fraction just below 1 is 1 as a double.
         number = _as_float(value, label(self.name))
         if not lowest <= number <= highest:
-            raise ValueError(f"{label(self.name)} must be {self._wanted(number, dtype)}, got {value!r}")
+            raise ValueError(f"{label(self.name)} must be {self._wanted(number, dtype)}, got {value!r}.")
         return number
 
     @cached_property
@@ -120,7 +120,7 @@ _LARGEST = float(np.finfo(FLOAT64).max)
 
 def _as_float(value, label):
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{label} must be a number, got {value!r}")
+        raise TypeError(f"{label} must be a number, got {value!r}.")
     try:
         return float(value)
     except OverflowError:  # an int of more than 308 digits
@@ -354,7 +354,7 @@ def _update(name, w, dw, config, out, reg):
     if config is None:
         config = {}
     elif not isinstance(config, dict):
-        raise TypeError(f"config must be a dict or None, got {config!r}")
+        raise TypeError(f"config must be a dict or None, got {config!r}.")
     finite(reg, "reg")
     dw = as_gradient(dw, w.shape, w.dtype, "dw", "w")
     out = output(out, w.shape, w.dtype)
@@ -383,9 +383,9 @@ def _report_overflow(rule, dw, config):
 def _updates(config):
     t = config.get("t", 0)
     if not isinstance(t, (int, np.integer)) or isinstance(t, bool):
-        raise TypeError(f"config['t'] must be an integer, the number of updates so far, got {t!r}")
+        raise TypeError(f"config['t'] must be an integer, the number of updates so far, got {t!r}.")
     if not 0 <= t < 2**62:
-        raise ValueError(f"config['t'] must be a number of updates from 0 to 2**62 - 1, got {t!r}")
+        raise ValueError(f"config['t'] must be a number of updates from 0 to 2**62 - 1, got {t!r}.")
     return t
 
 
@@ -394,9 +394,9 @@ def _state_array(state, name, w):
     if state is None:
         return np.zeros_like(w)
     if not isinstance(state, np.ndarray):
-        raise TypeError(f"config[{name!r}] must be an array, got {type(state).__name__}")
+        raise TypeError(f"config[{name!r}] must be an array, got {type(state).__name__}.")
     if state.shape != w.shape:
-        raise ValueError(f"config[{name!r}] must have the shape of w, {w.shape}, got {state.shape}")
+        raise ValueError(f"config[{name!r}] must have the shape of w, {w.shape}, got {state.shape}.")
     if state.dtype != w.dtype or not state.flags.carray:
         return np.require(state, w.dtype, ["C", "A", "W", "E"])
     return state

@@ -404,7 +404,7 @@ def test_cache_of_another_function(case, given):
         with pytest.raises(TypeError, match=f"^cache must be the one that {wanted} returned, got ") as info:
             case.backward(out, CACHES[given])
         if isinstance(CACHES[given], Cache):
-            assert str(info.value).endswith(f"got that of {given}")
+            assert str(info.value).endswith(f"got that of {given}.")
 
 
 def test_every_forward_function_has_a_cache_of_its_own():

@@ -306,4 +306,4 @@ except ImportError as error:
 
 def test_without_skl2onnx():
     run = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
-    assert run.stdout == 'ONNX export requires onnx and skl2onnx: pip install "sklearn_dl[onnx]"\n'
+    assert run.stdout == 'ONNX export requires onnx and skl2onnx: pip install "sklearn_dl[onnx]".\n'

@@ -180,7 +180,7 @@ W = np.zeros((2, 3))
         ("sgd", {"reg": np.inf}, ValueError, r"reg must be a finite .*got inf"),
         ("sgd", {"learning_rate": np.inf}, ValueError, r"config\['learning_rate'\] .*got inf"),
         ("sgd", {"learning_rate": np.nan}, ValueError, r"config\['learning_rate'\] .*got nan"),
-        ("sgd", {"learning_rate": 10**309}, ValueError, r"config\['learning_rate'\] .*got 10{309}$"),
+        ("sgd", {"learning_rate": 10**309}, ValueError, r"config\['learning_rate'\] .*got 10{309}\.$"),
         ("rmsprop", {"epsilon": np.inf}, ValueError, r"config\['epsilon'\] must be .*got inf"),
         ("rmsprop", {"epsilon": -1e-8}, ValueError, r"config\['epsilon'\] must be .*got -1e-08"),
     ],
@@ -345,7 +345,7 @@ def test_what_passes_the_check_never_fails_in_an_update(name, constant, value, d
         assert checked == float(value)
     else:
         assert re.match(re.escape(f"config[{constant!r}] must be "), str(refused))
-        assert str(refused).endswith(f"got {value!r}")
+        assert str(refused).endswith(f"got {value!r}.")
 
 
 @each_constant

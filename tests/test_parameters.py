@@ -145,7 +145,7 @@ def test_each_constant_in_optim_config_is_named_there(cls, rule):
         if name == "learning_rate":
             continue
         estimator = small(cls, update_rule=rule, optim_config={name: -1})
-        with pytest.raises(ValueError, match=rf"^optim_config\['{name}'\] must be .*, got -1$"):
+        with pytest.raises(ValueError, match=rf"^optim_config\['{name}'\] must be .*, got -1\.$"):
             estimator.fit(X, y)
 
 

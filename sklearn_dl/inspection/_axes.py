@@ -10,7 +10,7 @@ def import_pyplot(caller):
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError(f'{caller} requires matplotlib: pip install "sklearn_dl[plot]"') from error
+        raise ImportError(f'{caller} requires matplotlib: pip install "sklearn_dl[plot]".') from error
     return plt
 
 

@@ -320,7 +320,7 @@ class Block(int):
             if not any(name in self._taken for name in names):
                 self._taken.reserve(names, self._owner)
                 return names
-        raise AssertionError("count has no end")
+        raise AssertionError("count has no end.")
 
 
 def names_of(block: int, *kinds: str) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def forward(x, w, b, out, *, relu):
     n_inputs = rows.shape[1]
     if w.ndim != 2 or w.shape[0] != n_inputs or w.shape[1] == 0:
         raise ValueError(
-            f"w must have shape (D, M) with D = {n_inputs}, the elements of a sample, and M at least 1, got {w.shape}"
+            f"w must have shape (D, M) with D = {n_inputs}, the elements of a sample, and M at least 1, got {w.shape}."
         )
     check_shape("b", b, w.shape[1:], "(M,)")
     out = output(out, (rows.shape[0], w.shape[1]), x.dtype)

@@ -305,7 +305,7 @@ def _forward(x, gamma, beta, bn_param, out, work):
         return out, _TestCache(x, mean, var, eps, gamma)
     momentum = real(bn_param.get("momentum", 0.9), "bn_param", "momentum")
     if not 0 <= momentum <= 1:
-        raise ValueError(f"bn_param['momentum'] must be in [0, 1], got {momentum!r}")
+        raise ValueError(f"bn_param['momentum'] must be in [0, 1], got {momentum!r}.")
     weights = bn_param.get("sample_weight")
     if weights is not None:
         weights = _shares(checked_weights(weights, x.shape[0], "bn_param['sample_weight']"), work)
@@ -372,9 +372,9 @@ def _running(bn_param, key, x):
     if running is None:
         running = bn_param[key] = np.zeros(x.shape[1], x.dtype)
     elif not isinstance(running, np.ndarray) or running.dtype.kind != "f":
-        raise TypeError(f"bn_param[{key!r}] must be an array of floats, got {running!r}")
+        raise TypeError(f"bn_param[{key!r}] must be an array of floats, got {running!r}.")
     if running.shape != x.shape[1:2]:
-        raise ValueError(f"bn_param[{key!r}] must have the shape of gamma, {x.shape[1:2]}, got {running.shape}")
+        raise ValueError(f"bn_param[{key!r}] must have the shape of gamma, {x.shape[1:2]}, got {running.shape}.")
     return running
 
 

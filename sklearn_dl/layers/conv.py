@@ -142,7 +142,7 @@ def check_conv(x, w, b, conv_param):
     check_batch("x", x, 4, "(N, C, H, W)")
     check_batch("w", w, 4, "(F, C, HH, WW)")
     if w.shape[1] != x.shape[1]:
-        raise ValueError(f"w must have shape (F, C, HH, WW) with C = {x.shape[1]}, the channels of x, got {w.shape}")
+        raise ValueError(f"w must have shape (F, C, HH, WW) with C = {x.shape[1]}, the channels of x, got {w.shape}.")
     check_shape("b", b, w.shape[:1], "(F,)")
     stride = integer(conv_param, "conv_param", "stride", 1)
     pad = integer(conv_param, "conv_param", "pad", 0)
@@ -150,14 +150,14 @@ def check_conv(x, w, b, conv_param):
     if height * width > _LARGEST_PLANE:
         raise ValueError(
             f"conv_param['pad'] must leave a padded channel of at most {_LARGEST_PLANE} elements, got "
-            f"{pad!r}, which makes it {height} x {width}"
+            f"{pad!r}, which makes it {height} x {width}."
         )
     # There is one window for any stride from here on, but kernels compute with it.
     stride = min(stride, max(height, width))
     if w.shape[2] > height or w.shape[3] > width:
         raise ValueError(
             f"w must not be larger than the padded image, {height} x {width}, got filters of "
-            f"{w.shape[2]} x {w.shape[3]}"
+            f"{w.shape[2]} x {w.shape[3]}."
         )
     shape = (
         x.shape[0],

@@ -82,7 +82,7 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     check_not_empty("x", x)
     keep = required(dropout_param, "dropout_param", "p")
     if not 0 < real(keep, "dropout_param", "p") <= 1:
-        raise ValueError(f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep!r}")
+        raise ValueError(f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep!r}.")
     out = output(out, x.shape, x.dtype)
     if not train_mode(dropout_param, "dropout_param"):
         np.copyto(out, x)
@@ -100,12 +100,12 @@ def _source(dropout_param):
         try:
             return np.random.RandomState(seed)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"dropout_param['seed'] must be an integer from 0 to 2**32 - 1, got {seed!r}") from error
+            raise type(error)(f"dropout_param['seed'] must be an integer from 0 to 2**32 - 1, got {seed!r}.") from error
     rng = dropout_param.get("rng")
     if rng is None:
         return np.random.mtrand._rand
     if not isinstance(rng, np.random.RandomState):
-        raise TypeError(f"dropout_param['rng'] must be a numpy.random.RandomState, got {rng!r}")
+        raise TypeError(f"dropout_param['rng'] must be a numpy.random.RandomState, got {rng!r}.")
     return rng
 
 

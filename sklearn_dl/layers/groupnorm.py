@@ -85,9 +85,9 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=Non
     check_shape("gamma", gamma, (1, n_channels, 1, 1), "(1, C, 1, 1)")
     check_shape("beta", beta, (1, n_channels, 1, 1), "(1, C, 1, 1)")
     if not isinstance(G, (int, np.integer)) or isinstance(G, bool):
-        raise TypeError(f"G must be an integer, got {G!r}")
+        raise TypeError(f"G must be an integer, got {G!r}.")
     if G < 1 or n_channels % G:
-        raise ValueError(f"G must divide the number of channels, {n_channels}, got {G!r}")
+        raise ValueError(f"G must divide the number of channels, {n_channels}, got {G!r}.")
     eps = positive_eps(gn_param, "gn_param")
     out = output(out, x.shape, x.dtype)
     xhat = buffer(work, "xhat", x.shape, x.dtype)

@@ -124,7 +124,7 @@ def check_pool(x, pool_param):
     if height > x.shape[2] or width > x.shape[3]:
         raise ValueError(
             f"pool_param must not ask for a window larger than the images, {x.shape[2]} x "
-            f"{x.shape[3]}, got {height} x {width}"
+            f"{x.shape[3]}, got {height} x {width}."
         )
     # There is one window for any stride from here on, but kernels compute with it.
     stride = min(stride, max(x.shape[2:]))

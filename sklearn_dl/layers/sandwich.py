@@ -398,7 +398,7 @@ def _norm(normalization, norms):
     if normalization is None:
         return None, None
     if normalization not in norms:
-        raise ValueError(f"normalization must be one of {[*norms, None]}, got {normalization!r}")
+        raise ValueError(f"normalization must be one of {[*norms, None]}, got {normalization!r}.")
     return norms[normalization]
 
 

@@ -70,15 +70,15 @@ def net_from_tree(tree):
         If the tree is any other: the message names the field.
     """
     if tree.keys() != set(_FIELDS):
-        raise ValueError(f"a net has the fields {', '.join(_FIELDS)}, got {', '.join(map(str, tree))}")
+        raise ValueError(f"a net has the fields {', '.join(_FIELDS)}, got {', '.join(map(str, tree))}.")
     cls = NETS.get(tree["net"])
     if cls is None:
-        raise ValueError(f"net is {tree['net']!r:.80}; known are {', '.join(NETS)}")
+        raise ValueError(f"net is {tree['net']!r:.80}; known are {', '.join(NETS)}.")
     random_state = tree["random_state"]
     if type(random_state) is not np.random.RandomState:
-        raise TypeError(f"random_state is {random_state!r:.80}, which is no RandomState")
+        raise TypeError(f"random_state is {random_state!r:.80}, which is no RandomState.")
     if not isinstance(tree["layers"], list) or not tree["layers"]:
-        raise ValueError("layers are no list of layers")
+        raise ValueError("layers are no list of layers.")
     net = cls.__new__(cls)
     net.input_shape = check_input_shape(tree["input_shape"])
     net.reg = check_real("reg", tree["reg"], low=0)
@@ -89,7 +89,7 @@ def net_from_tree(tree):
     statistics = net.statistics
     arrays = [value for field in ("params", "statistics") for value in _check_dict(tree, field).values()]
     if len({id(value) for value in arrays}) < len(arrays):
-        raise ValueError("one array stands for several parameters or statistics")
+        raise ValueError("one array stands for several parameters or statistics.")
     net.params = Params(_check_arrays("params", tree["params"], params))
     stored = _check_arrays("statistics", tree["statistics"], statistics)
     for layer in net._layers:
@@ -102,10 +102,10 @@ def net_from_tree(tree):
 def _layer_from_tree(value, place):
     """Return the layer that a tree stands for."""
     if not isinstance(value, dict) or value.keys() != {"layer", "arguments"}:
-        raise ValueError(f"{place} is {value!r:.80}, which is no layer")
+        raise ValueError(f"{place} is {value!r:.80}, which is no layer.")
     cls = LAYERS.get(value["layer"])
     if cls is None:
-        raise ValueError(f"{place} is of class {value['layer']!r:.80}; known are {', '.join(LAYERS)}")
+        raise ValueError(f"{place} is of class {value['layer']!r:.80}; known are {', '.join(LAYERS)}.")
     arguments = _check_dict(value, "arguments")
     return cls(**{key: _argument_from_tree(item, f"{place}.{key}") for key, item in arguments.items()})
 
@@ -119,19 +119,19 @@ def _argument_from_tree(value, place):
 def _check_dict(tree, field):
     value = tree[field]
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"{field} is a {type(value).__name__}, which is no dict of names")
+        raise ValueError(f"{field} is a {type(value).__name__}, which is no dict of names.")
     return value
 
 
 def _check_arrays(field, stored, wanted):
     """Return the stored arrays in the order of the wanted ones, whose shape and dtype they must have."""
     if stored.keys() != wanted.keys():
-        raise ValueError(f"{field} are {', '.join(stored)}, those of the layers {', '.join(wanted)}")
+        raise ValueError(f"{field} are {', '.join(stored)}, those of the layers {', '.join(wanted)}.")
     for name, like in wanted.items():
         value = stored[name]
         if not isinstance(value, np.ndarray) or value.shape != like.shape or value.dtype != like.dtype:
             got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)[:80]
-            raise ValueError(f"{field}[{name!r}] must be {like.dtype} of shape {like.shape}, got {got}")
+            raise ValueError(f"{field}[{name!r}] must be {like.dtype} of shape {like.shape}, got {got}.")
     return {name: np.require(stored[name], requirements="CAW") for name in wanted}
 
 

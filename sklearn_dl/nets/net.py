@@ -89,7 +89,7 @@ class Params(dict):
 
     def __setitem__(self, name, value):
         if name not in self:
-            raise KeyError(f"the net has no parameter {name!r}, only {', '.join(self)}")
+            raise KeyError(f"the net has no parameter {name!r}, only {', '.join(self)}.")
         old = self[name]
         value = np.array(value, dtype=old.dtype, order="C")
         if value.shape != old.shape:
