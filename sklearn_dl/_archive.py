@@ -50,7 +50,7 @@ _ACCEPTED = (
     "numbers), schedules and augmentations of sklearn_dl, and dict, list and tuple of these; the keys "
     "of a dict are str or numbers"
 )
-# What reading bytes that somebody else chose can raise from zipfile, json, numpy and this module.
+# What zipfile, json, numpy and this module can raise for a file of unknown origin.
 _DAMAGE = (
     zipfile.BadZipFile,
     struct.error,
@@ -204,7 +204,7 @@ def _read_random_state(state):
 
 
 class _Decoder:
-    """The way back from :class:`_Encoder`; anything it did not write is a ValueError."""
+    """Decode what :class:`_Encoder` wrote; anything else is a ValueError."""
 
     def __init__(self, arrays, random_states):
         self.arrays = arrays
@@ -317,7 +317,7 @@ def write(path, tree, place):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    # Makes the new name survive a crash; not every file system offers it, and all is written.
+    # Makes the new name survive a crash. Some file systems cannot do it; the contents are written by then.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -380,7 +380,7 @@ def _check_members(archive, file_size):
 
 
 def _check_header(header):
-    """Return a phrase naming the writer, None for a file from the future."""
+    """Return a phrase naming the writer, None for a file of a later version of the format."""
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise ValueError("its header is that of something else.")
     version = header["format_version"]

@@ -1,4 +1,4 @@
-"""What every layer does to its arrays before and after the arithmetic: check, convert, reuse.
+"""Arrays of all layers, before and after the arithmetic: checks, conversion, buffers.
 
 The functions here run a few times in every call of every layer, so the usual case (C-contiguous
 float arrays of one dtype) is decided from flags alone, and everything else is left to a slow path.
@@ -14,12 +14,12 @@ from sklearn_dl._threads import n_threads
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
-# Types, not the abstract numbers.Real, which takes ten times as long to ask.
+# Types, not the abstract numbers.Real, which takes ten times as long to check.
 _INTEGER = (int, np.integer)
 _REAL = (float, int, np.floating, np.integer)
 _LARGEST = float(np.finfo(FLOAT64).max)
 
-# Bits of ``ndarray.flags.num``: one look at it costs a quarter of asking the flags by name.
+# Bits of ``ndarray.flags.num``: reading it takes a quarter of the time of reading the flags by name.
 _C_ALIGNED = 0x001 | 0x100
 _C_ALIGNED_WRITEABLE = _C_ALIGNED | 0x400
 

@@ -1,6 +1,6 @@
 """BaseNet: everything that makes a net a scikit-learn estimator, whatever y means.
 
-The way of `fit`, each step a method: check parameters -> check X, y and weights -> encode labels -> pick the rows to
+The steps of `fit`, each a method: check parameters -> check X, y and weights -> encode labels -> pick the rows to
 train and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. What y means is a
 task (`sklearn_dl._tasks`), learned by a subclass for it; a subclass of that says which net its parameters describe.
 
@@ -235,7 +235,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     def _unchanged_on_error(self, *, in_place):
         """Put back the attributes after an error; `in_place`, also what changes when training goes on from a fit."""
         before = dict(self.__dict__)
-        # A generator of the caller's own keeps what was drawn from it.
+        # The state of a generator that the caller passed is not put back.
         own_generator = isinstance(self.random_state, numbers.Integral)
         mark = self._state.mark(generators=own_generator) if in_place and hasattr(self, "_state") else None
         try:
@@ -255,7 +255,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         y = self._task.encode(y)
         weights = self._check_weights(X, y, sample_weight)
         params = resolve_lengths({**params, "early_stopping": False, "tol": None})
-        # A bar for every part of the data would be many.
+        # One bar for each part of the data would be too many.
         watchers = make_displays(params["verbose"], alone=not in_joblib_worker(), may_draw=False)
         self._train(
             X,
@@ -499,11 +499,11 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     def _scores(self, X):
         """Return the net's scores (n_samples, n_classes), a bounded batch at a time."""
         if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # has the error, but takes a fifth of the time of a row
+            check_is_fitted(self)  # raises; not called otherwise, since it takes a fifth of the time of one row
         net = self._net
         few = self._is_plain(X) and len(X) <= EVALUATION_BATCH and X.dtype == net.dtype and is_finite(X)
         if few and not predicts_through_loss(net):
-            # Of a row or a few: what follows would take as long as the arithmetic.
+            # For a few rows, preparing batches would take as long as the arithmetic.
             scores = net.scores(X)
         else:
             scores = self._scores_in_batches(X)
@@ -526,7 +526,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             for start in range(0, len(X), EVALUATION_BATCH):
                 began = time.perf_counter()
                 batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
-                # A batch at a time, which is then in the cache.
+                # Checked a batch at a time, while it is in the cache.
                 if plain and not is_finite(batch):
                     self._check_X(X)
                 scores[start : start + EVALUATION_BATCH] = net.loss(batch) if through_loss else net.scores(batch, work)
@@ -624,7 +624,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         super().__setstate__({**_defaults(type(self)), **state})
         if "params_" not in state:
             return
-        # The draw of weights that are replaced at once must not count.
+        # The new net draws weights, which are replaced at once: the generator is put back to before this draw.
         drawn_so_far = self._random_state.get_state()
         self._net = self._net_class(**self._net_args, random_state=self._random_state)
         self._random_state.set_state(drawn_so_far)

@@ -1,6 +1,6 @@
 """scikit-learn's callbacks, where it has them: 1.9 and later.
 
-The one module that knows `sklearn.callback`. With earlier versions the estimators have no ``set_callbacks``, and
+The only module that imports `sklearn.callback`. With earlier versions the estimators have no ``set_callbacks``, and
 everything else works the same.
 """
 

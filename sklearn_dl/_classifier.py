@@ -58,7 +58,7 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
 
     @explain_keywords
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch on a part of the data, going on from what is there.
+        """Train for one epoch on a part of the data, continuing from the current state.
 
         Weights, the update rule's state and the learning rate's decay continue. `num_epochs`, `num_iters`, `tol` and
         `early_stopping` do not apply, but for the length of `lr_schedule`: `num_epochs` calls, or `num_iters` updates,

@@ -11,7 +11,7 @@ import numpy as np
 
 from sklearn_dl._inputs import canonical_order, drop_uniform, merge_duplicates
 
-# A sum of weights beyond which rows are not taken apart into samples.
+# Above this sum of weights, rows are not split into samples.
 MANY = 1e6
 
 

@@ -111,7 +111,7 @@ def check_channels_first(shape):
         )
 
 
-# Up to so many columns, or below so many rows, nothing is said of a table: scikit-learn's checks fit on such.
+# No warning for a table of at most so many columns, or of fewer rows: scikit-learn's estimator checks fit such.
 _FEW_COLUMNS, _FEW_ROWS = 20, 100
 
 

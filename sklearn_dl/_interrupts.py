@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a fit."""
+"""Ctrl-C during a fit."""
 
 import signal
 import threading
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 def stopping_at_interrupt(solver):
     """Let the first Ctrl-C stop the solver after the update under way; a second one raises KeyboardInterrupt.
 
-    An exception could hit anywhere, between two lines that belong together too; what `Solver.stop` leaves is whole.
+    An exception could occur anywhere, even between two statements that must both run; `Solver.stop` ends after a
+    complete update.
 
     Nothing happens outside the main thread, where Python delivers no signals, and where the program has a handler of
     its own.

@@ -4,7 +4,8 @@ import difflib
 import functools
 import inspect
 
-# What other libraries call a parameter of the estimators. Of several names, the one that the estimator has is meant.
+# What other libraries call a parameter of the estimators. If several list a name, the one that the estimator has is
+# meant.
 _ALIASES = {
     "num_epochs": ["epochs", "nb_epoch", "n_epochs", "max_epochs", "max_iter", "n_estimators", "num_boost_round"],
     "num_iters": ["steps_per_epoch", "n_iter", "num_steps", "max_steps"],
@@ -58,7 +59,7 @@ _ADVICE = {
     ),
     "callbacks": "Set callbacks before, with set_callbacks (scikit-learn 1.9 and later).",
 }
-# What is not said by the name of its counterpart.
+# How a parameter differs from its counterpart here.
 _MEANINGS = {
     "alpha": "It multiplies half the sum of the squared weights, not divided by the size of the minibatch.",
     **dict.fromkeys(["dropout", "dropout_rate", "drop_rate"], "It is the probability to keep a value, not to drop it."),

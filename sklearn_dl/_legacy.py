@@ -1,4 +1,4 @@
-"""What earlier releases stored, as this one has it."""
+"""Conversion of what earlier releases stored."""
 
 import math
 
@@ -38,7 +38,7 @@ def upgrade_state(attributes):
         "schedule": schedule["lr_schedule"],
         "schedule_state": schedule["state"],
         "schedule_began": tuple(schedule["began"]),
-        # What 0.1.0 kept is whether there was one.
+        # 0.1.0 stored only whether there was one.
         "schedule_length": (0, None) if schedule["in_parts"] else None,
     }
     return attributes

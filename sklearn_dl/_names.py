@@ -5,7 +5,7 @@ the estimator has learned when it is asked for, so that it cannot be out of date
 read-only: what is written to them would be lost.
 
 `t_` of MLPClassifier, the number of samples seen, has no counterpart, since samples of weight 0 and repeated ones are
-not counted as MLPClassifier does; updates are ``len(loss_history_)``, epochs `n_iter_`.
+not counted as in MLPClassifier; updates are ``len(loss_history_)``, epochs `n_iter_`.
 """
 
 import functools
@@ -56,7 +56,7 @@ def read_only(array):
 
 
 class HistoryNames:
-    """What MLPClassifier calls the course of training."""
+    """MLPClassifier's names for the histories of training."""
 
     @learned
     def loss_curve_(self):
@@ -90,7 +90,7 @@ class HistoryNames:
 
 
 class LayerNames:
-    """What MLPClassifier calls the layers of a fully-connected net."""
+    """MLPClassifier's names for the layers of a fully-connected net."""
 
     @learned
     def coefs_(self):
@@ -114,7 +114,7 @@ class LayerNames:
 
     @learned
     def out_activation_(self):
-        """Return the name of what makes probabilities of the scores."""
+        """Return the name of the function that turns scores into probabilities."""
         return "softmax"
 
     def _n_affine(self):
@@ -130,7 +130,7 @@ class LayerNames:
 
 
 class LinearNames:
-    """What linear classifiers call their weights."""
+    """The names that linear classifiers have for their weights."""
 
     @learned
     def coef_(self):

@@ -1,8 +1,8 @@
-"""Refusal of ONNX models that do not predict what the models predict that they were converted from.
+"""Refusal of ONNX models whose predictions differ from those of the models that they were converted from.
 
-What stands around a net is converted by skl2onnx's own converters, some of which are wrong. `refuse_known_faults` knows
-the faults that a few samples may not show; `check_agreement` runs the converted model, in onnxruntime where that is
-installed and in onnx's own evaluator otherwise, and compares.
+Meta-estimators and transformers around a net are converted by skl2onnx's own converters, some of which are wrong.
+`refuse_known_faults` lists the faults that a few samples may not show; `check_agreement` runs the converted model, in
+onnxruntime where that is installed and in onnx's own evaluator otherwise, and compares.
 """
 
 import warnings

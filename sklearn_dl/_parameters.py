@@ -26,11 +26,11 @@ from sklearn_dl.solver import MONITORS
 RULE_PARAMETERS = {constant.name: constant for constant in CONSTANTS if constant is not LEARNING_RATE}
 
 # What 'auto' stands for, and what where an epoch is a single update. A set that fits into one minibatch needs some
-# hundred updates like any other, and the loss of 10 updates, with dropout in it, says little.
+# hundred updates like any other, and with dropout, the losses of 10 updates are mostly noise.
 LENGTHS = {"num_epochs": 100, "n_iter_no_change": 10}
 LENGTHS_OF_SINGLE_UPDATES = {"num_epochs": 1000, "n_iter_no_change": 50}
 
-# A loss without hidden layers is convex: its weights need no draw that tells them apart, and train best from near zero.
+# Without hidden layers the loss is convex: weights need not be drawn apart, and train best from near zero.
 LINEAR_WEIGHT_SCALE = 1e-3
 
 
@@ -105,7 +105,7 @@ def _check_repeatable(name, value):
 
 
 def _in_range(constant):
-    """Return the check of a constant's range, which says what the checks of other parameters say."""
+    """Return the check of a constant's range, with the same error text as the checks of other parameters."""
     high = constant.high if constant.high < math.inf else None
     return _real(low=constant.low, high=high, boundaries=constant.boundaries)
 

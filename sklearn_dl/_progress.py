@@ -1,4 +1,4 @@
-"""What `verbose` shows of a fit: a bar where one can be drawn, lines elsewhere.
+"""Progress of a fit, as `verbose` asks for it: a bar where one can be drawn, lines elsewhere.
 
 A bar needs tqdm, which is optional, and a terminal or notebook that is this process's own. Fits of a search show
 nothing: in parallel, they would draw over each other.

@@ -1,7 +1,7 @@
-"""Saving and loading of what stands above this module: it enters the kinds of objects that a file can hold.
+"""Saving and loading of estimators and nets, whose modules register their kind of object here.
 
-The nets and the estimators each say how an object becomes a tree, which `sklearn_dl._archive` writes, and the way back;
-their own methods ``save`` and ``load`` need not know the other kinds.
+Nets and estimators each define how an object becomes a tree, which `sklearn_dl._archive` writes, and how it is made of
+one again; their own methods ``save`` and ``load`` need not know the other kinds.
 """
 
 import os

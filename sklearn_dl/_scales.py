@@ -1,8 +1,8 @@
-"""Whether a validation set is on the scale of the training set, or was forgotten when that was transformed.
+"""Detection of a validation set that was not transformed as the training set was.
 
-Judged by where the values of each feature lie, of one set beside the range of the other: of two random samples, few are
-outside, whatever the distribution. Rejected: means and standard deviations, which heavy tails make meaningless; a
-distance of the distributions, of which a drift by one standard deviation and a scale of 1 : 100 make about the same.
+The test: for each feature, the share of one set's values outside the range of the other's. For two random samples it is
+small, whatever the distribution. Rejected: means and standard deviations, which are meaningless with heavy tails; a
+distance of the distributions, which is about the same for a drift by one standard deviation and for a scale of 1 : 100.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 
 from sklearn_dl._inputs import warn_caller
 
-# Looked at are this many rows and columns, evenly spaced; of a memory map, no more is read.
+# So many rows and columns are looked at, evenly spaced; no more of a memory map is read.
 _ROWS, _COLUMNS = 256, 1000
 # With fewer values in one of the sets, too many of the other's are outside by chance.
 _FEW = 20
@@ -54,7 +54,7 @@ def is_on_other_scale(X, X_val):
         shares = _outside(first, second, first_counts, margin), _outside(second, first, second_counts, margin)
         return np.maximum(*shares).mean()
 
-    # Drift moves values out of the range, but seldom by half of its length.
+    # Drift moves values out of the range, but rarely by half of its length.
     if apart(0.5) > 0.5 + 1 / fewest:
         return True
     not_centred = max(_centred_but(first, second), _centred_but(second, first))
@@ -74,8 +74,8 @@ def _sample(X):
 def _informative(first, second):
     """Return both without the features that say nothing, and which of their values count.
 
-    A value that is the median of both sets, such as the 0 of counts and of the edges of images, tells nothing of scale
-    and does not count. A feature with few others says nothing.
+    A value that is the median of both sets, such as the 0 of counts and of the edges of images, says nothing about the
+    scale and does not count. A feature with few other values is left out.
     """
     median = np.median(first, axis=0)
     median[median != np.median(second, axis=0)] = np.nan  # which no value is equal to

@@ -1,4 +1,4 @@
-"""What a bug report should say about the machine and the installation."""
+"""Facts about machine and installation, for bug reports."""
 
 import platform
 import sys

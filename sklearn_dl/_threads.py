@@ -1,17 +1,17 @@
-"""One place that decides how many threads a kernel gets.
+"""The one place that decides on how many threads a kernel runs.
 
-The kernels take ``n_threads`` as an argument and know nothing global; every caller asks
-`n_threads`. The answer is the smallest of
+The kernels take ``n_threads`` as an argument and read no global state; every caller takes it from `n_threads`, which is
+the smallest of
 
 - OpenMP's own limit, which honours ``OMP_NUM_THREADS``, joblib's ``inner_max_num_threads`` (loky
   workers are started with it) and ``threadpoolctl.threadpool_limits``;
 - the CPUs this process may use (affinity masks and container quotas);
 - in a task of a Dask worker, its share of these, as the worker runs a task on each of its threads;
-- 1 inside a worker thread of joblib's threading backend, where the outer loop already has the CPUs,
+- 1 inside a worker thread of joblib's threading backend, where the outer loop already uses the CPUs,
   and 1 in a forked child, where libgomp hangs if the parent has used it.
 
-A fit or a prediction asks once and holds the answer with `hold_threads`; a `ThreadTuner` then tries now and then
-whether fewer would be faster. Results are the same bits on any number of threads.
+A fit or a prediction decides once, in `hold_threads`; a `ThreadTuner` then tests from time to time whether fewer
+threads are faster. Results are the same bits on any number of threads.
 """
 
 import os
@@ -51,7 +51,7 @@ def _mark_forked():
 class _LockOfNumpy(threading.local):
     """The lock of NumPy's global generator, which is not to be held when the process forks.
 
-    A fit in another thread holds it for milliseconds at a time, and in the child nobody would release it.
+    A fit in another thread holds it for milliseconds at a time, and in the child no thread would release it.
     """
 
     def acquire(self):
@@ -98,7 +98,7 @@ def _decide():
 def n_threads():
     """Return the number of threads that a kernel called now, from this thread, should use."""
     if _forked:
-        return 1  # whatever the parent may have held when it forked
+        return 1  # even if the parent held another number when it forked
     held = _held.value
     return _decide() if held is None else held
 
@@ -115,11 +115,11 @@ def hold_threads():
 
 
 class ThreadTuner:
-    """Has a loop run on as many threads as is fastest, no more than `n_threads` says, inside `hold_threads`.
+    """Finds the fastest number of threads for a loop, up to `n_threads`, inside `hold_threads`.
 
-    OpenMP's threads wait for each other in every kernel, and where one of them waits for a CPU, all do. On two CPUs
-    that two other programs kept busy, a step of 0.4 ms took 23 on two threads, and 0.9 on one. So every now and then a
-    few steps are tried on another number: one, half or twice as many, all, in turn.
+    OpenMP's threads wait for each other in every kernel; if one of them has to wait for a CPU, all do. On two CPUs kept
+    busy by two other programs, a step of 0.4 ms took 23 ms on two threads and 0.9 ms on one. So from time to time a few
+    steps run on another number of threads: one, half or twice as many, all, in turn.
     """
 
     def __init__(self):
@@ -136,7 +136,7 @@ class ThreadTuner:
         self._seconds = 0.0
 
     def note(self, began, n_samples, n_steps=1):
-        """Take note of steps that began at a `time.perf_counter`; set the number of threads for the next."""
+        """Record steps that began at a `time.perf_counter`; set the number of threads for the next."""
         if self._most == 1:
             return
         now = time.perf_counter()

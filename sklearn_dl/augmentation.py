@@ -1,8 +1,7 @@
 """Augmentation: random changes to the images of a minibatch that leave their classes as they are.
 
 An augmentation is an immutable value that is called with a minibatch, and changes it in place.
-Pixels without a value become 0: the mean, where images come with theirs subtracted, and black where
-they do not.
+Pixels without a value become 0: the mean of images whose mean was subtracted, and black otherwise.
 """
 
 from dataclasses import dataclass
@@ -107,7 +106,7 @@ class HorizontalFlip(Augmentation):
 
 @dataclass(frozen=True)
 class RandomCrop(Augmentation):
-    """Shift each image by up to `padding` pixels: put a frame of zeros around it, cut its size out again.
+    """Shift each image by up to `padding` pixels: pad it with zeros, then crop it to its size.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """CIFAR-10: read it from disk, fetch it once, and split it as the published accuracies do.
 
-Reading trusts nothing. The distributed batches are pickles, and a pickle can call whatever its
-author chose; here the calls it asks for are written down instead of made, and an array is built
-only from a record that says uint8, a shape, and as many bytes as that shape holds.
+Files are read as untrusted ones. The distributed batches are pickles, and a pickle can call whatever its author chose;
+here its calls are recorded and not made, and an array is built only from a record of uint8, a shape, and as many bytes
+as that shape has.
 """
 
 import gzip
@@ -31,7 +31,7 @@ __all__ = ["CIFAR10", "RemoteFile", "cifar10_splits", "fetch_cifar10", "load_cif
 
 
 class RemoteFile(NamedTuple):
-    """A file to download, and how to know that it is the right one.
+    """A file to download, with its size and checksum.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def fetch_cifar10(data_home=None, *, download_if_missing=True, return_X_y=False,
         try:
             unpacked.rename(folder)
         except OSError:
-            # Another process may have been faster; its files were verified as ours were.
+            # Another process may have finished first; it has verified its files, too.
             if not folder.exists():
                 raise
     return data
@@ -382,7 +382,7 @@ def _find_version(path):
     binary = (_BINARY_FOLDER, _BINARY_FILES, _read_binary_batch, _read_binary_names)
     for name, files, read_batch, read_names in (python, binary):
         for folder in (path, path / name):
-            # The folder's own name decides too, so that of an empty one the files are missed.
+            # The folder's name decides too, so that the error for an empty one lists its missing files.
             named = folder.name == name and folder.is_dir()
             if named or any((folder / file).exists() for file in files):
                 for file in files:
@@ -405,7 +405,7 @@ _ARRAY_GLOBALS = {
 
 
 class _Recorded:
-    """What a pickle asks to be called, written down instead of done."""
+    """A call that a pickle asks for, recorded and not made."""
 
     def __init__(self, args=()):
         self.args, self.state = args, None
@@ -505,7 +505,7 @@ def _as_names(file, names):
 
 
 def _as_labels(file, labels):
-    # As Python integers in a list may be too large for any dtype, the range comes first.
+    # Checked before the conversion: integers in a list may be too large for any dtype.
     low, high = min(labels), max(labels)
     if low < 0 or high >= _N_CLASSES:
         raise ValueError(f"{file}: labels must be from 0 to {_N_CLASSES - 1}, got values from {low} to {high}.")
@@ -522,7 +522,7 @@ def _download(remote, target, *, n_retries, delay):
             checksum = _copy_from(remote.url, target)
             break
         except (OSError, http.client.HTTPException) as error:
-            # What the server refuses it will refuse again.
+            # The server would refuse it again.
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if refused or not retries_left:
                 raise OSError(f"Could not download {remote.url}: {error}.") from error
@@ -561,9 +561,9 @@ def _unpack(archive, target):
                     continue
                 if not member.isreg() or str(name.parent) != _PYTHON_FOLDER:
                     raise ValueError(f"it holds {member.name!r}, which is no file of CIFAR-10.")
-                # A readme is expected too, and left out.
+                # The archive also has a readme, which is left out.
                 if name.name in _PYTHON_FILES:
-                    # Not tar.extract: the name is ours, and so are mode and owner.
+                    # Not tar.extract, which takes name, mode and owner from the archive.
                     with tar.extractfile(member) as source, (folder / name.name).open("wb") as file:
                         copyfileobj(source, file)
         missing = [name for name in _PYTHON_FILES if not (folder / name).exists()]

@@ -42,7 +42,7 @@ def rel_error(x, y):
     if x.shape != y.shape or x.size == 0:
         raise ValueError(f"x and y must be of one shape and not empty, got shapes {x.shape} and {y.shape}.")
     with np.errstate(invalid="ignore"):
-        # Of quarters: a sum of finite numbers may be beyond the largest.
+        # Of quarters: the sum of two finite numbers may overflow.
         x, y = x / 4, y / 4
         return float(np.max(np.abs(x - y) / np.maximum(1e-8 / 4, np.abs(x) + np.abs(y))))
 

@@ -159,7 +159,7 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
             accepted = ", ".join(dtype.name for dtype in _INPUT_DTYPES)
             raise TypeError(f"X must have a dtype that skl2onnx takes for an input, {accepted}, got {X.dtype}.")
     model, options = _unwrap_search(model, options or {})
-    # An empty dict would be shared by objects of skl2onnx that change it.
+    # Not one empty dict: skl2onnx would share it among objects that change it.
     options = _share_options(model, _by_key(model, options)) or None
     if isinstance(model, _OWN) or not any(isinstance(part, _OWN) for part in fitted_parts(model)):
         return skl2onnx.to_onnx(model, X[:1], options=options, target_opset=target_opset)
@@ -205,7 +205,7 @@ def _share_options(model, options):
 
 
 def _convert(skl2onnx, model, sample, options, target_opset):
-    """Convert a model that holds others. What skl2onnx raises from within does not always say that it cannot."""
+    """Convert a model that holds others. Errors from inside skl2onnx do not always say that it cannot."""
     try:
         return skl2onnx.to_onnx(model, sample, options=options, target_opset=target_opset)
     except (TypeError, ValueError, NameError):  # of the input, of the net, of the options

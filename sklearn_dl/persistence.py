@@ -1,8 +1,8 @@
 """Save and load estimators and nets: one file of arrays and JSON, written atomically, read without pickle.
 
-The format, and why it is not pickle, is told in ``sklearn_dl/_archive.py``.
+``sklearn_dl/_archive.py`` describes the format, and why it is not pickle.
 
-Files of every release load in all later ones; tests/test_saved_models.py holds this package to it.
+Files of every release load in all later ones; tests/test_saved_models.py checks it.
 
 Pipelines and searches can be stored without pickle by skops (``pip install "sklearn_dl[skops]"``), which loads what
 its caller trusts. `SKOPS_TRUSTED` names what a fitted estimator of this package can hold: estimators and transformers,
@@ -54,7 +54,7 @@ def _request_methods(estimator):
 
 
 def _get_requests(estimator):
-    """Return what ``set_fit_request`` and its sisters were told, by method."""
+    """Return what ``set_fit_request`` and the other request methods were given, by method."""
     routing = estimator.get_metadata_routing()
     return {method: dict(getattr(routing, method).requests) for method in _request_methods(estimator)}
 

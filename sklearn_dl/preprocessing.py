@@ -26,6 +26,7 @@ from ._inputs import (
     naming_columns,
     refuse_sparse,
     transposed_hint,
+    warn_of_stated_images,
 )
 
 __all__ = ["ImageReshaper", "MeanSubtractor", "guess_image_shape"]
@@ -76,7 +77,7 @@ def guess_image_shape(n_features):
 
 
 def _leave_images_alone(method):
-    """Let `set_output` speak of rows only: a table has two dimensions, so images stay arrays."""
+    """Apply `set_output` to rows only: a table has two dimensions, so images stay arrays."""
     plain = inspect.unwrap(method)
 
     @functools.wraps(method)
@@ -89,7 +90,7 @@ def _leave_images_alone(method):
 
 
 class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """What both transformers share: rows or images in, as many features out.
+    """Base of both transformers: rows or images in, as many features out.
 
     A subclass has `input_shape` and says whether it makes images of X: ``_makes_images(X)``.
     """
@@ -172,6 +173,13 @@ class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin
                 f"input_shape={given} stands for {math.prod(given)} features, but X has {self.n_features_in_}."
             )
         return given
+
+    def _check_channels_first(self, seen):
+        """Raise if the images `seen` look as if their channels were last; warn if an `input_shape` does."""
+        if self.input_shape is not None:
+            warn_of_stated_images(tuple(self.input_shape))
+        elif seen is not None:
+            check_channels_first(seen)
 
 
 class MeanSubtractor(_ImageTransformer):
@@ -348,8 +356,8 @@ class MeanSubtractor(_ImageTransformer):
                 f"(channels, height, width), or give images of 4 dimensions; got X of shape "
                 f"{X.shape} and input_shape=None."
             )
-        if self.per == "channel" and self.input_shape is None and seen is not None and first:
-            check_channels_first(seen)
+        if self.per == "channel" and first:
+            self._check_channels_first(seen)
         if sample_weight is None:
             weights, count = np.ones(len(X)), len(X)
         else:
@@ -480,9 +488,9 @@ class ImageReshaper(_ImageTransformer):
         check_choice("input_layout", self.input_layout, _AXES)
         check_choice("output_layout", self.output_layout, _AXES)
         _, seen = self._validate(X, (self.input_layout,), reset=True, ensure_all_finite=False)
-        if self.input_shape is None and self.input_layout == "NCHW":
-            check_channels_first(seen)
-        self.input_shape_ = self._image_shape(seen) or guess_image_shape(self.n_features_in_)
+        shape = self._image_shape(seen)
+        self._check_channels_first(seen if self.input_layout == "NCHW" else None)
+        self.input_shape_ = shape or guess_image_shape(self.n_features_in_)
         return self
 
     def transform(self, X):

@@ -1,7 +1,7 @@
 """Schedules of the learning rate: from the update, or the course of the scores, to a factor on it.
 
 A schedule is an immutable value: two with the same settings are equal, and none keeps state.
-Whoever trains holds the state, a dict of numbers that `Schedule.begin` makes.
+The state, a dict of numbers that `Schedule.begin` makes, is kept by the solver.
 """
 
 import math
@@ -63,7 +63,7 @@ class Schedule:
         raise NotImplementedError
 
     def watch(self, state, score, of):
-        """Take note of an epoch's end; nothing happens unless the schedule depends on scores.
+        """Use the score of an epoch; does nothing unless the schedule depends on scores.
 
         Parameters
         ----------
@@ -173,10 +173,10 @@ class Linear(_Fall):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from a small learning rate to the full one, then down to next to nothing, update by update.
+    """Up from a small learning rate to the full one, then down to nearly zero, update by update.
 
     Both ways are half cosines. The learning rate given to the solver is the peak, and may be
-    larger than one that stays. Momentum stays as it is: the paper lets it go the other way.
+    larger than one that stays. Momentum is constant; in the paper, it moves the other way.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def _cosine(start, end, progress):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Reduce the learning rate whenever the score has not got better for a while.
+    """Reduce the learning rate when the score has not improved for some epochs.
 
     The score is looked at after each epoch: the validation accuracy where there is a validation
     set, less the training loss otherwise.
@@ -293,7 +293,7 @@ class ReduceOnPlateau(Schedule):
         return state["multiplier"]
 
     def watch(self, state, score, of):
-        """Take note of an epoch's score; see `Schedule.watch`."""
+        """Use the score of an epoch; see `Schedule.watch`."""
         if of != state["of"]:
             state.update(of=of, best=-math.inf, epochs_without_gain=0)
         if score > state["best"] + self.min_gain:

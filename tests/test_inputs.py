@@ -333,7 +333,8 @@ def test_channels_last_are_refused_unless_said(make, kind, shape):
     X, y = of_shape(shape)
     with pytest.raises(ValueError, match=rf"\(n_samples, {str(shape)[1:-1]}\) looks like .* channels last.*NHWC.* say"):
         make().fit(kind(X), y)
-    assert make(input_shape=shape).fit(kind(X), y).input_shape_ == shape
+    with pytest.warns(UserWarning, match=rf"input_shape={re.escape(str(shape))} is \(C, H, W\)"):
+        assert make(input_shape=shape).fit(kind(X), y).input_shape_ == shape
     first = X.transpose(0, 3, 1, 2)
     assert make().fit(kind(first), y).input_shape_ == first.shape[1:]
     with pytest.raises(ValueError, match=re.escape(str(shape))):
@@ -364,7 +365,9 @@ def test_partial_fit_looks_at_the_layout_once():
     net = small(ThreeLayerConvNet)
     with pytest.raises(ValueError, match="channels last"):
         net.partial_fit(X, y, classes=[0, 1])
-    net.set_params(input_shape=(8, 8, 1)).partial_fit(X, y, classes=[0, 1])
+    with pytest.warns(UserWarning, match="is .C, H, W"):
+        net.set_params(input_shape=(8, 8, 1)).partial_fit(X, y, classes=[0, 1])
+    net.partial_fit(X, y)
     net.set_params(input_shape=None).partial_fit(X, y).predict(X)
 
 

@@ -26,7 +26,7 @@ WEIGHTED = {"mode": "train", "sample_weight": [0.5, 0, 2, 1]}
 class Case(NamedTuple):
     """A layer, the shapes of its arrays (None: not given), what follows them, error bounds.
 
-    The array x is drawn as scale * randn + shift. Batch normalisation takes back what the bias
+    The array x is drawn as scale * randn + shift. Batch normalization takes back what the bias
     before it (the argument number without_effect) adds.
     """
 

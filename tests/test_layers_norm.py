@@ -1,4 +1,4 @@
-"""Batch, layer and group normalisation, against PyTorch and against their definitions."""
+"""Batch, layer and group normalization, against PyTorch and against their definitions."""
 
 from copy import deepcopy
 

@@ -135,7 +135,7 @@ INLINE void sdl_barrier(int threads)
 }
 
 /* SDL_SPANS makes the call that ends it in each thread, with [lo, hi) the thread's part of `total`, cut at multiples of
- * `block` so that its vectorised loops begin at the same elements whatever the number of threads. The call must be to a
+ * `block` so that its vectorized loops begin at the same elements whatever the number of threads. The call must be to a
  * function that is not inlined: then there is one copy of its arithmetic. */
 #define SDL_SPANS(n_threads, total, block, lo, hi, ...)                \
     do {                                                               \

@@ -25,7 +25,7 @@ WHOLE = {"integer": True, "min_n_ticks": 1, "steps": [1, 2, 5, 10]}  # ticks of 
 DASHED = {"linestyle": "--", "linewidth": 1.0}
 # More runs than this have their legend beside the curves, which it would cover.
 MOST_IN_LEGEND = 6
-# What belongs to a run beside its losses, and what it is for a run that has none.
+# What a run has beside its losses, with the value for a run that lacks it.
 PARTS = {"train_accuracy": (), "val_accuracy": (), "val_loss": (), "first_epoch": 0, "best_epoch": None}
 
 
@@ -400,7 +400,7 @@ class TrainingCurveDisplay:
         drawn = np.concatenate([line.get_ydata() for line in lines])
         drawn = drawn[np.isfinite(drawn)]
         if drawn.size and 0 < 30 * drawn.min() < drawn.max():
-            self.ax_.set_yscale("log")  # or a penalty that melts away would flatten the rest
+            self.ax_.set_yscale("log")  # a penalty that shrinks by orders of magnitude would flatten the rest
         self.ax_.xaxis.set_major_locator(MaxNLocator(**WHOLE))
         if self.accuracy_ax_ is not None:
             self.accuracy_ax_.xaxis.set_major_locator(MaxNLocator(**WHOLE))

@@ -1,4 +1,4 @@
-"""Finding the one net, or the one search, inside whatever wraps it.
+"""Finding the one net, or the one search, inside pipelines, meta-estimators and other wrappers.
 
 A wrapper is any object that fits, predicts or transforms. What it has learned is in the attributes that are not
 constructor parameters, whatever they are called. scikit-learn's meta-estimators train copies of their parameters, which
@@ -87,7 +87,7 @@ def _nothing_found(estimator, kind, argument):
 
 
 def _end(estimator):
-    """Return what an estimator comes down to: the last step of a pipeline, the best estimator of a search."""
+    """Return the last step of a pipeline, the best estimator of a search, an estimator itself otherwise."""
     if getattr(estimator, "best_estimator_", None) is not None:
         return _end(estimator.best_estimator_)
     return _end(estimator.steps[-1][1]) if _is_pipeline(estimator) else estimator
@@ -101,7 +101,7 @@ def _fitted_parts(value, kind, path="", seen=None):
     seen = {} if seen is None else seen
     if id(value) in seen:
         return {}
-    seen[id(value)] = value  # kept, or another object might get its id
+    seen[id(value)] = value  # kept alive: another object might get its id
     if kind.matches(value):
         return {path: value} if kind.is_fitted(value) else {}
     for parts in _parts_by_priority(value):

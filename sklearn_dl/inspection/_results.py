@@ -103,7 +103,7 @@ def _choice(search, metric):
 
 def _best_scores(scores, rounds, places, shape):
     """Return a table with the best score of each cell, and the cell of the best one of all."""
-    # A later round of a halving search saw more resources, and outranks any score before it.
+    # A later round of a halving search used more resources: its scores rank above all earlier ones.
     # Of equal scores the first candidate wins, as in best_index_.
     rounds = np.zeros(len(scores)) if rounds is None else np.asarray(rounds)
     table, best = np.full(shape, np.nan), None

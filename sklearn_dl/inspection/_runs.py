@@ -1,4 +1,4 @@
-"""What a training left behind, whatever holds it: a net, a Solver, a history."""
+"""The numbers of a training, taken from a net, a Solver or a history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,7 +77,8 @@ def _window_sums(values, window):
     """Return the sum of a window around each value, in time that does not depend on the window.
 
     A window is the end of one block and the beginning of the next, of its own length: two running sums that hold
-    nothing from outside of it. Rejected: differences of one running sum, which lose small losses after a huge one.
+    nothing from outside of it. Rejected: differences of one running sum, in which small losses after a huge one
+    are rounded away.
     """
     window = min(window, 2 * values.size)
     blocks = np.zeros((-(-(values.size + window) // window), window))

@@ -7,7 +7,7 @@ from sklearn_dl.inspection._results import is_number, labels_of, sweep_table
 
 __all__ = ["SweepDisplay"]
 
-# A map with more rows or columns than this, and most of its cells empty, is drawn as points.
+# With more values than this, and most of its cells empty, a map is drawn as points.
 MOST_CELLS = 12
 
 

@@ -1,4 +1,4 @@
-"""What layers of images share."""
+"""Helpers of the layers for images."""
 
 
 def image_shape(layer, in_shape):

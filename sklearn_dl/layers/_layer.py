@@ -1,4 +1,4 @@
-"""What all layer objects share: their arguments, names that no two layers of a net share, first parameters."""
+"""Base of the layer objects: their arguments, names that no two layers of a net share, first parameters."""
 
 from __future__ import annotations
 
@@ -398,7 +398,7 @@ class Initializer:
 _L = TypeVar("_L", bound=Layer)
 
 
-# Not in the bodies: Python 3.13 would look for these lines in the source of the module named.
+# Set afterwards: with ``__module__`` in the class body, Python 3.13 looks for its source there.
 for _class in (Layer, Initializer):
     _class.__module__ = PUBLIC_MODULE
 

@@ -1,4 +1,4 @@
-"""What the layer objects that normalize share."""
+"""Base of the layer objects that normalize."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The table of layers, which their classes enter themselves into."""
+"""The table of layers, in which `register` enters a class."""
 
 from typing import TypeVar
 

@@ -59,7 +59,7 @@ def affine_forward(x, w, b, *, out=None):
 
 
 def forward(x, w, b, out, *, relu):
-    """Affine layer with or without relu, which costs nothing while a result is in registers."""
+    """Affine layer with or without relu, which is free while a result is in registers."""
     x, w, b = as_floats(x=x, w=w, b=b)
     check_batch("x", x, None, "(N, ...)")
     rows = x if x.ndim == 2 else x.reshape(x.shape[0], -1)

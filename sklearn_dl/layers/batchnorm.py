@@ -1,4 +1,4 @@
-"""Batch normalisation of features and, for images, of channels."""
+"""Batch normalization of features and, for images, of channels."""
 
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ class SpatialBatchNormCache(Cache):
 
 
 def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
-    """Normalise each feature over the batch, then scale and shift it.
+    """Normalize each feature over the batch, then scale and shift it.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
     out : ndarray of shape (N, D), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised samples between calls, to reuse their memory.
+        Keeps the normalized samples between calls, to reuse their memory.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
 
 
 def batchnorm_backward(dout, cache, *, out=None):
-    """Return the gradients of batch normalisation, one node of the computational graph after the other.
+    """Return the gradients of batch normalization, one node of the computational graph after the other.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def batchnorm_backward(dout, cache, *, out=None):
 
 
 def batchnorm_backward_alt(dout, cache, *, out=None):
-    """Return the gradients of batch normalisation in closed form.
+    """Return the gradients of batch normalization in closed form.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def batchnorm_backward_alt(dout, cache, *, out=None):
 
 
 def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
-    """Normalise each channel over the batch and the pixels, then scale and shift it.
+    """Normalize each channel over the batch and the pixels, then scale and shift it.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
     out : ndarray of shape (N, C, H, W), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised images between calls, to reuse their memory.
+        Keeps the normalized images between calls, to reuse their memory.
 
     Returns
     -------
@@ -241,7 +241,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param, *, out=None, work=None):
 
 
 def spatial_batchnorm_backward(dout, cache, *, out=None):
-    """Return the gradients of spatial batch normalisation.
+    """Return the gradients of spatial batch normalization.
 
     Parameters
     ----------
@@ -288,7 +288,7 @@ class _TestCache(NamedTuple):
 
 
 def _forward(x, gamma, beta, bn_param, out, work):
-    """Normalise over all axes but the second."""
+    """Normalize over all axes but the second."""
     channels = x.shape[1:2]
     axes = "(D,)" if x.ndim == 2 else "(C,)"
     check_shape("gamma", gamma, channels, axes)
@@ -391,7 +391,7 @@ class BatchNorm(Norm):
     ['running_mean1', 'running_var1']
     """
 
-    # A net that is not trained yet leaves its activations as they are.
+    # 0 and 1: before training, the layer changes nothing in test mode.
     _statistics = (("running_mean", 0), ("running_var", 1))
 
     recordable = True

@@ -152,7 +152,7 @@ def check_conv(x, w, b, conv_param):
             f"conv_param['pad'] must leave a padded channel of at most {_LARGEST_PLANE} elements, got "
             f"{pad!r}, which makes it {height} x {width}."
         )
-    # There is one window for any stride from here on, but kernels compute with it.
+    # Any larger stride gives the same single window; the kernels' index arithmetic must not overflow.
     stride = min(stride, max(height, width))
     if w.shape[2] > height or w.shape[3] > width:
         raise ValueError(
@@ -335,7 +335,7 @@ class Conv(Layer):
         if w.dtype == np.float32:
             x = graph.add("Conv", x, graph.constant(w), graph.constant(b), pads=[pad] * 4, strides=[stride] * 2)
             return x, out_shape
-        # Two gathers make (N, C, size, height, size, width): what each filter sees.
+        # Two gathers make (N, C, size, height, size, width), the window of each output pixel.
         x = graph.add("Pad", x, graph.constant(np.array([0, 0, pad, pad] * 2, np.int64)))
         for axis, length in ((2, height), (4, width)):
             seen = np.arange(self.size)[:, None] + stride * np.arange(length)

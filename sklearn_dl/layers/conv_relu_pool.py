@@ -120,7 +120,7 @@ def _halves(pool_param):
 
 
 def _fused_forward(x, w, b, stride, pad, shape, out, work):
-    """Convolve, clip and pool by 2 x 2 in one pass, which keeps but the winner of each window."""
+    """Convolve, clip and pool by 2 x 2 in one pass, which keeps only the place of the maximum of each window."""
     n_samples, filters, height, width = shape
     out = output(out, (n_samples, filters, height // 2, width // 2), x.dtype)
     argmax_cell = buffer(work, "argmax_cell", out.shape, np.dtype(np.uint8))
@@ -181,7 +181,7 @@ class ConvReLUPool(Conv):
         """Return (N, filters, H // 2, W // 2)."""
         out = buffer(work, "out", (len(x), *self.pool._out), x.dtype)
         if self.fused and not train:
-            # For one image, checks of the public function would take as long as a quarter of the arithmetic.
+            # For one image, the checks of the public function would take a quarter of the time of the arithmetic.
             stride, pad = self.param["stride"], self.param["pad"]
             _ext.conv_relu_pool_forward(x, params[self.w], params[self.b], out, None, stride, pad, n_threads())
             return out

@@ -94,7 +94,7 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
 
 
 def _source(dropout_param):
-    """Return what draws."""
+    """Return the generator to draw from."""
     seed = dropout_param.get("seed")
     if seed is not None:
         try:
@@ -115,9 +115,9 @@ def _draw_mask(rng, varies, keep, mask):
         _ext.draw_mask(rng._bit_generator, keep, mask)
         return
     if varies:
-        _ext.spoil_recording()  # which would not know of the draws of a class of the caller's own
+        _ext.spoil_recording()  # a recording cannot repeat the draws of a class of the caller's own
     mask = mask.reshape(-1)
-    # In pieces: a whole draw would be a fresh array in every step.
+    # In pieces: one draw of all would allocate an array in every step.
     for start in range(0, len(mask), PIECE):
         piece = mask[start : start + PIECE]
         np.less(rng.random_sample(len(piece)), keep, out=piece)

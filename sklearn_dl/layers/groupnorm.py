@@ -1,4 +1,4 @@
-"""Group normalisation of images."""
+"""Group normalization of images."""
 
 import math
 
@@ -33,7 +33,7 @@ class GroupNormCache(Cache):
 
 
 def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=None):
-    """Normalise each sample over groups of channels, then scale and shift each channel.
+    """Normalize each sample over groups of channels, then scale and shift each channel.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=Non
     gamma, beta : ndarray of shape (1, C, 1, 1)
         Scale and shift.
     G : int
-        Number of groups, a divisor of C. With 1 all channels are normalised together, with C each
+        Number of groups, a divisor of C. With 1 all channels are normalized together, with C each
         alone.
     gn_param : dict
         - eps : float, default 1e-5, added to the variance.
     out : ndarray of shape (N, C, H, W), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised images between calls, to reuse their memory.
+        Keeps the normalized images between calls, to reuse their memory.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param, *, out=None, work=Non
 
 
 def spatial_groupnorm_backward(dout, cache, *, out=None):
-    """Return the gradients of group normalisation.
+    """Return the gradients of group normalization.
 
     Parameters
     ----------

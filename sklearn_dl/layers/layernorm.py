@@ -1,4 +1,4 @@
-"""Layer normalisation."""
+"""Layer normalization."""
 
 from sklearn_dl import _ext
 from sklearn_dl._arrays import (
@@ -27,7 +27,7 @@ class LayerNormCache(Cache):
 
 
 def layernorm_forward(x, gamma, beta, ln_param, *, out=None, work=None):
-    """Normalise each sample over its features, then scale and shift the features.
+    """Normalize each sample over its features, then scale and shift the features.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def layernorm_forward(x, gamma, beta, ln_param, *, out=None, work=None):
     out : ndarray of shape (N, D), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
-        Keeps the normalised samples between calls, to reuse their memory.
+        Keeps the normalized samples between calls, to reuse their memory.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def layernorm_forward(x, gamma, beta, ln_param, *, out=None, work=None):
 
 
 def layernorm_backward(dout, cache, *, out=None):
-    """Return the gradients of layer normalisation.
+    """Return the gradients of layer normalization.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ def check_pool(x, pool_param):
             f"pool_param must not ask for a window larger than the images, {x.shape[2]} x "
             f"{x.shape[3]}, got {height} x {width}."
         )
-    # There is one window for any stride from here on, but kernels compute with it.
+    # Any larger stride gives the same single window; the kernels' index arithmetic must not overflow.
     stride = min(stride, max(x.shape[2:]))
     shape = (*x.shape[:2], (x.shape[2] - height) // stride + 1, (x.shape[3] - width) // stride + 1)
     return x, height, width, stride, shape

@@ -12,7 +12,7 @@ __all__ = ["ReLU", "relu_backward", "relu_forward"]
 
 
 def relu_forward(x, *, out=None):
-    """Set the negative elements to zero.
+    """Set negative elements to zero.
 
     Parameters
     ----------

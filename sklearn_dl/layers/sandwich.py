@@ -30,7 +30,7 @@ __all__ = [
 
 
 class HiddenCache(Cache):
-    """Caches of the affine layer, of the normalisation (its name before it) and of dropout, output of relu, work."""
+    """Caches of the affine layer, of the normalization (its name before it) and of dropout, output of relu, work."""
 
     __slots__ = ()
     forward = "affine_norm_relu_dropout_forward"
@@ -44,7 +44,7 @@ class ConvReLUCache(Cache):
 
 
 class ConvNormReLUPoolCache(Cache):
-    """Caches of the convolution, of the normalisation (its name before it), of relu and of the pooling, work."""
+    """Caches of the convolution, of the normalization (its name before it), of relu and of the pooling, work."""
 
     __slots__ = ()
     forward = "conv_norm_relu_pool_forward"
@@ -69,7 +69,7 @@ def affine_norm_relu_dropout_forward(
     out=None,
     work=None,
 ):
-    """Affine layer, normalisation, relu, dropout: one hidden layer of a fully connected net.
+    """Affine layer, normalization, relu, dropout: one hidden layer of a fully connected net.
 
     Parameters
     ----------
@@ -80,13 +80,13 @@ def affine_norm_relu_dropout_forward(
     b : ndarray of shape (M,)
         Biases.
     gamma, beta : ndarray of shape (M,) or None
-        Scale and shift of the normalisation; not looked at without one.
+        Scale and shift of the normalization; not looked at without one.
     norm_param : dict or None
         The bn_param of `batchnorm_forward` or ln_param of `layernorm_forward`.
     dropout_param : dict or None
         As in `dropout_forward`; no dropout with None.
     normalization : {'batchnorm', 'layernorm', None}, default='batchnorm'
-        Which normalisation.
+        Which normalization.
     out : ndarray of shape (N, M), optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
@@ -132,7 +132,7 @@ def affine_norm_relu_dropout_forward(
 
 
 def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
-    """Return the gradients of the affine-normalisation-relu-dropout sequence.
+    """Return the gradients of the affine-normalization-relu-dropout sequence.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
     -------
     dx, dw, db : ndarray
         As from `affine_backward`.
-    dgamma, dbeta : ndarray of shape (M,), or None without normalisation
+    dgamma, dbeta : ndarray of shape (M,), or None without normalization
         Gradients with respect to gamma and beta.
 
     Examples
@@ -283,7 +283,7 @@ def conv_norm_relu_pool_forward(
     out=None,
     work=None,
 ):
-    """Convolution, normalisation, relu, max pooling.
+    """Convolution, normalization, relu, max pooling.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def conv_norm_relu_pool_forward(
         Biases.
     gamma, beta : ndarray or None
         Scale and shift, as in `spatial_batchnorm_forward` or `spatial_groupnorm_forward`; not
-        looked at without a normalisation.
+        looked at without a normalization.
     conv_param : dict
         ``stride`` and ``pad``, as in `conv_forward_fast`.
     norm_param : dict or None
@@ -304,7 +304,7 @@ def conv_norm_relu_pool_forward(
     pool_param : dict
         ``pool_height``, ``pool_width`` and ``stride``, as in `max_pool_forward_fast`.
     normalization : {'batchnorm', 'groupnorm', None}, default='batchnorm'
-        Which normalisation.
+        Which normalization.
     out : ndarray, optional
         Where to write the result; must not overlap the inputs.
     work : dict, optional
@@ -347,7 +347,7 @@ def conv_norm_relu_pool_forward(
 
 
 def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
-    """Return the gradients of the convolution-normalisation-relu-pool sequence.
+    """Return the gradients of the convolution-normalization-relu-pool sequence.
 
     Parameters
     ----------
@@ -364,7 +364,7 @@ def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
     -------
     dx, dw, db : ndarray
         As from `conv_backward_fast`.
-    dgamma, dbeta : ndarray of the shape of gamma, or None without normalisation
+    dgamma, dbeta : ndarray of the shape of gamma, or None without normalization
         Gradients with respect to gamma and beta.
 
     Examples

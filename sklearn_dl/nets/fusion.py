@@ -1,4 +1,4 @@
-"""Which runs of layers a net does in one pass."""
+"""Runs of layers that a net does in one pass."""
 
 from collections.abc import Callable, Sequence
 
