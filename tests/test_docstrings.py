@@ -15,7 +15,7 @@ from numpydoc.validate import validate
 from sklearn.utils._testing import assert_docstring_consistency, check_docstring_parameters
 
 import sklearn_dl
-from sklearn_dl import layers, losses, nets, optim, schedules
+from sklearn_dl import inspection, layers, losses, nets, optim, schedules
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
 from ._estimators import ESTIMATORS, blobs, each_estimator, small
@@ -241,6 +241,20 @@ CONSISTENT = {
     "update rules": {"objects": RULES, "include_params": ["w", "dw", "out"], "include_returns": ["config"]},
     "losses": {"objects": [losses.softmax_loss, losses.svm_loss], "include_params": ["x", "y", "sample_weight", "out"]},
     "schedules": {"objects": [schedules.Cosine, schedules.Linear], "include_params": ["warmup", "final"]},
+    **{
+        display.__name__: {
+            "objects": [display.from_estimator.__func__, display.plot],
+            "include_params": sorted(inspect.signature(display.plot).parameters.keys() - {"self"}),
+        }
+        for display in (inspection.SweepDisplay, inspection.WeightsDisplay)
+    },
+    "curves": {
+        "objects": [
+            inspection.TrainingCurveDisplay.from_estimator.__func__,
+            inspection.TrainingCurveDisplay.from_solver.__func__,
+        ],
+        "include_params": ["ax", "smoothing", "points_kw", "line_kw", "accuracy_kw"],
+    },
     "convolutions": {
         "objects": [layers.conv_forward_naive, layers.conv_relu_forward, layers.conv_relu_pool_forward],
         "include_params": ["x", "w", "b", "conv_param"],
