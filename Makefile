@@ -41,7 +41,7 @@ bench: $(VENV)/with-plot
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python benchmarks/compare.py --output bench-output
 
-# An environment with the package, editable, and one of its extras. Made anew when the build's sources change.
+# An environment with the package, editable, and one of its extras. Made again when the sources of the build change.
 $(VENV)/with-%: $(VENV)/built
 	$(BIN)/python -m pip install --quiet "sklearn_dl[$*]"
 	@touch $@

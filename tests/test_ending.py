@@ -178,7 +178,7 @@ def dead_from_the_start(net, X, y):
     """Return whether the net gives one class before its first update, and after its last."""
     before = clone(net).set_params(learning_rate=0.0, num_epochs=1).fit(X, y)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         after = clone(net).fit(X, y)
     return len(set(before.predict(X))) == len(set(after.predict(X))) == 1
 

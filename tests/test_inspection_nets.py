@@ -183,7 +183,7 @@ def test_unfitted_meta_estimators(wrapper):
             WeightsDisplay.from_estimator(make(net))
 
 
-@pytest.mark.filterwarnings("ignore::Warning")  # those of nets that barely train, and of scikit-learn
+@pytest.mark.filterwarnings("ignore:The total space of parameters", "ignore::FutureWarning")  # scikit-learn's
 @each_wrapper
 def test_fitted_meta_estimators(wrapper):
     make, data, n_nets = WRAPPERS[wrapper]
@@ -209,7 +209,6 @@ def test_fitted_meta_estimators(wrapper):
     drawn(TrainingCurveDisplay.from_runs(nets))
 
 
-@pytest.mark.filterwarnings("ignore::Warning")
 def test_the_net_that_is_drawn_is_the_fitted_one():
     given = make_net().fit(X, y)
     tuned = TunedThresholdClassifierCV(given, cv=2).fit(X, TWO)
