@@ -35,10 +35,15 @@ convolution's output, for conv_backward_dx::
 
 Elementwise, any shape::
 
-    relu_forward(x, out, n_threads)                      out may be x
-    relu_backward(dout, x, dx, n_threads)                x: input or output of relu; dx may be dout or x
+    activation_forward(x, out, activation, n_threads)               out may be x
+    activation_backward(dout, kept, dx, activation, n_threads)      dx may be dout or kept
+    relu_forward(x, out, n_threads)                                 out may be x
+    relu_backward(dout, x, dx, n_threads)                           x: input or output of relu; dx may be dout or x
     scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * scale where mask, else 0; out may be x
     all_finite(x, n_threads) -> bool
+
+``activations`` maps the names of the activation functions (identity, relu, leaky_relu, tanh, logistic, gelu, silu) to
+their numbers, which kernels take; ``activation_backward_takes`` maps them to what ``kept`` is, 'output' or 'input'.
 
 Normalization; statistics accumulate in double precision; sample_weight (N,) is float64 or None::
 
@@ -100,6 +105,10 @@ variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 try:
     from sklearn_dl._ext._kernels import (
         Program,
+        activation_backward,
+        activation_backward_takes,
+        activation_forward,
+        activations,
         adagrad,
         adam,
         affine_backward_dw,
@@ -156,6 +165,10 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "Program",
+    "activation_backward",
+    "activation_backward_takes",
+    "activation_forward",
+    "activations",
     "adagrad",
     "adam",
     "affine_backward_dw",

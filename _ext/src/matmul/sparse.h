@@ -12,7 +12,6 @@
 
 #define SPARSE_DEPTH 64
 #define SPARSE_ROWS 32
-#define MAGNITUDE ((integer) ~((uint64_t)1 << (8 * sizeof(real) - 1))) /* all bits but the sign's */
 #define PITCH (NONZERO_TILE * VL) /* of packed panels and of sums */
 #define LISTED_ROWS 1024 /* rows of A whose lists are kept at a time */
 #define SAMPLE_RUNS 64 /* looked at to tell how sparse A is: so many runs of so many elements */
