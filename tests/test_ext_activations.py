@@ -81,7 +81,7 @@ def test_slopes(kind, dtype):
     dout = np.random.RandomState(1).randn(x.size).astype(dtype)
     expected = dout * NAIVE_SLOPES[kind](x.astype(np.float64))
     eps = np.finfo(dtype).eps
-    # A slope from the output, such as tanh's, is 1 less something; where gelu's and silu's cross zero it is a difference.
+    # A slope from the output, such as tanh's, is 1 less something; where gelu's and silu's cross zero, a difference.
     np.testing.assert_allclose(backward(kind, dout, x), expected, rtol=10 * eps, atol=8 * eps)
 
 
