@@ -13,13 +13,14 @@ Products and convolutions, and the update rules, take denormal numbers for zero.
 
 Affine (a row of `out` does not depend on the other rows of `x`, to the last bit but for the sign of a zero)::
 
-    affine_forward(x (N, D), w (D, M), b (M,) or None, out (N, M), relu, n_threads)
+    affine_forward(x (N, D), w (D, M), b (M,) or None, out (N, M), activation, n_threads)
     affine_backward_dx(dout (N, M), w (D, M), dx (N, D), n_threads)
     affine_backward_dw(x (N, D), dout (N, M), dw (D, M), db (M,) or None, n_threads)
 
 Convolution and pooling::
 
-    conv_forward(x (N, C, H, W), w (F, C, HH, WW), b (F,) or None, out (N, F, HO, WO), stride, pad, n_threads)
+    conv_forward(x (N, C, H, W), w (F, C, HH, WW), b (F,) or None, out (N, F, HO, WO), stride, pad, n_threads,
+                 activation=0)
     conv_backward_dx(dout (N, F, HO, WO), w, dx (N, C, H, W), stride, pad, n_threads)
     conv_backward_dw(x, dout, dw, db (F,) or None, stride, pad, n_threads)
     max_pool_forward(x (N, C, H, W), out (N, C, HO, WO), argmax (N, C, HO, WO) int32 or None, ph, pw, stride, n_threads)

@@ -283,9 +283,10 @@ cdef extern from *:
 
 
 def affine_forward(
-    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, bint relu, int n_threads
+    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, int activation,
+    int n_threads
 ):
-    """Write x @ w + b, clipped at zero if relu, to out."""
+    """Write the activation of x @ w + b to out."""
     cdef int dtype = real_dtype(x, "x"), status
     require(x, "x", dtype, 2)
     require(w, "w", dtype, 2)
@@ -293,10 +294,13 @@ def affine_forward(
     axis(w, "w", 0, d)
     vector(b, "b", dtype, m)
     matrix(out, "out", dtype, n, m, True)
+    check_activation(activation)
     check_no_overlap((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = call_affine_forward(kernels(dtype), data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
+        status = call_affine_forward(
+            kernels(dtype), data(x), data(w), data(b), data(out), activation, n, d, m, n_threads
+        )
     check_status(status)
 
 
@@ -371,16 +375,17 @@ cdef int conv_sizes(sdl_conv *s, int dtype, cnp.ndarray x, str x_name, bint x_wr
 
 def conv_forward(
     cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, idx stride, idx pad,
-    int n_threads
+    int n_threads, int activation=0
 ):
-    """Write the cross-correlation of x with w, plus b, to out."""
+    """Write the activation of the cross-correlation of x with w, plus b, to out."""
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, w, "w", False, out, "out", True, b, "b", False, stride, pad)
+    check_activation(activation)
     check_no_overlap((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = call_conv_forward(kernels(dtype), data(x), data(w), data(b), data(out), &s, n_threads)
+        status = call_conv_forward(kernels(dtype), data(x), data(w), data(b), data(out), activation, &s, n_threads)
     check_status(status)
 
 

@@ -132,5 +132,6 @@ INLINE real NAME(finish_one)(real sum, int activation)
 INLINE void NAME(finish_late)(real *c, idx c_row, idx rows, idx n, int activation)
 {
     if (!IS_LATE(activation)) return;
+    if (c_row == n) n *= rows, rows = 1;
     for (idx r = 0; r < rows; r++) NAME(activate)(c + r * c_row, c + r * c_row, n, activation);
 }

@@ -133,7 +133,7 @@ NOINLINE void NAME(sparse_tile_of)(idx nv, const uint16_t *offset, const real *s
     }
 }
 
-/* C at (i, j), rows x cols, = or += sums; then bias and relu, as put_tile does. */
+/* C at (i, j), rows x cols, = or += sums; then bias and activation, as put_tile does. */
 static void NAME(put_sums)(const NAME(sparse) *s, idx i, idx j, idx rows, idx cols, int first, int last)
 {
     const NAME(product) *p = s->p;
@@ -144,7 +144,7 @@ static void NAME(put_sums)(const NAME(sparse) *s, idx i, idx j, idx rows, idx co
                                s->sums + r * PITCH + l, first, last);
         return;
     }
-    SDL_ASSERT(p->c_row == 1 && !p->bias && !p->relu);
+    SDL_ASSERT(p->c_row == 1 && !p->bias && !p->activation);
     real *c = p->c + i + j * p->c_step;
     if (first) {
         NAME(transpose)(s->sums, PITCH, c, p->c_step, rows, cols);
