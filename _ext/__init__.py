@@ -13,13 +13,14 @@ Products and convolutions, and the update rules, take denormal numbers for zero.
 
 Affine (a row of `out` does not depend on the other rows of `x`, to the last bit but for the sign of a zero)::
 
-    affine_forward(x (N, D), w (D, M), b (M,) or None, out (N, M), relu, n_threads)
+    affine_forward(x (N, D), w (D, M), b (M,) or None, out (N, M), activation, n_threads)
     affine_backward_dx(dout (N, M), w (D, M), dx (N, D), n_threads)
     affine_backward_dw(x (N, D), dout (N, M), dw (D, M), db (M,) or None, n_threads)
 
 Convolution and pooling::
 
-    conv_forward(x (N, C, H, W), w (F, C, HH, WW), b (F,) or None, out (N, F, HO, WO), stride, pad, n_threads)
+    conv_forward(x (N, C, H, W), w (F, C, HH, WW), b (F,) or None, out (N, F, HO, WO), stride, pad, n_threads,
+                 activation=0)
     conv_backward_dx(dout (N, F, HO, WO), w, dx (N, C, H, W), stride, pad, n_threads)
     conv_backward_dw(x, dout, dw, db (F,) or None, stride, pad, n_threads)
     max_pool_forward(x (N, C, H, W), out (N, C, HO, WO), argmax (N, C, HO, WO) int32 or None, ph, pw, stride, n_threads)
@@ -35,10 +36,15 @@ convolution's output, for conv_backward_dx::
 
 Elementwise, any shape::
 
-    relu_forward(x, out, n_threads)                      out may be x
-    relu_backward(dout, x, dx, n_threads)                x: input or output of relu; dx may be dout or x
+    activation_forward(x, out, activation, n_threads)               out may be x
+    activation_backward(dout, kept, dx, activation, n_threads)      dx may be dout or kept
+    relu_forward(x, out, n_threads)                                 out may be x
+    relu_backward(dout, x, dx, n_threads)                           x: input or output of relu; dx may be dout or x
     scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * scale where mask, else 0; out may be x
     all_finite(x, n_threads) -> bool
+
+``activations`` maps the names of the activation functions (identity, relu, leaky_relu, tanh, logistic, gelu, silu) to
+their numbers, which kernels take; ``activation_backward_takes`` maps them to what ``kept`` is, 'output' or 'input'.
 
 Normalization; statistics accumulate in double precision; sample_weight (N,) is float64 or None::
 
@@ -100,6 +106,10 @@ variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 try:
     from sklearn_dl._ext._kernels import (
         Program,
+        activation_backward,
+        activation_backward_takes,
+        activation_forward,
+        activations,
         adagrad,
         adam,
         affine_backward_dw,
@@ -156,6 +166,10 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "Program",
+    "activation_backward",
+    "activation_backward_takes",
+    "activation_forward",
+    "activations",
     "adagrad",
     "adam",
     "affine_backward_dw",

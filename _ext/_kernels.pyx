@@ -74,6 +74,20 @@ cdef extern from "record.h" nogil:
 
 include "kernel_calls.pxi"
 
+cdef extern from *:
+    """
+    #define X(name, takes, cost) #name,
+    static const char *const sdl_activation_names[] = { SDL_EACH_ACTIVATION(X) };
+    #undef X
+    #define X(name, takes, cost) #takes,
+    static const char *const sdl_activation_takes[] = { SDL_EACH_ACTIVATION(X) };
+    #undef X
+    """
+    const char *const *sdl_activation_names
+    const char *const *sdl_activation_takes
+    int SDL_ACTIVATIONS
+    int RELU "SDL_ACTIVATION_relu"
+
 cdef class Program
 
 
@@ -105,6 +119,10 @@ def _choose():
 isa, isas = _choose()
 openmp = bool(sdl_openmp())
 debug = bool(sdl_debug())
+
+
+activations = {sdl_activation_names[i].decode(): i for i in range(SDL_ACTIVATIONS)}
+activation_backward_takes = {name: sdl_activation_takes[i].decode() for name, i in activations.items()}
 
 
 def check_index(Py_ssize_t i, Py_ssize_t n):
@@ -238,6 +256,12 @@ cdef inline int threads(int n_threads) except -1:
     return n_threads
 
 
+cdef inline int check_activation(int activation) except -1:
+    if not 0 <= activation < SDL_ACTIVATIONS:
+        raise ValueError(f"activation must be one of {activations}, got {activation}")
+    return 0
+
+
 cdef inline int check_status(int status) except -1:
     if status == SDL_WRONG_LABEL:
         raise ValueError("y must hold classes that scores has columns for.")
@@ -259,9 +283,10 @@ cdef extern from *:
 
 
 def affine_forward(
-    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, bint relu, int n_threads
+    cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, int activation,
+    int n_threads
 ):
-    """Write x @ w + b, clipped at zero if relu, to out."""
+    """Write the activation of x @ w + b to out."""
     cdef int dtype = real_dtype(x, "x"), status
     require(x, "x", dtype, 2)
     require(w, "w", dtype, 2)
@@ -269,10 +294,13 @@ def affine_forward(
     axis(w, "w", 0, d)
     vector(b, "b", dtype, m)
     matrix(out, "out", dtype, n, m, True)
+    check_activation(activation)
     check_no_overlap((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = call_affine_forward(kernels(dtype), data(x), data(w), data(b), data(out), relu, n, d, m, n_threads)
+        status = call_affine_forward(
+            kernels(dtype), data(x), data(w), data(b), data(out), activation, n, d, m, n_threads
+        )
     check_status(status)
 
 
@@ -347,16 +375,17 @@ cdef int conv_sizes(sdl_conv *s, int dtype, cnp.ndarray x, str x_name, bint x_wr
 
 def conv_forward(
     cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, idx stride, idx pad,
-    int n_threads
+    int n_threads, int activation=0
 ):
-    """Write the cross-correlation of x with w, plus b, to out."""
+    """Write the activation of the cross-correlation of x with w, plus b, to out."""
     cdef int dtype = real_dtype(x, "x"), status
     cdef sdl_conv s
     conv_sizes(&s, dtype, x, "x", False, w, "w", False, out, "out", True, b, "b", False, stride, pad)
+    check_activation(activation)
     check_no_overlap((out, x, w, b), 1, "out x w b")
     threads(n_threads)
     with nogil:
-        status = call_conv_forward(kernels(dtype), data(x), data(w), data(b), data(out), &s, n_threads)
+        status = call_conv_forward(kernels(dtype), data(x), data(w), data(b), data(out), activation, &s, n_threads)
     check_status(status)
 
 
@@ -503,29 +532,43 @@ def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cn
 # --- elementwise ------------------------------------------------------------------------------------------------------
 
 
-def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads):
-    """Write max(x, 0) to out."""
+def activation_forward(cnp.ndarray x not None, cnp.ndarray out not None, int activation, int n_threads):
+    """Write the activation of x to out."""
     cdef int dtype = real_dtype(x, "x")
     require(x, "x", dtype, -1)
     check_same_shape(out, "out", dtype, x, "x", True)
+    check_activation(activation)
     check_no_overlap((out, x), 1, "out x", 1)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(x)
     with nogil:
-        call_relu_forward(kernels(dtype), data(x), data(out), size, n_threads)
+        call_activation_forward(kernels(dtype), data(x), data(out), activation, size, n_threads)
 
 
-def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dx not None, int n_threads):
-    """Write dout where x is positive, and zero elsewhere, to dx."""
+def activation_backward(
+    cnp.ndarray dout not None, cnp.ndarray kept not None, cnp.ndarray dx not None, int activation, int n_threads
+):
+    """Write the gradient with respect to the activation's input to dx."""
     cdef int dtype = real_dtype(dout, "dout")
     require(dout, "dout", dtype, -1)
-    check_same_shape(x, "x", dtype, dout, "dout")
+    check_same_shape(kept, "kept", dtype, dout, "dout")
     check_same_shape(dx, "dx", dtype, dout, "dout", True)
-    check_no_overlap((dx, dout, x), 1, "dx dout x", 1, 2)
+    check_activation(activation)
+    check_no_overlap((dx, dout, kept), 1, "dx dout kept", 1, 2)
     threads(n_threads)
     cdef idx size = cnp.PyArray_SIZE(dout)
     with nogil:
-        call_relu_backward(kernels(dtype), data(dout), data(x), data(dx), size, n_threads)
+        call_activation_backward(kernels(dtype), data(dout), data(kept), data(dx), activation, size, n_threads)
+
+
+def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads):
+    """Write max(x, 0) to out."""
+    activation_forward(x, out, RELU, n_threads)
+
+
+def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dx not None, int n_threads):
+    """Write dout where x, relu's input or output, is positive, and zero elsewhere, to dx."""
+    activation_backward(dout, x, dx, RELU, n_threads)
 
 
 def scale_by_mask(

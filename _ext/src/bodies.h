@@ -1,7 +1,9 @@
 /* Every kernel for one dtype; kernels.c includes this twice. */
 #include "vector.h"
 #include "sums.h"
+#include "elementary.h"
 #include "elementwise.h"
+#include "activation.h"
 #include "matmul/gemm.h"
 #include "matmul/small.h"
 #include "matmul/narrow.h"

@@ -21,6 +21,23 @@ enum { SDL_OK = 0, SDL_NO_MEMORY = -1, SDL_WRONG_LABEL = -2, SDL_WRONG_ROW = -3 
  */
 enum { DEAD = 4 };
 
+/* The activation functions: name, what of it backward takes, and nanoseconds a byte, roughly. Where the gradient is a
+ * function of the output, the input need not be kept. relu comes after identity: a flag is a number of this table, too.
+ * Slope of leaky_relu below zero: 0.01. gelu: x times the normal distribution function; silu: x times the logistic one.
+ */
+#define SDL_EACH_ACTIVATION(X)   \
+    X(identity, output, .0625)   \
+    X(relu, output, .0625)       \
+    X(leaky_relu, output, .0625) \
+    X(tanh, output, .25)         \
+    X(logistic, output, .25)     \
+    X(gelu, input, .4)           \
+    X(silu, input, .25)
+
+#define X(name, takes, cost) SDL_ACTIVATION_##name,
+enum { SDL_EACH_ACTIVATION(X) SDL_ACTIVATIONS };
+#undef X
+
 #include "kernel_table.h"
 
 typedef struct {

@@ -61,7 +61,7 @@ SPAN void NAME(linear_join)(const NAME(linear) *p, idx rows, const real *tiles, 
         for (idx s = 1; s * p->segment < p->d; s++) sum += NAME(load)(tiles + s * p->tiles + i);
         NAME(store)(sums + i, sum);
     }
-    NAME(dot_untile)(sums, p->b, 0, scores, rows, p->m);
+    NAME(dot_untile)(sums, p->b, SDL_ACTIVATION_identity, scores, rows, p->m);
 }
 
 /* sums (inputs / STREAM_INPUTS, m, STREAM_INPUTS) += dscores.T @ x, of features [lo, hi); asks for up to

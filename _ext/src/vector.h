@@ -13,6 +13,8 @@ typedef integer ivec __attribute__((vector_size(SDL_VEC_BYTES)));
 INLINE vec NAME(load)(const real *p) { return *(const NAME(uvec) *)p; }
 INLINE void NAME(store)(real *p, vec v) { *(NAME(uvec) *)p = v; }
 
+#define MAGNITUDE ((integer) ~((uint64_t)1 << (8 * sizeof(real) - 1))) /* all bits but the sign's */
+
 /* Negative lanes to zero; NaN stays. */
 INLINE vec NAME(clip)(vec v) { return (vec)((ivec)v & ~(ivec)(v < 0)); }
 

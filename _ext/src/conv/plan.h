@@ -32,11 +32,13 @@ static int NAME(run_forward)(const real *w, NAME(pass) p, const sdl_conv *s, int
     return NAME(run_planned)(&p, by_rows, n_threads);
 }
 
-/* IN x (N, C, H, W), w (F, C, HH, WW), b (F,) or NULL; OUT out (N, F, HO, WO). */
-static int NAME(conv_forward)(const void *x, const void *w, const void *b, void *out, const sdl_conv *s, int n_threads)
+/* IN x (N, C, H, W), w (F, C, HH, WW), b (F,) or NULL; OUT out (N, F, HO, WO), after the activation. */
+static int NAME(conv_forward)(const void *x, const void *w, const void *b, void *out, int activation, const sdl_conv *s,
+                              int n_threads)
 {
     NAME(pass) p = { .images = x,
                      .bias = b,
+                     .activation = activation,
                      .rows = s->ho,
                      .cols = s->wo,
                      .out = out,

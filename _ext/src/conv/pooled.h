@@ -155,6 +155,7 @@ static int NAME(conv_relu_pool_forward)(const void *x, const void *w, const void
     idx outputs = (s->ho / 2) * (s->wo / 2);
     NAME(pass) p = { .images = x,
                      .bias = b,
+                     .activation = SDL_ACTIVATION_relu,
                      .pooled = 1,
                      .argmax_cell = argmax_cell,
                      .rows = s->ho / 2 * 2,

@@ -10,7 +10,7 @@ INLINE idx NAME(filter_of_tile)(idx filters, idx i) { return filters * i / CEIL_
 
 /* out (rows filters, out_channel apart) = nv vectors of pixels from a on; weights (depth, rows). */
 INLINE void NAME(row_tile)(int rows, int nv, const real *a, const idx *restrict taps, const real *w, idx depth,
-                           const real *bias, real *out, idx out_channel)
+                           const real *bias, int activation, real *out, idx out_channel)
 {
     vec c[SDL_MR][SDL_NV];
     UNROLL(int r = 0; r < rows; r++)
@@ -23,22 +23,25 @@ INLINE void NAME(row_tile)(int rows, int nv, const real *a, const idx *restrict 
             UNROLL(int v = 0; v < nv; v++) c[r][v] += w[r] * x[v];
     }
     UNROLL(int r = 0; r < rows; r++)
-        UNROLL(int v = 0; v < nv; v++) NAME(store)(out + r * out_channel + v * VL, bias ? c[r][v] + bias[r] : c[r][v]);
+        UNROLL(int v = 0; v < nv; v++) {
+            vec sum = bias ? c[r][v] + bias[r] : c[r][v];
+            NAME(store)(out + r * out_channel + v * VL, NAME(finish)(sum, activation));
+        }
 }
 
 NOINLINE void NAME(row_tile_of)(idx rows, idx nv, const real *a, const idx *taps, const real *w, idx depth,
-                                const real *bias, real *out, idx out_channel)
+                                const real *bias, int activation, real *out, idx out_channel)
 {
     if (nv == SDL_NV) {
 #define X(r) \
-    case r: NAME(row_tile)(r, SDL_NV, a, taps, w, depth, bias, out, out_channel); break;
+    case r: NAME(row_tile)(r, SDL_NV, a, taps, w, depth, bias, activation, out, out_channel); break;
         switch (rows) {
             EACH_ROWS(X)
         }
 #undef X
     } else {
 #define X(r) \
-    case r: NAME(row_tile)(r, 1, a, taps, w, depth, bias, out, out_channel); break;
+    case r: NAME(row_tile)(r, 1, a, taps, w, depth, bias, activation, out, out_channel); break;
         switch (rows) {
             EACH_ROWS(X)
         }
@@ -57,6 +60,7 @@ SPAN int NAME(run_rows)(const NAME(pass) *p, idx lo, idx hi)
     idx width = ROUND_UP(p->cols, VL), tiles = CEIL_DIV(p->columns, SDL_MR), strip = NAME(strip_rows)(p),
         plane = strip * width;
     real *sums = p->pooled || spread ? sdl_scratch(SDL_SLOT_B, SDL_MR * plane * sizeof(real)) : NULL;
+    int activation = p->pooled ? SDL_ACTIVATION_identity : p->activation; /* pooling does relu itself */
     const real *image = NULL;
     if ((p->pooled || spread) && !sums) return -1;
     for (idx at = lo; at < hi;) {
@@ -74,8 +78,10 @@ SPAN int NAME(run_rows)(const NAME(pass) *p, idx lo, idx hi)
                     const real *a = image + p->start + y * NAME(frame_row_step)(f) + x;
                     NAME(check_taps)(f, image, a, p->taps, p->k, MIN(p->cols - x, nv * VL));
                     NAME(row_tile_of)(rows, nv, a, p->taps, p->weights + c * p->k, p->k, p->bias ? p->bias + c : NULL,
-                                      first + x, channel);
+                                      activation, first + x, channel);
                 }
+            NAME(finish_late)(sums ? sums : p->out + out + y0 * p->out_row, channel, rows, (y1 - y0) * width,
+                              activation);
             for (idx r = 0; sums && r < rows; r++) {
                 idx to = out + r * p->out_channel + (p->pooled ? y0 / 2 * (p->cols / 2) : y0 * p->out_row);
                 const real *from = sums + r * plane;

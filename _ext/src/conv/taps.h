@@ -17,6 +17,7 @@ typedef struct {
     const idx *taps; /* offsets in the frame, (k,) */
     const real *weights; /* blocks of KC taps, each in panels of NR columns, see pack_b */
     const real *bias; /* IN  (columns,) or NULL */
+    int activation; /* relu where pooling follows */
     int pooled; /* whether relu and 2 x 2 pooling follow; rows and cols are then even and `out` is the pooled output */
     uint8_t *argmax_cell; /* OUT laid out as `out`, or NULL */
     idx n, k, columns; /* images, taps, output channels */
@@ -98,16 +99,19 @@ static void NAME(fill_strip)(const NAME(pass) *p, const real *image, idx y0, idx
     }
 }
 
-/* Bias, and relu where pooling follows, on a finished strip for the panel of columns from j. */
+/* Bias and activation of a finished strip for the panel of columns from j. */
 static void NAME(finish_strip)(const NAME(pass) *p, idx pixels, idx j, idx cols, idx nv, real *strip)
 {
     real bias[SDL_NV * VL] = { 0 };
+    real *first = strip;
+    int activation = p->activation;
     if (p->bias) memcpy(bias, p->bias + j, cols * sizeof(real));
     for (idx i = 0; i < pixels; i++)
         for (idx v = 0; v < nv; v++, strip += VL) {
             vec sum = NAME(load)(strip) + NAME(load)(bias + v * VL);
-            NAME(store)(strip, p->pooled ? NAME(clip)(sum) : sum);
+            NAME(store)(strip, NAME(finish)(sum, activation));
         }
+    NAME(finish_late)(first, 0, 1, pixels * nv * VL, activation);
 }
 
 /* Pool the strip and transpose it and its argmax_cell into the outputs. `spare` holds as much as the strip. */
@@ -160,7 +164,7 @@ SPAN int NAME(run_strips)(const NAME(pass) *p, idx lo, idx hi)
         for (idx j = 0; j < p->columns; j += NR) {
             idx nv = p->columns - j > VL ? SDL_NV : 1;
             NAME(fill_strip)(p, image, y0, y1, j, nv, strip);
-            if (p->bias || p->pooled)
+            if (p->bias || p->activation)
                 NAME(finish_strip)(p, (y1 - y0) * p->cols, j, MIN(nv * VL, p->columns - j), nv, strip);
             if (p->pooled)
                 NAME(put_pooled)(p, n, y0, y1, j, nv, strip, strip + strip_size);

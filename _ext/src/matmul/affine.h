@@ -20,7 +20,7 @@ SPAN int NAME(half)(const NAME(product) *p, int sparse, real *other, idx which, 
     NAME(product) half = *p;
     idx split = ROUND_UP(p->k / 2, LINE);
     half.bias = NULL;
-    half.relu = 0;
+    half.activation = SDL_ACTIVATION_identity;
     half.k = which ? p->k - split : split;
     if (which) {
         half.a += split;
@@ -30,16 +30,18 @@ SPAN int NAME(half)(const NAME(product) *p, int sparse, real *other, idx which, 
     return sparse ? NAME(sparse_multiply)(&half, n_threads) : NAME(multiply)(&half, n_threads);
 }
 
-/* Rows [lo, hi) of c: += other, plus the bias, clipped at zero if relu. */
+/* Rows [lo, hi) of c: += other, plus the bias; then the activation. */
 SPAN void NAME(join_halves)(const NAME(product) *p, const real *other, idx lo, idx hi)
 {
+    int activation = p->activation;
     for (idx i = lo; i < hi; i++) {
         real *restrict c = p->c + i * p->n;
         const real *restrict o = other + i * p->n;
         for (idx j = 0; j < p->n; j++) {
             real v = c[j] + o[j] + (p->bias ? p->bias[j] : 0);
-            c[j] = p->relu && v < 0 ? 0 : v;
+            c[j] = NAME(finish_one)(v, activation);
         }
+        NAME(finish_late)(c, 0, 1, p->n, activation);
     }
 }
 
@@ -68,9 +70,9 @@ static int NAME(multiply_halves)(const NAME(product) *all, int most_threads)
     return failed;
 }
 
-/* IN x, w, b (or NULL); OUT out = x @ w + b, clipped at zero if relu. */
-static int NAME(affine_forward)(const void *x, const void *w, const void *b, void *out, int relu, idx n, idx d, idx m,
-                                int n_threads)
+/* IN x, w, b (or NULL); OUT out = the activation of x @ w + b. */
+static int NAME(affine_forward)(const void *x, const void *w, const void *b, void *out, int activation, idx n, idx d,
+                                idx m, int n_threads)
 {
     NAME(product) p = { .a = x,
                         .a_row = d,
@@ -82,7 +84,7 @@ static int NAME(affine_forward)(const void *x, const void *w, const void *b, voi
                         .c_row = m,
                         .c_step = 1,
                         .bias = b,
-                        .relu = relu,
+                        .activation = activation,
                         .m = n,
                         .n = m,
                         .k = d };

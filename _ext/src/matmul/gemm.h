@@ -1,4 +1,4 @@
-/* Matrix products: C = A @ B for the affine layer's three products, with bias and relu in the last pass.
+/* Matrix products: C = A @ B for the affine layer's three products, with bias and activation in the last pass.
  *
  * The scheme is Goto's ("Anatomy of High-Performance Matrix Multiplication", 2008) made small: B is packed in panels of
  * NR columns, a register tile of MR rows x NR columns runs down a panel, A is read where it lies. Rejected: OpenBLAS,
@@ -24,7 +24,7 @@ typedef struct {
     real *c; /* OUT element (i, j) at c[i * c_row + j * c_step] */
     idx c_row, c_step;
     const real *bias; /* IN  (n,) or NULL */
-    int relu;
+    int activation; /* identity unless C's columns follow one another */
     idx m, n, k;
 } NAME(product);
 
@@ -153,17 +153,17 @@ static void NAME(pack_a)(const real *a, idx a_step, idx m, idx depth, real *pack
         }
 }
 
-/* c (rows x cols) = or += acc; then bias and relu if this was the last inner block. */
+/* c (rows x cols) = or += acc; then bias and activation if this was the last inner block. */
 static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx cols, idx width, const real *acc,
                            int first, int last)
 {
     SDL_ASSERT(i >= 0 && j >= 0 && i + rows <= p->m && j + cols <= p->n && rows <= SDL_MR && cols <= NR);
     const real *bias = last && p->bias ? p->bias + j : NULL;
-    int relu = last && p->relu;
+    int activation = last ? p->activation : SDL_ACTIVATION_identity;
     for (idx r = 0; r < rows; r++, acc += width) {
         real *c = p->c + (i + r) * p->c_row + j * p->c_step;
         if (p->c_step != 1) {
-            SDL_ASSERT(!p->bias && !relu);
+            SDL_ASSERT(!p->bias && !p->activation);
             for (idx l = 0; l < cols; l++) c[l * p->c_step] = first ? acc[l] : c[l * p->c_step] + acc[l];
             continue;
         }
@@ -172,16 +172,15 @@ static void NAME(put_tile)(const NAME(product) *p, idx i, idx j, idx rows, idx c
             vec v = NAME(load)(acc + l);
             if (!first) v += NAME(load)(c + l);
             if (bias) v += NAME(load)(bias + l);
-            if (relu) v = NAME(clip)(v);
-            NAME(store)(c + l, v);
+            NAME(store)(c + l, NAME(finish)(v, activation));
         }
         for (; l < cols; l++) {
             real v = acc[l];
             if (!first) v += c[l];
             if (bias) v += bias[l];
-            if (relu) v = v < 0 ? 0 : v;
-            c[l] = v;
+            c[l] = NAME(finish_one)(v, activation);
         }
+        NAME(finish_late)(c, 0, 1, cols, activation);
     }
 }
 
@@ -204,7 +203,7 @@ INLINE void NAME(one_tile)(const NAME(product) *p, const NAME(operands) *o, idx 
     real acc[SDL_MR * SDL_NV * VL] __attribute__((aligned(64)));
     idx nv = cols > VL ? SDL_NV : 1;
     /* A whole tile without an epilogue goes straight to C. */
-    int direct = cols == nv * VL && p->c_step == 1 && !(o->last && (p->bias || p->relu));
+    int direct = cols == nv * VL && p->c_step == 1 && !(o->last && (p->bias || p->activation));
     real *c = direct ? p->c + i * p->c_row + j : acc;
     idx c_row = direct ? p->c_row : nv * VL;
     int add = direct && !o->first;

@@ -84,8 +84,8 @@ static void NAME(dot_segments)(const real *const *x, idx offset, idx rows, const
 /* Reals in the tiles of two rows with n columns. */
 INLINE idx NAME(dot_tiles)(idx n) { return CEIL_DIV(n, NAME(dot_group)(n)) * DOT_TILE; }
 
-/* c (rows, n) = what the tiles hold, plus the bias (unless NULL), clipped at zero if relu. */
-static void NAME(dot_untile)(const real *tiles, const real *bias, int relu, real *c, idx rows, idx n)
+/* c (rows, n) = what the tiles hold, plus the bias (unless NULL); then the activation. */
+static void NAME(dot_untile)(const real *tiles, const real *bias, int activation, real *c, idx rows, idx n)
 {
     idx group = NAME(dot_group)(n);
     for (idx i = 0; i < rows; i += 2)
@@ -93,8 +93,9 @@ static void NAME(dot_untile)(const real *tiles, const real *bias, int relu, real
             for (idx r = 0, cols = MIN(group, n - j); r < MIN(2, rows - i); r++)
                 for (idx l = 0; l < cols; l++) {
                     real v = tiles[r * cols + l] + (bias ? bias[j + l] : 0);
-                    c[(i + r) * n + j + l] = relu && v < 0 ? 0 : v;
+                    c[(i + r) * n + j + l] = NAME(finish_one)(v, activation);
                 }
+    NAME(finish_late)(c, n, rows, n, activation);
 }
 
 /* wt (segments, n, segment) = the transpose of w (k, n), segment by segment, zero past k. */
@@ -120,7 +121,7 @@ SPAN void NAME(narrow_rows)(const NAME(product) *p, const real *wt, idx segment,
                 NAME(dot_segments)(pair, k, MIN(2, rows - r), wt + k * p->n, segment, MIN(segment, p->k - k), p->n,
                                    tiles + r / 2 * NAME(dot_tiles)(p->n), k == 0, next);
             }
-        NAME(dot_untile)(tiles, p->bias, p->relu, p->c + i * p->n, rows, p->n);
+        NAME(dot_untile)(tiles, p->bias, p->activation, p->c + i * p->n, rows, p->n);
     }
 }
 

@@ -1,5 +1,5 @@
 /* Products so small that packing would take as long as they do: both factors are read where they lie, and results go
- * from registers to C, with bias and relu. Sums are those of gemm.h, to the bit: one chain of multiply-adds in
+ * from registers to C, with bias and activation. Sums are those of gemm.h, to the bit: one chain of multiply-adds in
  * ascending order.
  *
  * C's columns that fill no whole panel are computed with some of their neighbours, a second time, to the same numbers.
@@ -14,7 +14,7 @@ typedef struct {
     const real *b; /* rows b_row apart */
     idx b_row, depth, second; /* the second vector of a row of the panel comes so much after the first */
     const real *bias; /* or NULL */
-    int relu;
+    int activation;
     idx c_row;
 } NAME(panel);
 
@@ -46,9 +46,8 @@ INLINE void NAME(small_tile)(int rows, int nv, const real *a, idx a_row, idx a_s
             vec bias = NAME(load)(p->bias + v * second);
             UNROLL(int r = 0; r < rows; r++) sums[r][v] += bias;
         }
-    if (p->relu)
-        UNROLL(int r = 0; r < rows; r++)
-            UNROLL(int v = 0; v < nv; v++) sums[r][v] = NAME(clip)(sums[r][v]);
+    UNROLL(int r = 0; r < rows; r++)
+        UNROLL(int v = 0; v < nv; v++) sums[r][v] = NAME(finish)(sums[r][v], p->activation);
     UNROLL(int r = 0; r < rows; r++, c += p->c_row)
         UNROLL(int v = 0; v < nv; v++) {
             if (nv > 1 || r < whole)
@@ -107,7 +106,7 @@ static void NAME(small_panel)(const NAME(product) *p, const real *b, idx b_row, 
                           .depth = p->k,
                           .second = width - VL,
                           .bias = bias ? bias + column : NULL,
-                          .relu = p->relu,
+                          .activation = p->activation,
                           .c_row = p->c_row };
     idx whole_rows = p->n >= VL ? hi : hi - (VL - 1) / p->n; /* rows whose excess stays within these rows */
     for (idx i = lo; i < hi; i += SDL_MR) {
@@ -123,6 +122,7 @@ static void NAME(small_panel)(const NAME(product) *p, const real *b, idx b_row, 
 SPAN void NAME(small_rows)(const NAME(product) *p, const real *b, idx b_row, const real *bias, idx lo, idx hi)
 {
     for (idx j = 0; j < p->n; j += NR) NAME(small_panel)(p, b, b_row, bias, j, lo, hi);
+    NAME(finish_late)(p->c + lo * p->c_row, p->c_row, hi - lo, p->n, p->activation);
 }
 
 /* B (k, n) as rows of whole vectors, and a row with the bias after them. */

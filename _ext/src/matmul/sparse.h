@@ -12,7 +12,6 @@
 
 #define SPARSE_DEPTH 64
 #define SPARSE_ROWS 32
-#define MAGNITUDE ((integer) ~((uint64_t)1 << (8 * sizeof(real) - 1))) /* all bits but the sign's */
 #define PITCH (NONZERO_TILE * VL) /* of packed panels and of sums */
 #define LISTED_ROWS 1024 /* rows of A whose lists are kept at a time */
 #define SAMPLE_RUNS 64 /* looked at to tell how sparse A is: so many runs of so many elements */
@@ -134,7 +133,7 @@ NOINLINE void NAME(sparse_tile_of)(idx nv, const uint16_t *offset, const real *s
     }
 }
 
-/* C at (i, j), rows x cols, = or += sums; then bias and relu, as put_tile does. */
+/* C at (i, j), rows x cols, = or += sums; then bias and activation, as put_tile does. */
 static void NAME(put_sums)(const NAME(sparse) *s, idx i, idx j, idx rows, idx cols, int first, int last)
 {
     const NAME(product) *p = s->p;
@@ -145,7 +144,7 @@ static void NAME(put_sums)(const NAME(sparse) *s, idx i, idx j, idx rows, idx co
                                s->sums + r * PITCH + l, first, last);
         return;
     }
-    SDL_ASSERT(p->c_row == 1 && !p->bias && !p->relu);
+    SDL_ASSERT(p->c_row == 1 && !p->bias && !p->activation);
     real *c = p->c + i + j * p->c_step;
     if (first) {
         NAME(transpose)(s->sums, PITCH, c, p->c_step, rows, cols);
