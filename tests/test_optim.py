@@ -20,6 +20,7 @@ from ._estimators import blobs, small
 RULES = {
     "sgd": ({}, ("SGD", {}), ()),
     "sgd_momentum": ({"momentum": 0.8}, ("SGD", {"momentum": 0.8}), ("velocity",)),
+    "nesterov": ({"momentum": 0.8}, ("SGD", {"momentum": 0.8, "nesterov": True}), ("velocity",)),
     "adagrad": ({"epsilon": 1e-3}, ("Adagrad", {"eps": 1e-3}), ("cache",)),
     "rmsprop": (
         {"decay_rate": 0.9, "epsilon": 1e-3},
@@ -29,6 +30,11 @@ RULES = {
     "adam": (
         {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3},
         ("Adam", {"betas": (0.8, 0.95), "eps": 1e-3}),
+        ("m", "v"),
+    ),
+    "adamw": (
+        {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3},
+        ("AdamW", {"betas": (0.8, 0.95), "eps": 1e-3}),
         ("m", "v"),
     ),
 }
@@ -45,7 +51,8 @@ def rule(name):
 
 
 def test_the_table_has_all_functions():
-    assert sorted(optim.UPDATE_RULES) == sorted(optim.__all__) == sorted(optim.in_place) == sorted(RULES)
+    functions = set(optim.__all__) - {"clip_gradients"}
+    assert set(optim.UPDATE_RULES) - {"lbfgs"} == functions == set(optim.in_place) == set(RULES)
     assert all(rule.name == name for name, rule in optim.UPDATE_RULES.items())
 
 
@@ -97,7 +104,7 @@ def test_config_is_completed_and_state_updated_in_place(rng, name, rule):
     held = {key: config[key] for key in states}
     second, _ = rule(first, dw, config)
     assert all(config[key] is held[key] for key in states)
-    assert name != "adam" or config["t"] == 2
+    assert not name.startswith("adam") or config["t"] == 2
     explicit = {"learning_rate": 0.1, **{key: np.zeros_like(w) for key in states}}
     _, explicit = rule(w, dw, explicit)
     np.testing.assert_array_equal(rule(first, dw, explicit)[0], second)
@@ -112,9 +119,11 @@ def test_default_constants(rng, name, rule):
         == {
             "sgd": {"learning_rate": 1e-2},
             "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9},
+            "nesterov": {"learning_rate": 1e-2, "momentum": 0.9},
             "adagrad": {"learning_rate": 1e-2, "epsilon": 1e-8},
             "rmsprop": {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8},
             "adam": {"learning_rate": 1e-2, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+            "adamw": {"learning_rate": 1e-2, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
         }[name]
     )
 
