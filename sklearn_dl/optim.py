@@ -342,7 +342,10 @@ def _complete_docstring(function, rule):
     if function.__doc__ is None:  # python -OO
         return
     text = inspect.cleandoc(function.__doc__)
-    text = text.replace("{parameters}", _PARAMETERS.format(config="\n".join(_config_lines(rule)), reg=_DECAY if rule.decoupled else _PENALTY))
+    text = text.replace(
+        "{parameters}",
+        _PARAMETERS.format(config="\n".join(_config_lines(rule)), reg=_DECAY if rule.decoupled else _PENALTY),
+    )
     function.__doc__ = text.replace("{errors}", _ERRORS + (_WARNS if rule.arrays else ""))
 
 
