@@ -204,9 +204,9 @@ SETTINGS = {
             `sklearn_dl.schedules`, such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine',
             'linear' and 'one_cycle' go by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends
             earlier does not see their end), and start again with each `fit`; successive calls of `partial_fit` are the
-            epochs of one schedule. 'inverse_scaling' goes by updates, too, but has no end. 'reduce_on_plateau' goes by the validation accuracy of each epoch (of every tenth
-            where an epoch is a single update), or, without a validation set, by the training loss; with `warm_start`
-            and in `partial_fit` it continues.""",
+            epochs of one schedule. 'inverse_scaling' goes by updates, too, but has no end. 'reduce_on_plateau' goes by
+            the validation accuracy of each epoch (of every tenth where an epoch is a single update), or, without a
+            validation set, by the training loss; with `warm_start` and in `partial_fit` it continues.""",
             check_schedule,
         ),
         reg("Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."),
@@ -214,8 +214,8 @@ SETTINGS = {
             "num_epochs",
             "int or 'auto'",
             f"Passes over the data, at most: see `tol`. 'auto' is {LENGTHS['num_epochs']}, and"
-            f" {LENGTHS_OF_SINGLE_UPDATES['num_epochs']:,} where the training set fits into one minibatch, or with 'lbfgs',"
-            " so that an epoch is a single update.",
+            f" {LENGTHS_OF_SINGLE_UPDATES['num_epochs']:,} where the training set fits into one minibatch, so that an"
+            " epoch is a single update, and with 'lbfgs'.",
             _or_auto(_check_length),
         ),
         Setting(
@@ -230,12 +230,12 @@ SETTINGS = {
         Setting(
             "update_rule",
             f"{{{', '.join(map(repr, UPDATE_RULES))}}}",
-            """Function of `sklearn_dl.optim`, or 'lbfgs': L-BFGS on the loss of all samples, by SciPy, for small data. Each
-            iteration is an epoch and an update; `tol`, without `early_stopping`, is the largest element of the gradient
-            that training may end with. It has no use for `learning_rate`, `lr_decay`, `batch_size` and `shuffle`, and
-            refuses dropout, batch normalization, augmentation, `lr_schedule`, `clip_norm` and `partial_fit`. 'adamw'
-            takes `reg` for its decay: each update multiplies the weights by ``1 - learning_rate * reg``, and the loss
-            has no penalty.""",
+            """Function of `sklearn_dl.optim`, or 'lbfgs': SciPy's L-BFGS on the loss of all samples, for small sets. An
+            iteration of it is an epoch of one update. It ends where no element of the gradient is larger than `tol`,
+            or, with `early_stopping`, as the others do. It has no use for `learning_rate`, `lr_decay`, `batch_size` and
+            `shuffle`, and refuses dropout, batch normalization, `augmentation`, `lr_schedule` and `clip_norm`; there is
+            no `partial_fit` with it. 'adamw' takes `reg` for its decay: each update multiplies the weights by ``1 -
+            learning_rate * reg``, and the loss has no penalty.""",
             lambda name, value: check_choice(name, value, tuple(UPDATE_RULES)),
         ),
         Setting(
@@ -249,8 +249,8 @@ SETTINGS = {
         Setting(
             "clip_norm",
             "float",
-            "Gradients of a larger Euclidean norm are scaled to it, all parameters' as one vector. The penalty's, which the"
-            " update rule adds, are not among them, as with PyTorch's ``clip_grad_norm_`` and ``weight_decay``.",
+            "Gradients of a larger Euclidean norm are scaled to it, those of all parameters as one vector. That of the"
+            " penalty is added after: as with PyTorch's ``clip_grad_norm_`` and ``weight_decay``.",
             _or_none(_in_range(CLIP_NORM)),
         ),
         Setting(

@@ -108,7 +108,7 @@ class Solver:
     monitor : {'accuracy', 'loss'}, default='accuracy'
         What decides on the validation set which epoch is the best one, for `early_stopping`, for the weights that are
         kept and for 'reduce_on_plateau'. The loss is without the penalty.
-    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'inverse_scaling', 'reduce_on_plateau' or Schedule, default=None
+    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'inverse_scaling', 'reduce_on_plateau', Schedule, default=None
         Multiplies the learning rate; see `sklearn_dl.schedules`. Its length is that of the whole training, `num_iters`
         or `num_epochs`. `lr_decay` counts as well. Where an epoch is a single update, a schedule is told every tenth
         score on a validation set.

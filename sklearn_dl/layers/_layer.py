@@ -66,8 +66,8 @@ class Layer:
     # subclass, which may do more, has to say so again: it is not inherited.
     recordable: ClassVar[bool] = False
 
-    # Whether in training the output for a sample depends on more than the sample and the parameters: on the others of the
-    # minibatch, or on draws.
+    # Whether in training the output for a sample depends on more than the sample and the parameters: on the others of
+    # the minibatch, or on draws.
     varies: ClassVar[bool] = False
 
     statistics: dict[str, np.ndarray]

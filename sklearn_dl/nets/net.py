@@ -234,7 +234,7 @@ class Net:
 
     @property
     def varying_layers(self):
-        """The layers that make the training loss more than a function of the parameters: of minibatches or draws, too."""
+        """The layers that make the training loss depend on minibatches or draws, not on the parameters alone."""
         return tuple(layer for layer in self._layers if layer.varies)
 
     def _check_X(self, X):

@@ -143,7 +143,7 @@ class RecordedSteps:
 
 
 def has_recordable_gradients(solver):
-    """Return whether loss and gradients of a solver's minibatch are the library's own code from one end to the other."""
+    """Return whether a solver's loss and gradients are the library's own code from one end to the other."""
     return (
         _is_recordable_net(solver.net, _OF_NET)
         and trains_on_softmax(solver.net)

@@ -43,8 +43,8 @@ def _not_converged(solver):
     num_epochs = solver.num_epochs - solver.epochs_before
     if solver.watches_gradient:
         return (
-            f"Training ended at num_epochs={num_epochs} before all elements of the gradient were below tol={solver.tol:g}:"
-            " raise num_epochs, or set tol=None to train for just as many."
+            f"Training ended at num_epochs={num_epochs} before all elements of the gradient were below"
+            f" tol={solver.tol:g}: raise num_epochs, or set tol=None to train for just as many."
         )
     watched = f"validation {solver.monitor}" if solver.early_stopping else "training loss"
     return (

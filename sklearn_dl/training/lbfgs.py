@@ -6,6 +6,7 @@ a line search may need several, and after each iteration, which is then recorded
 
 import math
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -127,10 +128,8 @@ class _Training:
         if self._at is not self._best[0]:
             self._objective.put(self._best[0])
         if self._in_epoch and not (solver._stopping and solver.num_updates == solver._updates_before):
-            try:
+            with suppress(_Ended):
                 self._end_epoch()
-            except _Ended:
-                pass
 
 
 class Objective:
