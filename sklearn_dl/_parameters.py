@@ -230,12 +230,13 @@ SETTINGS = {
         Setting(
             "update_rule",
             f"{{{', '.join(map(repr, UPDATE_RULES))}}}",
-            """Function of `sklearn_dl.optim`, or 'lbfgs': SciPy's L-BFGS on the loss of all samples, for small sets. An
-            iteration of it is an epoch of one update. It ends where no element of the gradient is larger than `tol`,
-            or, with `early_stopping`, as the others do. It has no use for `learning_rate`, `lr_decay`, `batch_size` and
-            `shuffle`, and refuses dropout, batch normalization, `augmentation`, `lr_schedule` and `clip_norm`; there is
-            no `partial_fit` with it. 'adamw' takes `reg` for its decay: each update multiplies the weights by ``1 -
-            learning_rate * reg``, and the loss has no penalty.""",
+            """Function of `sklearn_dl.optim`, or 'lbfgs': SciPy's L-BFGS on the loss of all samples, for small sets.
+            An iteration of it is an epoch of one update. It ends where no element of the gradient is larger than
+            `tol`, or the loss hardly falls any more, or, with `early_stopping`, as the others do. It has no use for
+            `learning_rate`, `lr_decay`, `batch_size` and `shuffle`, and refuses dropout, batch normalization,
+            `augmentation`, `lr_schedule` and `clip_norm`; there is no `partial_fit` with it. 'adamw' takes `reg`
+            for its decay: each update multiplies the weights by ``1 - learning_rate * reg``, and the loss has no
+            penalty.""",
             lambda name, value: check_choice(name, value, tuple(UPDATE_RULES)),
         ),
         Setting(

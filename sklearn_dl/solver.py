@@ -102,7 +102,8 @@ class Solver:
     tol, n_iter_no_change : float, int, default=None, 10
         Stop when more than `n_iter_no_change` epochs in a row did not improve the training loss (with `early_stopping`:
         what `monitor` names, on the validation set) by more than `tol`. None: no such stop. 'lbfgs' without
-        `early_stopping` stops when no element of the gradient is larger than `tol`.
+        `early_stopping` stops when no element of the gradient is larger than `tol`, or the loss hardly falls
+        any more.
     early_stopping : bool, default=False
         Watch the validation set. Where an epoch is a single update, at least 50 epochs are waited.
     monitor : {'accuracy', 'loss'}, default='accuracy'

@@ -18,7 +18,9 @@ from sklearn_dl.training._program import are_same, has_recordable_gradients, ing
 BATCH_VALUES = 2**20
 BATCH_BOUNDS = 256, 1024
 
-# Of the losses of two iterations: with a smaller relative difference, training has converged. SciPy's own default.
+# SciPy's own limit, which MLPClassifier has, too: where the loss falls by a smaller share, training is over. At the
+# kink of a relu, the gradient is never small, but no step is a good one. A smaller `tol` has a smaller limit: near a
+# minimum, the loss goes by the square of the gradient.
 SAME_LOSS = 2.2e-9
 
 
@@ -64,9 +66,9 @@ class _Training:
 
         solver = self._solver
         tol = solver.tol if solver.watches_gradient else 0.0
-        options = {"gtol": tol, "ftol": SAME_LOSS if tol else 0.0, "maxfun": 2**31 - 1, "maxiter": 2**31 - 1}
+        options = {"gtol": tol, "ftol": min(SAME_LOSS, tol**2), "maxfun": 2**31 - 1, "maxiter": 2**31 - 1}
         try:
-            result = minimize(
+            minimize(
                 self._evaluate,
                 self._objective.point(),
                 jac=True,
@@ -77,7 +79,7 @@ class _Training:
         except _Ended:
             reason = solver._reason_to_stop()
         else:
-            reason = "converged" if result.status == 0 else "no_improvement"
+            reason = "converged" if np.abs(self._best[2]).max() <= tol else "no_improvement"
         self._leave()
         return reason
 
@@ -96,6 +98,8 @@ class _Training:
         if self._best is None:
             if not math.isfinite(self._loss):
                 self._record(self._loss)  # raises the error
+            if not math.isfinite(self._gradient @ self._gradient):
+                raise solver._divergence("The gradient's norm is not finite", solver._updates_before)
             self._best = self._at, self._loss, self._gradient
         return self._loss, self._gradient
 
