@@ -1033,7 +1033,7 @@ def adamw(
 
 def clip_gradients(list gradients not None, double most, int n_threads):
     """Scale arrays in place to a norm of `most` together, where it is larger and finite; return what it was."""
-    cdef idx i, n = len(gradients)
+    cdef idx i, j, n = len(gradients)
     cdef int dtype, status
     cdef double norm = 0
     cdef cnp.ndarray gradient, table
@@ -1053,6 +1053,9 @@ def clip_gradients(list gradients not None, double most, int n_threads):
     for i in range(n):
         gradient = gradients[i]
         require(gradient, f"gradients[{i}]", dtype, -1, True)
+        for j in range(i):
+            if overlap(gradient, gradients[j]):
+                raise ValueError(f"gradients[{i}] must not overlap gradients[{j}]")
         cells[i], cells[n + i] = <idx>data(gradient), cnp.PyArray_SIZE(gradient)
     keep((table, *gradients))
     with nogil:

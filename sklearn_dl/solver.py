@@ -259,7 +259,6 @@ class Solver:
         self.state = TrainingState.of_net(net, self.random_state) if state is None else state
         self.state.begin(self.update_rule, self.optim_config, validates=self.validates)
         self.state.begin_schedule(self.lr_schedule, schedule_length)
-        self._rule = UPDATE_RULES[update_rule]
         self._check_rule_fits()
         if self._rule.full_batch:
             self.batch_size = len(self._train)
@@ -428,6 +427,10 @@ class Solver:
         if self.learning_rate_history:
             return self.learning_rate_history[-1]
         return self.optim_config.get("learning_rate", math.nan)
+
+    @property
+    def _rule(self):
+        return UPDATE_RULES[self.update_rule]
 
     @property
     def penalty_strength(self):

@@ -127,6 +127,10 @@ def test_what_cannot_be_clipped():
     ):
         with pytest.raises(error, match=message):
             _ext.clip_gradients(gradients, 1.0, 1)
+    gradients = np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"gradients\[1\] must not overlap gradients\[0\]"):
+        _ext.clip_gradients([gradients, gradients[1]], 1.0, 1)
+    np.testing.assert_array_equal(gradients, 1)
     with pytest.raises(ValueError, match="most must be at least 0"):
         _ext.clip_gradients([np.ones(2)], np.nan, 1)
 

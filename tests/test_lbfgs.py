@@ -208,6 +208,22 @@ def test_training_goes_on():
     assert len(model.loss_history_) == 8
 
 
+def test_a_checkpoint_goes_on(tmp_path):
+    """With the weights and histories; what L-BFGS knows of the curvature is learned again."""
+    path = str(tmp_path / "run")
+    whole = solving(num_epochs=6, checkpoint=path)
+    whole.train()
+    second = solving(num_epochs=10)
+    second.resume(f"{path}_epoch_6.npz")
+    second.train()
+    whole.num_epochs = 10
+    whole.train()
+    assert second.loss_history == whole.loss_history
+    assert second.epoch == 10
+    with pytest.raises(ValueError, match="trained with update_rule 'lbfgs', not 'adam'"):
+        make(update_rule="adam").resume(f"{path}_epoch_6.npz")
+
+
 def test_nothing_to_do_is_an_epoch_without_change():
     model = minimizing(warm_start=True, tol=1e-3).fit(X, Y)
     before = {name: value.copy() for name, value in model.params_.items()}

@@ -150,17 +150,15 @@ static int NAME(sum_of_squares)(const void *w, idx size, double *result, int n_t
     return 0;
 }
 
-/* The gradients of all parameters, scaled to a Euclidean norm of `most` where they have a larger one together. What is
- * not finite is left as it is, for the update to report.
- *
- * table  IN  (2, n): pointer to each gradient, and its size
- * norm   OUT of what the gradients were
- */
 SPAN void NAME(scale_span)(real *g, real by, idx lo, idx hi)
 {
     for (idx i = lo; i < hi; i++) g[i] *= by;
 }
 
+/* The gradients of all parameters, scaled to a Euclidean norm of `most` where they have a larger one together. What is
+ * not finite is left as it is, for the update to report.
+ * table: IN (2, n), pointer to each gradient, INOUT, and its size;
+ * norm: OUT, of what the gradients were. Returns 0, or -1 when out of memory. */
 static int NAME(clip_gradients)(const void *table, idx n, double most, double *norm, int n_threads)
 {
     const idx *places = table, *sizes = places + n;
