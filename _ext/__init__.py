@@ -80,9 +80,12 @@ the new w::
 
     sgd(w, dw, learning_rate, reg, n_threads)
     sgd_momentum(w, dw, velocity, learning_rate, momentum, reg, n_threads)
+    nesterov(w, dw, velocity, learning_rate, momentum, reg, n_threads)
     adagrad(w, dw, cache, learning_rate, epsilon, reg, n_threads)
     rmsprop(w, dw, cache, learning_rate, decay_rate, epsilon, reg, n_threads)
     adam(w, dw, m, v, t, learning_rate, beta1, beta2, epsilon, reg, n_threads)
+    adamw(w, dw, m, v, t, learning_rate, beta1, beta2, epsilon, decay, n_threads)    w shrinks; dw alone is the gradient
+    clip_gradients([dw, …], most, n_threads) -> float    all scaled to a norm of `most` if it is larger; the norm before
     sum_of_squares(w, n_threads) -> float
 
 Data::
@@ -112,6 +115,7 @@ try:
         activations,
         adagrad,
         adam,
+        adamw,
         affine_backward_dw,
         affine_backward_dx,
         affine_forward,
@@ -119,6 +123,7 @@ try:
         batchnorm_backward,
         batchnorm_forward,
         batchnorm_test,
+        clip_gradients,
         conv_backward_dw,
         conv_backward_dx,
         conv_forward,
@@ -141,6 +146,7 @@ try:
         max_pool_backward,
         max_pool_forward,
         max_threads,
+        nesterov,
         openmp,
         relu_backward,
         relu_forward,
@@ -172,6 +178,7 @@ __all__ = [
     "activations",
     "adagrad",
     "adam",
+    "adamw",
     "affine_backward_dw",
     "affine_backward_dx",
     "affine_forward",
@@ -179,6 +186,7 @@ __all__ = [
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_test",
+    "clip_gradients",
     "conv_backward_dw",
     "conv_backward_dx",
     "conv_forward",
@@ -201,6 +209,7 @@ __all__ = [
     "max_pool_backward",
     "max_pool_forward",
     "max_threads",
+    "nesterov",
     "openmp",
     "relu_backward",
     "relu_forward",

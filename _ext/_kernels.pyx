@@ -976,6 +976,23 @@ def sgd_momentum(
     return result
 
 
+def nesterov(
+    cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray velocity not None, double learning_rate, double momentum,
+    double reg, int n_threads
+):
+    """Step in place; return the sum of squares of the new w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    cdef idx size = check_update(w, dtype, dw, velocity, "velocity")
+    threads(n_threads)
+    with nogil:
+        status = call_nesterov(
+            kernels(dtype), data(w), data(dw), data(velocity), learning_rate, momentum, reg, size, &result, n_threads
+        )
+    check_status(status)
+    return result
+
+
 def adagrad(
     cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray cache not None, double learning_rate, double epsilon,
     double reg, int n_threads
@@ -1011,6 +1028,14 @@ def rmsprop(
     return result
 
 
+cdef int check_adam(double t, double beta1, double beta2) except -1:
+    if not t >= 1:
+        raise ValueError(f"t must be at least 1, got {t}.")
+    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+        raise ValueError(f"beta1 and beta2 must be in [0, 1), got {beta1} and {beta2}.")
+    return 0
+
+
 def adam(
     cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray m not None, cnp.ndarray v not None, double t,
     double learning_rate, double beta1, double beta2, double epsilon, double reg, int n_threads
@@ -1018,10 +1043,7 @@ def adam(
     """Step number t (from 1) in place; return the sum of squares of the new w."""
     cdef int dtype = real_dtype(w, "w"), status
     cdef double result = 0
-    if not t >= 1:
-        raise ValueError(f"t must be at least 1, got {t}.")
-    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-        raise ValueError(f"beta1 and beta2 must be in [0, 1), got {beta1} and {beta2}.")
+    check_adam(t, beta1, beta2)
     cdef idx size = check_update(w, dtype, dw, m, "m", v, "v")
     threads(n_threads)
     with nogil:
@@ -1031,6 +1053,58 @@ def adam(
         )
     check_status(status)
     return result
+
+
+def adamw(
+    cnp.ndarray w not None, cnp.ndarray dw not None, cnp.ndarray m not None, cnp.ndarray v not None, double t,
+    double learning_rate, double beta1, double beta2, double epsilon, double decay, int n_threads
+):
+    """Step number t (from 1) in place, w multiplied by 1 - learning_rate * decay; return the sum of squares of the new w."""
+    cdef int dtype = real_dtype(w, "w"), status
+    cdef double result = 0
+    check_adam(t, beta1, beta2)
+    cdef idx size = check_update(w, dtype, dw, m, "m", v, "v")
+    threads(n_threads)
+    with nogil:
+        status = call_adamw(
+            kernels(dtype), data(w), data(dw), data(m), data(v), t, learning_rate, beta1, beta2, epsilon, decay, size,
+            &result, n_threads
+        )
+    check_status(status)
+    return result
+
+
+def clip_gradients(list gradients not None, double most, int n_threads):
+    """Scale arrays in place to a norm of `most` together, where it is larger and finite; return what it was."""
+    cdef idx i, j, n = len(gradients)
+    cdef int dtype, status
+    cdef double norm = 0
+    cdef cnp.ndarray gradient, table
+    cdef cnp.npy_intp[2] shape = [2, n]
+    cdef idx *cells
+    if not n:
+        return 0.0
+    if not most >= 0:
+        raise ValueError(f"most must be at least 0, got {most}")
+    threads(n_threads)
+    for i in range(n):
+        if not isinstance(gradients[i], cnp.ndarray):
+            raise TypeError(f"gradients[{i}] must be an array, got {type(gradients[i]).__name__}")
+    dtype = real_dtype(gradients[0], "gradients[0]")
+    table = cnp.PyArray_SimpleNew(2, shape, cnp.NPY_INTP)
+    cells = <idx *>data(table)
+    for i in range(n):
+        gradient = gradients[i]
+        require(gradient, f"gradients[{i}]", dtype, -1, True)
+        for j in range(i):
+            if overlap(gradient, gradients[j]):
+                raise ValueError(f"gradients[{i}] must not overlap gradients[{j}]")
+        cells[i], cells[n + i] = <idx>data(gradient), cnp.PyArray_SIZE(gradient)
+    keep((table, *gradients))
+    with nogil:
+        status = call_clip_gradients(kernels(dtype), data(table), n, most, &norm, n_threads)
+    check_status(status)
+    return norm
 
 
 def sum_of_squares(cnp.ndarray w not None, int n_threads):

@@ -62,6 +62,7 @@ from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._scales import warn_of_other_scale
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.nets.net import predicts_through_loss
+from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.diagnosis import diagnose
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
@@ -296,7 +297,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         if schedule_length is not None:
             self._check_schedule_has_room(params["lr_schedule"], schedule_length)
         data = self._solver_data(X, y, weights, validation, params)
-        params = resolve_lengths(params, single_updates=_n_training_rows(data) <= params["batch_size"])
+        rule = UPDATE_RULES[params["update_rule"]]
+        single_updates = rule.full_batch or _n_training_rows(data) <= params["batch_size"]
+        params = resolve_lengths(params, single_updates=single_updates)
         if num_epochs is None:
             num_epochs = params["num_epochs"]
         solver = Solver(
@@ -304,6 +307,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             data,
             update_rule=params["update_rule"],
             optim_config=check_rule(self, self._net.dtype),
+            clip_norm=params["clip_norm"],
             lr_decay=params["lr_decay"],
             batch_size=params["batch_size"],
             num_epochs=before[0] + num_epochs,

@@ -2,11 +2,24 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 
 from sklearn_dl._base import BaseNet
 from sklearn_dl._inputs import as_array, check_weights
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._tasks import Classification
+from sklearn_dl.optim import UPDATE_RULES
+
+
+def _takes_minibatches(estimator):
+    """Return True, or raise AttributeError where `partial_fit` makes no sense."""
+    rule = UPDATE_RULES.get(estimator.update_rule) if isinstance(estimator.update_rule, str) else None
+    if rule is not None and rule.full_batch:
+        raise AttributeError(
+            f"partial_fit needs an update rule that takes minibatches; update_rule={rule.name!r} takes all samples at"
+            " once."
+        )
+    return True
 
 
 class BaseNetClassifier(ClassifierMixin, BaseNet):
@@ -56,6 +69,7 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
 
     # -------------------------------------------------------------- training
 
+    @available_if(_takes_minibatches)
     @explain_keywords
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on a part of the data, continuing from the current state.

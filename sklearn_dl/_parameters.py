@@ -18,7 +18,7 @@ from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int,
 from sklearn_dl._inputs import named
 from sklearn_dl._names import HISTORY_ATTRIBUTES
 from sklearn_dl.augmentation import check_augmentation
-from sklearn_dl.optim import CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
+from sklearn_dl.optim import CLIP_NORM, CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.solver import MONITORS
 
@@ -171,7 +171,8 @@ class Setting:
 
 
 def _rates(attribute):
-    return ", ".join(f"{getattr(rule, attribute):g} for {name}" for name, rule in UPDATE_RULES.items())
+    rates = {name: getattr(rule, attribute) for name, rule in UPDATE_RULES.items() if not rule.full_batch}
+    return ", ".join(f"{rate:g} for {name}" for name, rate in rates.items())
 
 
 def _of_rule(constant):
@@ -186,7 +187,7 @@ def _of_rule(constant):
 
 def learning_rate(rates):
     """Return the row of the learning rate, given what 'auto' takes."""
-    text = f"Step size. 'auto' takes what suits the update rule: {rates}."
+    text = f"Step size. 'auto' takes what suits the update rule: {rates}. 'lbfgs' has none."
     return Setting("learning_rate", "float or 'auto'", text, _or_auto(_check_learning_rate))
 
 
@@ -206,14 +207,14 @@ SETTINGS = {
         ),
         Setting(
             "lr_schedule",
-            "None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or schedule",
+            "None, 'cosine', 'linear', 'one_cycle', 'inverse_scaling', 'reduce_on_plateau' or schedule",
             """Factor on the learning rate in the course of training, beside `lr_decay`: an object of
             `sklearn_dl.schedules`, such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine',
             'linear' and 'one_cycle' go by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends
             earlier does not see their end), and start again with each `fit`; successive calls of `partial_fit` are the
-            epochs of one schedule. 'reduce_on_plateau' goes by the validation accuracy of each epoch (of every tenth
-            where an epoch is a single update), or, without a validation set, by the training loss; with `warm_start`
-            and in `partial_fit` it continues.""",
+            epochs of one schedule. 'inverse_scaling' goes by updates, too, but has no end. 'reduce_on_plateau' goes by
+            the validation accuracy of each epoch (of every tenth where an epoch is a single update), or, without a
+            validation set, by the training loss; with `warm_start` and in `partial_fit` it continues.""",
             check_schedule,
         ),
         reg("Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."),
@@ -222,7 +223,7 @@ SETTINGS = {
             "int or 'auto'",
             f"Passes over the data, at most: see `tol`. 'auto' is {LENGTHS['num_epochs']}, and"
             f" {LENGTHS_OF_SINGLE_UPDATES['num_epochs']:,} where the training set fits into one minibatch, so that an"
-            " epoch is a single update.",
+            " epoch is a single update, and with 'lbfgs'.",
             _or_auto(_check_length),
         ),
         Setting(
@@ -237,7 +238,13 @@ SETTINGS = {
         Setting(
             "update_rule",
             f"{{{', '.join(map(repr, UPDATE_RULES))}}}",
-            "Function of `sklearn_dl.optim`.",
+            """Function of `sklearn_dl.optim`, or 'lbfgs': SciPy's L-BFGS on the loss of all samples, for small sets.
+            An iteration of it is an epoch of one update. It ends where no element of the gradient is larger than
+            `tol`, or the loss hardly falls any more, or, with `early_stopping`, as the others do. It has no use for
+            `learning_rate`, `lr_decay`, `batch_size` and `shuffle`, and refuses dropout, batch normalization,
+            `augmentation`, `lr_schedule` and `clip_norm`; there is no `partial_fit` with it. 'adamw' takes `reg`
+            for its decay: each update multiplies the weights by ``1 - learning_rate * reg``, and the loss has no
+            penalty.""",
             lambda name, value: check_choice(name, value, tuple(UPDATE_RULES)),
         ),
         Setting(
@@ -248,6 +255,13 @@ SETTINGS = {
             _check_optim_config,
         ),
         *(_of_rule(constant) for constant in RULE_PARAMETERS.values()),
+        Setting(
+            "clip_norm",
+            "float",
+            "Gradients of a larger Euclidean norm are scaled to it, those of all parameters as one vector. That of the"
+            " penalty is added after: as with PyTorch's ``clip_grad_norm_`` and ``weight_decay``.",
+            _or_none(_in_range(CLIP_NORM)),
+        ),
         Setting(
             "weight_scale",
             "float, 'he', 'xavier' or 'auto'",
@@ -267,7 +281,7 @@ SETTINGS = {
             "float",
             """Training ends when the loss (with `early_stopping`: what `monitor` names, on the validation set) has not
             improved by more than `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`.
-            `early_stopping` waits at least 50 epochs where an epoch is a single update.""",
+            `early_stopping` waits at least 50 epochs where an epoch is a single update. 'lbfgs': see `update_rule`.""",
             _or_none(_real(low=0)),
         ),
         Setting(
@@ -377,7 +391,7 @@ ATTRIBUTES = """\
     loss_history_ : list of float
         Loss of each update's minibatch, penalty included. As all histories, it grows in place when training continues.
     learning_rate_history_ : list of float
-        Learning rate of each update.
+        Learning rate of each update; nan with 'lbfgs'.
     train_acc_history_ : list of float
         Accuracy before training and after each epoch, on up to 1,000 training samples.
     val_acc_history_ : list of float
@@ -393,8 +407,8 @@ ATTRIBUTES = """\
     best_epoch_ : int or None
         The epoch whose weights were kept, 0 for those before training; None without a validation set.
     stop_reason_ : str or None
-        Why training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'stopped' (by a callback) or
-        'interrupted' (by Ctrl-C). None after `partial_fit`."""
+        Why training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'converged' ('lbfgs' by `tol`),
+        'stopped' (by a callback) or 'interrupted' (by Ctrl-C). None after `partial_fit`."""
 
 
 def documented(*rows, attributes=""):
@@ -473,8 +487,9 @@ def check_rule(estimator, dtype=None):
             f"{twice}={given[twice]!r} is also given as optim_config[{twice!r}]={config[twice]!r}: leave out one."
         )
     own = {name: value for name, value in given.items() if name in rule.constants}
-    rate = estimator.learning_rate
-    if isinstance(rate, str):
-        rate = rule.auto_rate_linear if estimator._is_linear() else rule.auto_rate
-    own["learning_rate"] = rate
+    if not rule.full_batch:
+        rate = estimator.learning_rate
+        if isinstance(rate, str):
+            rate = rule.auto_rate_linear if estimator._is_linear() else rule.auto_rate
+        own["learning_rate"] = rate
     return rule.check({**config, **own}, lambda name: name if name in own else in_optim_config(name), dtype)

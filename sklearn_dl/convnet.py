@@ -82,6 +82,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         beta1=None,
         beta2=None,
         epsilon=None,
+        clip_norm=None,
         weight_scale="he",
         dtype="auto",
         tol=1e-4,

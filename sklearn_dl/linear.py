@@ -5,6 +5,7 @@ from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl._names import LinearNames
 from sklearn_dl._parameters import LINEAR_RATES, documented, learning_rate, reg, resolve_weight_scale
 from sklearn_dl.nets import FullyConnected
+from sklearn_dl.optim import UPDATE_RULES
 
 __all__ = ["Softmax"]
 
@@ -69,6 +70,7 @@ class Softmax(LinearNames, BaseNetClassifier):
         beta1=None,
         beta2=None,
         epsilon=None,
+        clip_norm=None,
         weight_scale=1e-3,
         dtype="auto",
         tol=1e-4,
@@ -92,5 +94,6 @@ class Softmax(LinearNames, BaseNetClassifier):
             "input_dim": n_features,
             "num_classes": n_classes,
             "weight_scale": resolve_weight_scale(self.weight_scale, linear=True),
-            "reg": 2 * check_real("reg", self.reg, low=0),
+            # The decay of 'adamw' is no penalty.
+            "reg": check_real("reg", self.reg, low=0) * (1 if UPDATE_RULES[self.update_rule].decoupled else 2),
         }

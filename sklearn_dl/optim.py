@@ -24,7 +24,7 @@ from sklearn_dl import _ext
 from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite, as_floats, as_gradient, finite, output
 from sklearn_dl._threads import n_threads
 
-__all__ = ["adagrad", "adam", "rmsprop", "sgd", "sgd_momentum"]
+__all__ = ["adagrad", "adam", "adamw", "clip_gradients", "nesterov", "rmsprop", "sgd", "sgd_momentum"]
 
 
 # ------------------------------------------------------------------ constants
@@ -135,6 +135,7 @@ BETA2 = Constant("beta2", 0.999, high=1.0, boundaries="left")
 # adam multiplies epsilon by sqrt(1 - beta2**t), which is at least 1e-8. If the product is a denormal number, which the
 # kernels take for zero, a gradient of zero gives 0 / 0.
 EPSILON = Constant("epsilon", 1e-8, boundaries="neither", smallest={FLOAT32: 1e-29, FLOAT64: 1e-299})
+CLIP_NORM = Constant("clip_norm", math.inf, boundaries="neither")
 
 # In the order of the estimators' parameters.
 CONSTANTS = (LEARNING_RATE, MOMENTUM, DECAY_RATE, BETA1, BETA2, EPSILON)
@@ -166,9 +167,10 @@ class UpdateRule:
     ----------
     name : str
         Of its function in this module.
-    step : callable
+    step : callable or None
         ``step(w, dw, config, reg)`` updates w and the state in place, with a config that `prepare` has completed, and
-        returns the sum of the squares of the new w, nan if the state is not finite.
+        returns the sum of the squares of the new w, nan if the state is not finite. None for a method that is given the
+        loss of all samples, and makes its own steps.
     constants : dict of str to Constant
     arrays : tuple of str
         The state that is an array of the shape of w, zero at first.
@@ -178,16 +180,24 @@ class UpdateRule:
         The estimators' learning rate 'auto' with and without hidden layers. A loss that is convex takes other steps.
     recordable : bool
         Whether a step is one kernel call, which a recording can make again.
+    decoupled : bool
+        Whether `reg` is a decay of the weights beside the loss, not the strength of a penalty that is part of it.
     """
 
     name: str
-    step: Callable
+    step: Callable | None
     constants: Mapping
     arrays: tuple = ()
     counts: bool = False
     auto_rate: float = LEARNING_RATE.default
     auto_rate_linear: float = LEARNING_RATE.default
     recordable: bool = False
+    decoupled: bool = False
+
+    @property
+    def full_batch(self):
+        """Whether it takes the whole training set at once and chooses its steps itself."""
+        return self.step is None
 
     @cached_property
     def _keys(self):
@@ -212,9 +222,8 @@ class UpdateRule:
         """
         for name in config:
             if name not in self.constants:
-                raise ValueError(
-                    f"{label(name)} is no constant of update_rule {self.name!r}, which has {', '.join(self.constants)}."
-                )
+                known = ", ".join(self.constants) or "none"
+                raise ValueError(f"{label(name)} is no constant of update_rule {self.name!r}, which has {known}.")
         return {
             name: constant.check(config[name], label, dtype) if name in config else constant.default
             for name, constant in self.constants.items()
@@ -253,12 +262,15 @@ UPDATE_RULES = {}
 in_place = {}
 
 
-def _rule(function, *constants, arrays=(), counts=False, auto_rate, auto_rate_linear, recordable=False):
-    """Return a decorator of a rule's step that enters the rule into the tables and completes its docstring."""
+def _rule(function, *constants, **fields):
+    """Return a decorator of a rule's step that enters the rule into the tables and completes its docstring.
+
+    The other fields of the `UpdateRule` are given by name.
+    """
 
     def enter(step):
         by_name = {constant.name: constant for constant in (LEARNING_RATE, *constants)}
-        rule = UpdateRule(function.__name__, step, by_name, arrays, counts, auto_rate, auto_rate_linear, recordable)
+        rule = UpdateRule(function.__name__, step, by_name, **fields)
         UPDATE_RULES[rule.name] = rule
         in_place[rule.name] = rule.step_in_place
         _complete_docstring(function, rule)
@@ -306,7 +318,10 @@ config : dict, optional
 out : ndarray of the shape of w, optional
     Where to write the result; w itself to update in place.
 reg : float, default=0.0
-    L2 strength: ``reg * w`` is added to dw."""
+    {reg}"""
+
+_PENALTY = "L2 strength: ``reg * w`` is added to dw."
+_DECAY = "Decay, of the weights only: they are multiplied by ``1 - learning_rate * reg``."
 
 _ERRORS = """\
 Raises
@@ -327,7 +342,10 @@ def _complete_docstring(function, rule):
     if function.__doc__ is None:  # python -OO
         return
     text = inspect.cleandoc(function.__doc__)
-    text = text.replace("{parameters}", _PARAMETERS.format(config="\n".join(_config_lines(rule))))
+    text = text.replace(
+        "{parameters}",
+        _PARAMETERS.format(config="\n".join(_config_lines(rule)), reg=_DECAY if rule.decoupled else _PENALTY),
+    )
     function.__doc__ = text.replace("{errors}", _ERRORS + (_WARNS if rule.arrays else ""))
 
 
@@ -473,6 +491,46 @@ def _step_sgd_momentum(w, dw, config, reg):
     return _ext.sgd_momentum(w, dw, config["velocity"], learning_rate, momentum, reg, n_threads())
 
 
+def nesterov(w, dw, config=None, *, out=None, reg=0.0):
+    """Stochastic gradient descent with Nesterov's accelerated gradient.
+
+    {parameters}
+
+    Returns
+    -------
+    next_w : ndarray of the shape of w
+        ``w + momentum * velocity - learning_rate * dw`` with ``velocity = momentum * velocity - learning_rate * dw``.
+    config : dict
+        The given one, or a new one.
+
+    {errors}
+
+    Notes
+    -----
+    Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)", 1983, in the form of
+    Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013,
+    whose look-ahead weights ``w + momentum * velocity`` are those that are kept: the gradient is always taken at w.
+    MLPClassifier's ``nesterovs_momentum`` is the same. PyTorch's ``SGD(nesterov=True)`` is while the learning rate
+    stays; its velocity has none in it, so that another learning rate acts on past gradients, too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.optim import nesterov
+    >>> w, config = nesterov(np.array([1.0]), np.array([10.0]))
+    >>> w, config = nesterov(w, np.array([10.0]), config)
+    >>> w.round(3), config["velocity"].round(3)
+    (array([0.539]), array([-0.19]))
+    """
+    return _update("nesterov", w, dw, config, out, reg)
+
+
+@_rule(nesterov, MOMENTUM, arrays=("velocity",), auto_rate=0.02, auto_rate_linear=0.02, recordable=True)
+def _step_nesterov(w, dw, config, reg):
+    learning_rate, momentum = config["learning_rate"], config["momentum"]
+    return _ext.nesterov(w, dw, config["velocity"], learning_rate, momentum, reg, n_threads())
+
+
 def adagrad(w, dw, config=None, *, out=None, reg=0.0):
     """AdaGrad: steps divided by the root of the sum of squared gradients so far.
 
@@ -577,12 +635,101 @@ def adam(w, dw, config=None, *, out=None, reg=0.0):
     return _update("adam", w, dw, config, out, reg)
 
 
-@_rule(
-    adam, BETA1, BETA2, EPSILON, arrays=("m", "v"), counts=True, auto_rate=2e-3, auto_rate_linear=0.03, recordable=True
-)
+def adamw(w, dw, config=None, *, out=None, reg=0.0):
+    """Adam with decoupled weight decay: the weights shrink by a share of their own, whatever their gradients are.
+
+    {parameters}
+
+    Returns
+    -------
+    next_w : ndarray of the shape of w
+        ``(1 - learning_rate * reg) * w - learning_rate * mt / (sqrt(vt) + epsilon)`` with mt and vt as in `adam`.
+    config : dict
+        The given one, or a new one.
+
+    {errors}
+
+    See Also
+    --------
+    adam : Adds ``reg * w`` to the gradient, of which large gradients leave little in a step.
+
+    Notes
+    -----
+    Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2, with the decay multiplied by
+    the learning rate as in PyTorch's AdamW.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.optim import adamw
+    >>> next_w, config = adamw(np.array([1.0, 1.0]), np.array([10.0, -0.1]), reg=0.5)
+    >>> next_w.round(6), config["t"]
+    (array([0.985, 1.005]), 1)
+    """
+    return _update("adamw", w, dw, config, out, reg)
+
+
+_ADAM = {"arrays": ("m", "v"), "counts": True, "auto_rate": 2e-3, "auto_rate_linear": 0.03, "recordable": True}
+
+
+@_rule(adam, BETA1, BETA2, EPSILON, **_ADAM)
 def _step_adam(w, dw, config, reg):
+    return _adam(_ext.adam, w, dw, config, reg)
+
+
+@_rule(adamw, BETA1, BETA2, EPSILON, **_ADAM, decoupled=True)
+def _step_adamw(w, dw, config, reg):
+    return _adam(_ext.adamw, w, dw, config, reg)
+
+
+def _adam(kernel, w, dw, config, reg):
     learning_rate, epsilon = config["learning_rate"], config["epsilon"]
     config["t"] = t = config["t"] + 1
-    return _ext.adam(
+    return kernel(
         w, dw, config["m"], config["v"], t, learning_rate, config["beta1"], config["beta2"], epsilon, reg, n_threads()
     )
+
+
+# L-BFGS, which takes the loss of all samples: see `sklearn_dl.training.lbfgs`.
+UPDATE_RULES["lbfgs"] = UpdateRule("lbfgs", None, {})
+
+
+# ------------------------------------------------------------------- clipping
+
+
+def clip_gradients(gradients, clip_norm):
+    """Scale gradients in place, where their Euclidean norm, all of them taken as one vector, is too large.
+
+    Parameters
+    ----------
+    gradients : dict of str to ndarray
+        The gradient of each parameter: float32 or float64, all of one dtype, C-contiguous.
+    clip_norm : float
+        The largest norm to leave as it is; larger ones become it.
+
+    Returns
+    -------
+    norm : float
+        What it was. Where it is infinite or nan, the gradients stay as they are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If clip_norm is not above 0, or a gradient is no such array.
+
+    Notes
+    -----
+    Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, algorithm 1. As
+    PyTorch's ``clip_grad_norm_``, without its 1e-6 in the denominator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.optim import clip_gradients
+    >>> gradients = {"W1": np.array([[3.0], [0.0]]), "b1": np.array([4.0])}
+    >>> clip_gradients(gradients, 1.0)
+    5.0
+    >>> gradients["b1"]
+    array([0.8])
+    """
+    return _ext.clip_gradients(list(gradients.values()), CLIP_NORM.check(clip_norm, str), n_threads())

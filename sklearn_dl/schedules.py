@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sklearn_dl._checks import check_fields, check_int, check_real
 
-__all__ = ["Cosine", "Linear", "OneCycle", "ReduceOnPlateau", "Schedule"]
+__all__ = ["Cosine", "InverseScaling", "Linear", "OneCycle", "ReduceOnPlateau", "Schedule"]
 
 
 @dataclass(frozen=True)
@@ -228,6 +228,57 @@ def _cosine(start, end, progress):
 
 
 @dataclass(frozen=True)
+class InverseScaling(Schedule):
+    """Down with a power of the number of updates, without an end.
+
+    The multiplier of update t, from 0, is ``1 / (1 + rate * t) ** power``, where t is rounded down to a multiple of
+    `every`.
+
+    Parameters
+    ----------
+    power : float, default=0.5
+        How fast the learning rate falls.
+    rate : float, default=1.0
+        What an update counts.
+    every : int, default=1
+        Updates for which the learning rate stays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is no number or out of range.
+
+    Notes
+    -----
+    Robbins & Monro, "A stochastic approximation method", Annals of Mathematical Statistics 22 (1951), has powers above
+    0.5 and up to 1. MLPClassifier's ``learning_rate='invscaling'`` counts samples, and falls after each epoch: that is
+    ``every`` the updates and ``rate * every`` the samples of an epoch. Its learning rates are far smaller, therefore.
+
+    Examples
+    --------
+    >>> from sklearn_dl.schedules import InverseScaling
+    >>> [round(InverseScaling().multiplier(t, 10), 3) for t in range(4)]
+    [1.0, 0.707, 0.577, 0.5]
+    >>> [round(InverseScaling(power=1, rate=0.5, every=2).multiplier(t, 10), 3) for t in range(6)]
+    [1.0, 1.0, 0.5, 0.5, 0.333, 0.333]
+    """
+
+    needs_length = False
+
+    power: float = 0.5
+    rate: float = 1.0
+    every: int = 1
+
+    def __post_init__(self):
+        check_fields(self, check_real, "power", "rate", low=0)
+        check_fields(self, check_int, "every", low=1)
+
+    def multiplier(self, update, num_updates, state=None):
+        """Return the factor on the learning rate; see `Schedule.multiplier`."""
+        return (1 + self.rate * (update - update % self.every)) ** -self.power
+
+
+@dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
     """Reduce the learning rate when the score has not improved for some epochs.
 
@@ -310,6 +361,7 @@ class ReduceOnPlateau(Schedule):
 
 SCHEDULES = {
     "cosine": Cosine,
+    "inverse_scaling": InverseScaling,
     "linear": Linear,
     "one_cycle": OneCycle,
     "reduce_on_plateau": ReduceOnPlateau,

@@ -28,6 +28,7 @@ from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trains_through_loss
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.schedules import check_schedule
+from sklearn_dl.training import lbfgs
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError
 from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight, permutation
@@ -68,14 +69,18 @@ class Solver:
         ``X_train``, ``y_train`` and, if there is a validation set, ``X_val``, ``y_val``; optionally
         ``sample_weight_train`` and ``sample_weight_val`` (samples of weight 0 are left out), ``rows_train``
         and ``rows_val`` (the rows of X to use, where it is not all). y are integers from 0.
-    update_rule : {'sgd', 'sgd_momentum', 'adagrad', 'rmsprop', 'adam'}, default='sgd'
-        A function of `sklearn_dl.optim`.
+    update_rule : {'sgd', 'sgd_momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw', 'lbfgs'}, default='sgd'
+        A function of `sklearn_dl.optim`, or 'lbfgs': SciPy's L-BFGS on the loss of all samples, of which each iteration
+        is an epoch and an update. 'adamw' takes ``net.reg`` for its decay, and the losses are then without a penalty.
     optim_config : dict, default=None
-        The rule's constants, ``learning_rate`` (1e-2 if absent) among them.
+        The rule's constants, ``learning_rate`` (1e-2 if absent) among them; 'lbfgs' has none.
+    clip_norm : float, default=None
+        Gradients of a larger Euclidean norm, all parameters' taken as one vector and without the penalty's, are scaled
+        to it: see `sklearn_dl.optim.clip_gradients`.
     lr_decay : float, default=1.0
         Factor on the learning rate after each epoch.
     batch_size : int, default=100
-        Minibatch size; the last one of an epoch may be smaller.
+        Minibatch size; the last one of an epoch may be smaller. 'lbfgs' takes all samples.
     num_epochs : int, default=10
         Passes over the data. Each visits each sample once, in a fresh random order.
     num_train_samples : int, default=1000
@@ -96,13 +101,15 @@ class Solver:
         Whether each epoch has a fresh random order. An epoch of one minibatch keeps its order.
     tol, n_iter_no_change : float, int, default=None, 10
         Stop when more than `n_iter_no_change` epochs in a row did not improve the training loss (with `early_stopping`:
-        what `monitor` names, on the validation set) by more than `tol`. None: no such stop.
+        what `monitor` names, on the validation set) by more than `tol`. None: no such stop. 'lbfgs' without
+        `early_stopping` stops when no element of the gradient is larger than `tol`, or the loss hardly falls
+        any more.
     early_stopping : bool, default=False
         Watch the validation set. Where an epoch is a single update, at least 50 epochs are waited.
     monitor : {'accuracy', 'loss'}, default='accuracy'
         What decides on the validation set which epoch is the best one, for `early_stopping`, for the weights that are
         kept and for 'reduce_on_plateau'. The loss is without the penalty.
-    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'reduce_on_plateau' or Schedule, default=None
+    lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'inverse_scaling', 'reduce_on_plateau', Schedule, default=None
         Multiplies the learning rate; see `sklearn_dl.schedules`. Its length is that of the whole training, `num_iters`
         or `num_epochs`. `lr_decay` counts as well. Where an epoch is a single update, a schedule is told every tenth
         score on a validation set.
@@ -120,9 +127,9 @@ class Solver:
     Attributes
     ----------
     loss_history : list of float
-        The loss, penalty included, of each update's minibatch.
+        The loss, penalty included, of each update's minibatch; with 'lbfgs', of all samples after the update.
     learning_rate_history : list of float
-        The learning rate of each update.
+        The learning rate of each update; nan with 'lbfgs', which has none.
     learning_rate : float
         That of the last update; before the first, the one of `optim_config`.
     train_acc_history, val_acc_history : list of float
@@ -138,8 +145,9 @@ class Solver:
     best_params : dict of str to ndarray
         The parameters of the best epoch; empty where there is no validation set or no accuracy was above zero.
     stop_reason : str or None
-        Why the last training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`), 'stopped' (by `stop` or a
-        watcher) or 'interrupted' (by Ctrl-C). None before.
+        Why the last training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`; with 'lbfgs', also that no
+        lower loss was found), 'converged' ('lbfgs' by `tol`), 'stopped' (by `stop` or a watcher) or 'interrupted' (by
+        Ctrl-C). None before.
     epoch : int
         Epochs done.
     optim_configs : dict of str to dict
@@ -180,6 +188,7 @@ class Solver:
         *,
         update_rule="sgd",
         optim_config=None,
+        clip_norm=None,
         lr_decay=1.0,
         batch_size=100,
         num_epochs=10,
@@ -205,6 +214,7 @@ class Solver:
         self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
         self.update_rule = check_choice("update_rule", update_rule, tuple(UPDATE_RULES))
         self.optim_config = _check_optim_config(update_rule, optim_config, net.params)
+        self.clip_norm = None if clip_norm is None else optim.CLIP_NORM.check(clip_norm, str)
         self.lr_decay = check_real("lr_decay", lr_decay, low=0, boundaries="neither")
         self.batch_size = check_int("batch_size", batch_size, low=1)
         self.num_epochs = check_int("num_epochs", num_epochs, low=0)
@@ -249,6 +259,9 @@ class Solver:
         self.state = TrainingState.of_net(net, self.random_state) if state is None else state
         self.state.begin(self.update_rule, self.optim_config, validates=self.validates)
         self.state.begin_schedule(self.lr_schedule, schedule_length)
+        self._check_rule_fits()
+        if self._rule.full_batch:
+            self.batch_size = len(self._train)
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
         self._stopping = None  # the reason, once `stop` was called
         self._evaluators = {}  # of the training and the validation samples
@@ -281,6 +294,26 @@ class Solver:
         if weight is not None:
             weight = check_weight(f"data['sample_weight_{part}']", weight, y.shape, rows)
         return Samples(X, y, weight, rows, dtype=self._dtype)
+
+    def _check_rule_fits(self):
+        """Raise if the update rule cannot do what it is asked to with this net."""
+        name, net = self.update_rule, self.net
+        if self._rule.decoupled and self.through_loss and getattr(net, "reg", 0):
+            raise ValueError(
+                f"update_rule={name!r} decays weights beside the loss, but {type(net).__name__} has a loss of its own,"
+                f" which may hold a penalty of reg={net.reg:g} already: set reg=0 or use another rule."
+            )
+        if not self._rule.full_batch:
+            return
+        for option in ("lr_schedule", "clip_norm", "augmentation"):
+            if getattr(self, option):
+                raise ValueError(f"update_rule={name!r} chooses its steps itself, on all samples: set {option}=None.")
+        layers = getattr(net, "varying_layers", ())
+        if layers:
+            raise ValueError(
+                f"update_rule={name!r} minimizes a function of the parameters alone, which the loss is not with"
+                f" {layers[0]!r}, of draws or of the minibatch: leave it out or use another rule."
+            )
 
     def _subset(self, name, size, samples):
         """Return the rows that an accuracy is taken on."""
@@ -330,8 +363,11 @@ class Solver:
                     watcher.on_train_begin(self)
                 tuner = ThreadTuner()
                 self._recorded = RecordedSteps(self) if RecordedSteps.can_stand_for(self) else None
-                while not (reason := self._reason_to_stop()):
-                    self._run_epoch(tuner)
+                if self._rule.full_batch:
+                    reason = lbfgs.train(self, tuner)
+                else:
+                    while not (reason := self._reason_to_stop()):
+                        self._run_epoch(tuner)
                 self.state.stop_reason = reason
             finally:
                 self._stopping = self._recorded = None
@@ -388,7 +424,23 @@ class Solver:
     @property
     def learning_rate(self):
         """Learning rate of the last update; before the first, the one of `optim_config`."""
-        return self.learning_rate_history[-1] if self.learning_rate_history else self.optim_config["learning_rate"]
+        if self.learning_rate_history:
+            return self.learning_rate_history[-1]
+        return self.optim_config.get("learning_rate", math.nan)
+
+    @property
+    def _rule(self):
+        return UPDATE_RULES[self.update_rule]
+
+    @property
+    def penalty_strength(self):
+        """The net's `reg`, where it is that of a penalty and not a decay beside the loss."""
+        return 0.0 if self._rule.decoupled else self.net.reg
+
+    @property
+    def full_batch(self):
+        """Whether the update rule takes all samples at once."""
+        return self._rule.full_batch
 
     @property
     def patience(self):
@@ -417,6 +469,11 @@ class Solver:
         """Whether `tol` can end training."""
         return self.tol is not None and (self.num_iters is None or self.early_stopping)
 
+    @property
+    def watches_gradient(self):
+        """Whether `tol` is for the gradient, not for scores."""
+        return self.watches_tol and self.full_batch and not self.early_stopping
+
     def _reason_to_stop(self):
         """Return why training is over, None if it is not."""
         if self._stopping:
@@ -427,10 +484,13 @@ class Solver:
             return "num_epochs" if self.epoch >= self.num_epochs else None
         return "num_iters" if self.num_updates >= self.num_iters else None
 
-    def _run_epoch(self, tuner):
+    def _begin_epoch(self):
         for watcher in self.watchers:
             watcher.on_epoch_begin(self)
         self._epoch_began = time.perf_counter()
+
+    def _run_epoch(self, tuner):
+        self._begin_epoch()
         rows = self._epoch_rows()
         starts = range(0, len(rows), self.batch_size)
         rates = self._learning_rates(len(starts))
@@ -451,9 +511,6 @@ class Solver:
                 break
             i += done
         self._end_epoch(self._mean_loss(before, len(rows)))
-        for watcher in self.watchers:
-            if watcher.on_epoch_end(self):
-                self.stop()
 
     def _begin_update(self, learning_rate):
         self.learning_rate_history.append(learning_rate)
@@ -522,7 +579,8 @@ class Solver:
             return
         with program or nullcontext():
             loss, grads = self._gradients(rows)
-        self._record_losses([float(loss + self.net.penalty(self._squares))])
+        penalty = 0.0 if self._rule.decoupled else self.net.penalty(self._squares)
+        self._record_losses([float(loss + penalty)])
         with program.updates() if program else nullcontext():
             squares = self._update(grads)
         self._squares = None if self.watchers else squares  # a watcher may change the weights
@@ -544,6 +602,8 @@ class Solver:
     def _update(self, grads):
         """Apply the update rule to each parameter; return the sum of squares of each."""
         net, update, configs = self.net, optim.in_place[self.update_rule], self.optim_configs
+        if self.clip_norm is not None:
+            optim.clip_gradients(grads, self.clip_norm)
         return {
             name: update(w, grads[name], configs[name], net.reg if name in net.weight_names else 0.0)
             for name, w in net.params.items()
@@ -555,6 +615,9 @@ class Solver:
         self._augment(X)
         loss, grads = self.net.loss(X, y) if weight is None else self.net.loss(X, y, sample_weight=weight)
         self._record_losses([float(loss)])
+        if self.clip_norm is not None:
+            grads = {name: np.array(grads[name], self._dtype, order="C") for name in self.net.params}
+            optim.clip_gradients(grads, self.clip_norm)
         rule = getattr(optim, self.update_rule)
         for name, w in self.net.params.items():
             rule(w, grads[name], self.optim_configs[name], out=w)
@@ -582,6 +645,8 @@ class Solver:
                 f"{what}, before this training changed a weight: X holds nan or very large values, or the first weights"
                 f" are very large ({self._largest_values()}). Scale X, or lower weight_scale."
             )
+        if self.full_batch:
+            return ValueError(f"{what} (epoch {self.epoch + 1}): X holds nan or very large values. Scale X.")
         return ValueError(
             f"{what} (epoch {self.epoch + 1}): learning_rate {self.optim_config['learning_rate']}"
             " is too large for this data and net, or X holds nan or very large values."
@@ -615,6 +680,9 @@ class Solver:
             self.lr_schedule.watch(state.schedule_state, *scores)
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
+        for watcher in self.watchers:
+            if watcher.on_epoch_end(self):
+                self.stop()
 
     def _check_finite(self):
         """Raise if what was learned is not finite, which finite scores can hide.
@@ -670,7 +738,7 @@ class Solver:
 
     def _watch(self, score):
         """Count the epochs in which the score did not improve by more than tol."""
-        if not self.watches_tol:
+        if not self.watches_tol or self.watches_gradient:
             return
         state = self.state
         if score > state.stop_score + self.tol:

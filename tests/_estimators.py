@@ -38,7 +38,7 @@ each_library = pytest.mark.parametrize(
     ],
 )
 
-RULES = ("sgd", "sgd_momentum", "adagrad", "rmsprop", "adam")
+RULES = ("sgd", "sgd_momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 
 
 def small(cls, **params):

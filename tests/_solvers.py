@@ -5,7 +5,7 @@ import numpy as np
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.solver import Solver
 
-RULES = ("sgd", "sgd_momentum", "adagrad", "rmsprop", "adam")
+RULES = ("sgd", "sgd_momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 
 
 def dataset(n_train=60, n_val=20, seed=0):

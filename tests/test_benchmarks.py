@@ -181,6 +181,15 @@ def test_untouched_estimators_are_as_good_as_mlpclassifier(data):
     assert min(net, deep) >= theirs - 0.01
 
 
+@pytest.mark.parametrize("library", ["sklearn_dl", "MLPClassifier"])
+def test_lbfgs_of_one_table(library):
+    fit = bench("lbfgs").Fit(library, "wine")
+    iterations, accuracy = fit.fit(0)
+    assert 1 < iterations < 100
+    assert accuracy == 1
+    assert fit.cross_validate() > 0.95
+
+
 def test_command(tmp_path):
     """From end to end, with processes, on two libraries."""
     peers = ["sklearn_dl fit", "MLPClassifier"]

@@ -24,7 +24,7 @@ from sklearn.preprocessing import scale
 
 import sklearn_dl
 from sklearn_dl import FullyConnectedNet, TwoLayerNet
-from sklearn_dl.schedules import ReduceOnPlateau, Schedule
+from sklearn_dl.schedules import InverseScaling, ReduceOnPlateau
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "coming_from" / "mlpclassifier.rst"
 
@@ -193,12 +193,20 @@ def test_sgd():
 
 
 @row("``solver='lbfgs'``, ``max_fun``")
-def test_no_lbfgs():
-    with pytest.raises(ValueError, match="update_rule"):
-        FullyConnectedNet(update_rule="lbfgs").fit(X, Y)
+def test_lbfgs():
+    # Ten iterations: then a unit of relu changes sides by rounding.
+    theirs = their_net(solver="lbfgs", alpha=0.3, max_iter=10).fit(X, Y)
+    ours = our_net(Y, update_rule="lbfgs", reg=0.3 / len(X), tol=1e-4, num_epochs=10).fit(X, Y)
+    assert ours.n_iter_ - 1 == theirs.n_iter_ == 10  # without the epoch before the same weights
+    for i, (w, b) in enumerate(zip(theirs.coefs_, theirs.intercepts_, strict=True), 1):
+        np.testing.assert_allclose(ours.params_[f"W{i}"], w, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(ours.params_[f"b{i}"], b, rtol=1e-6, atol=1e-8)
+    assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-9)
     few = {"solver": "lbfgs", "max_fun": 3}
     assert their_net(**few).fit(X, Y).n_iter_ < their_net(solver="lbfgs").fit(X, Y).n_iter_
     assert "max_fun" not in FullyConnectedNet().get_params()
+    for net in (their_net(solver="lbfgs"), FullyConnectedNet(update_rule="lbfgs")):
+        assert not hasattr(net, "partial_fit")
 
 
 @row("``momentum=0.9``")
@@ -209,11 +217,12 @@ def test_momentum():
 
 
 @row("``nesterovs_momentum=True``")
-def test_momentum_is_not_nesterovs():
+def test_nesterov():
     assert MLPClassifier().nesterovs_momentum is True
+    nesterov = {"update_rule": "nesterov", "learning_rate": 0.05}
+    side_by_side({**SGD, "nesterovs_momentum": True}, nesterov).assert_same()
+    side_by_side({**SGD, "nesterovs_momentum": True, "momentum": 0.5}, {**nesterov, "momentum": 0.5}).assert_same()
     assert side_by_side({**SGD, "nesterovs_momentum": True}, OUR_SGD).difference > 1e-3
-    with pytest.raises(ValueError, match="update_rule"):
-        FullyConnectedNet(update_rule="nesterov").fit(X, Y)
 
 
 @row("``beta_1=0.9``, ``beta_2=0.999``")
@@ -329,24 +338,14 @@ def test_adaptive_learning_rate_is_for_sgd_only(capsys):
     assert len(set(net.history_["learning_rate"][1:])) == 4
 
 
-@dataclass(frozen=True)
-class InverseScaling(Schedule):
-    """MLPClassifier's 'invscaling': the samples seen at an epoch's end, to a power."""
-
-    power_t: float = 0.5
-    needs_length = False
-
-    def multiplier(self, update, num_updates, state=None):
-        seen = len(X) * (update // 3)
-        return (seen + 1) ** -self.power_t if seen else 1.0
-
-
 @row("``learning_rate='invscaling'``, ``power_t=0.5``")
-def test_inverse_scaling_is_a_schedule_of_your_own():
-    assert MLPClassifier().power_t == 0.5
+def test_inverse_scaling():
+    assert MLPClassifier().power_t == InverseScaling().power == 0.5
     for power in (0.5, 0.2):
-        theirs = {**SGD, "learning_rate": "invscaling", "power_t": power}
-        side_by_side(theirs, {**OUR_SGD, "lr_schedule": InverseScaling(power)}).assert_same()
+        schedule = InverseScaling(power, rate=50, every=3)  # minibatches of 50, three an epoch
+        for nesterov, rule in ((False, "sgd_momentum"), (True, "nesterov")):
+            theirs = {**SGD, "learning_rate": "invscaling", "power_t": power, "nesterovs_momentum": nesterov}
+            side_by_side(theirs, {**OUR_SGD, "update_rule": rule, "lr_schedule": schedule}).assert_same()
     with pytest.raises(ValueError, match="lr_schedule"):
         FullyConnectedNet(lr_schedule="invscaling").fit(X, Y)
     rates = FullyConnectedNet(lr_decay=0.5, num_epochs=2, random_state=0).fit(X, Y).history_["learning_rate"]

@@ -216,7 +216,7 @@ def common(classes, section="Parameters"):
 
 
 FULLY_CONNECTED = [sklearn_dl.TwoLayerNet, sklearn_dl.FullyConnectedNet]
-RULES = [getattr(optim, name) for name in ("sgd", "sgd_momentum", "adagrad", "rmsprop", "adam")]
+RULES = [getattr(optim, name) for name in ("sgd", "sgd_momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")]
 CONSISTENT = {
     "estimators": {
         "objects": ESTIMATORS,

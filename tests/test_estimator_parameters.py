@@ -27,6 +27,7 @@ EFFECTS = {
     "beta1": ({}, 0.5),
     "beta2": ({}, 0.5),
     "epsilon": ({}, 0.1),
+    "clip_norm": ({}, 0.01),
     "weight_scale": ({}, 0.5),
     "dtype": ({}, "float64"),
     "tol": ({"num_epochs": 10, "n_iter_no_change": 2}, 100.0),
@@ -93,9 +94,11 @@ def test_parameters_are_kept_as_given(cls):
 CONSTANTS = {
     "sgd": [],
     "sgd_momentum": ["momentum"],
+    "nesterov": ["momentum"],
     "adagrad": ["epsilon"],
     "rmsprop": ["decay_rate", "epsilon"],
     "adam": ["beta1", "beta2", "epsilon"],
+    "adamw": ["beta1", "beta2", "epsilon"],
 }
 
 

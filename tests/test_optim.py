@@ -20,6 +20,7 @@ from ._estimators import blobs, small
 RULES = {
     "sgd": ({}, ("SGD", {}), ()),
     "sgd_momentum": ({"momentum": 0.8}, ("SGD", {"momentum": 0.8}), ("velocity",)),
+    "nesterov": ({"momentum": 0.8}, ("SGD", {"momentum": 0.8, "nesterov": True}), ("velocity",)),
     "adagrad": ({"epsilon": 1e-3}, ("Adagrad", {"eps": 1e-3}), ("cache",)),
     "rmsprop": (
         {"decay_rate": 0.9, "epsilon": 1e-3},
@@ -29,6 +30,11 @@ RULES = {
     "adam": (
         {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3},
         ("Adam", {"betas": (0.8, 0.95), "eps": 1e-3}),
+        ("m", "v"),
+    ),
+    "adamw": (
+        {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3},
+        ("AdamW", {"betas": (0.8, 0.95), "eps": 1e-3}),
         ("m", "v"),
     ),
 }
@@ -45,7 +51,8 @@ def rule(name):
 
 
 def test_the_table_has_all_functions():
-    assert sorted(optim.UPDATE_RULES) == sorted(optim.__all__) == sorted(optim.in_place) == sorted(RULES)
+    functions = set(optim.__all__) - {"clip_gradients"}
+    assert set(optim.UPDATE_RULES) - {"lbfgs"} == functions == set(optim.in_place) == set(RULES)
     assert all(rule.name == name for name, rule in optim.UPDATE_RULES.items())
 
 
@@ -97,7 +104,7 @@ def test_config_is_completed_and_state_updated_in_place(rng, name, rule):
     held = {key: config[key] for key in states}
     second, _ = rule(first, dw, config)
     assert all(config[key] is held[key] for key in states)
-    assert name != "adam" or config["t"] == 2
+    assert not name.startswith("adam") or config["t"] == 2
     explicit = {"learning_rate": 0.1, **{key: np.zeros_like(w) for key in states}}
     _, explicit = rule(w, dw, explicit)
     np.testing.assert_array_equal(rule(first, dw, explicit)[0], second)
@@ -112,9 +119,11 @@ def test_default_constants(rng, name, rule):
         == {
             "sgd": {"learning_rate": 1e-2},
             "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9},
+            "nesterov": {"learning_rate": 1e-2, "momentum": 0.9},
             "adagrad": {"learning_rate": 1e-2, "epsilon": 1e-8},
             "rmsprop": {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8},
             "adam": {"learning_rate": 1e-2, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+            "adamw": {"learning_rate": 1e-2, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
         }[name]
     )
 
@@ -404,7 +413,7 @@ def test_smallest_epsilon(name, rule, dtype, smallest):
 # ----------------------------------------------------- state that is not finite
 
 WITH_STATE = [name for name, rule in optim.UPDATE_RULES.items() if rule.arrays]
-SQUARES = [name for name in WITH_STATE if name != "sgd_momentum"]
+SQUARES = [name for name in WITH_STATE if optim.UPDATE_RULES[name].arrays != ("velocity",)]
 # Of a dtype: what can be squared, and what cannot.
 LARGE = {np.float32: (1e18, 1e30), np.float64: (1e150, 1e200)}
 
@@ -468,3 +477,116 @@ def test_overflowed_state_names_parameter_and_array(rng):
     configs["b1"]["m"][0, 0] = np.nan
     assert optim.overflowed_state("adam", configs) == ("b1", "m")
     assert optim.overflowed_state("sgd", configs) == (None, None)
+
+
+# ------------------------------------------------------------------- nesterov, decay and clipping in training
+
+
+def test_nesterov_looks_ahead(rng):
+    """In Nesterov's form the gradient is taken where the velocity leads; the weights kept here are these."""
+    curvature, momentum, w = np.array([1.0, 5.0, 0.3]), 0.8, rng.randn(3)
+    velocity, ahead, config = np.zeros(3), w.copy(), {"momentum": momentum}
+    for rate in (0.1, 0.02, 0.15, 0.1):
+        velocity = momentum * velocity - rate * curvature * (w + momentum * velocity)
+        w = w + velocity
+        config["learning_rate"] = rate
+        ahead, config = optim.nesterov(ahead, curvature * ahead, config)
+        np.testing.assert_allclose(ahead, w + momentum * velocity, rtol=1e-12)
+
+
+def test_adamw_decays_weights_only(rng):
+    """And the losses have no penalty, whichever way the updates are made."""
+    data = {"X_train": rng.randn(20, 5), "y_train": rng.randint(3, size=20)}
+    net = FullyConnected([4], 5, 3, reg=0.5, weight_scale="he", dtype=np.float64, random_state=0)
+    before = {name: value.copy() for name, value in net.params.items()}
+    options = {"update_rule": "adamw", "verbose": False, "num_epochs": 3, "batch_size": 20, "random_state": 0}
+    bare = FullyConnected([4], 5, 3, weight_scale="he", dtype=np.float64, random_state=0)
+    for name in bare.params:
+        bare.params[name] = before[name]
+    constants = {"learning_rate": 0.1, "epsilon": 1e300}  # no step, but the decay
+    Solver(net, data, optim_config=constants, **options).train()
+    for name, value in before.items():
+        share = 0.95**3 if name in net.weight_names else 1
+        np.testing.assert_allclose(net.params[name], share * value, rtol=1e-12, atol=1e-15)
+    solver = Solver(bare, data, optim_config={"learning_rate": 0.0}, **options)
+    solver.train()
+    net.params.update(before)
+    reported = Solver(net, data, optim_config={"learning_rate": 0.0}, **options)
+    reported.train()
+    assert reported.loss_history == solver.loss_history
+
+
+def test_adamw_of_softmax_takes_reg_for_its_decay():
+    X, y = blobs(dtype=np.float64)
+    options = {"update_rule": "adamw", "learning_rate": 0.1, "epsilon": 1e300, "num_iters": 2, "weight_scale": 1.0}
+    first, last = (small(Softmax, **options, reg=reg).fit(X, y).params_["W1"] for reg in (0.0, 0.5))
+    np.testing.assert_allclose(last, 0.95**2 * first, rtol=1e-12)
+
+
+def test_adamw_and_a_loss_of_ones_own(rng):
+    class Own(FullyConnected):
+        def loss(self, X, y=None, sample_weight=None):
+            return super().loss(X, y, sample_weight)
+
+    data = {"X_train": rng.randn(20, 5), "y_train": rng.randint(3, size=20)}
+    with pytest.raises(ValueError, match=r"'adamw' decays weights beside the loss, but Own has .* reg=0.5 already"):
+        Solver(Own([4], 5, 3, reg=0.5), data, update_rule="adamw")
+    Solver(Own([4], 5, 3), data, update_rule="adamw", verbose=False, num_epochs=1).train()
+
+
+def test_clip_gradients(torch, rng, dtype, tol):
+    gradients = {"W1": rng.randn(5, 4).astype(dtype), "b1": rng.randn(4).astype(dtype)}
+    tensors = [torch.zeros(g.shape, dtype=torch.tensor(g).dtype, requires_grad=True) for g in gradients.values()]
+    for tensor, gradient in zip(tensors, gradients.values(), strict=True):
+        tensor.grad = torch.tensor(gradient)
+    expected = float(torch.nn.utils.clip_grad_norm_(tensors, 0.5))
+    assert optim.clip_gradients(gradients, 0.5) == pytest.approx(expected, rel=1e-6)
+    for tensor, gradient in zip(tensors, gradients.values(), strict=True):
+        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-5)
+    with pytest.raises(ValueError, match="clip_norm must be positive, got 0"):
+        optim.clip_gradients(gradients, 0)
+
+
+def test_clipping_is_that_of_a_training_loop_in_pytorch(torch, rng):
+    """With the penalty as weight_decay, which clip_grad_norm_ does not see."""
+    X, y = rng.randn(20, 5), rng.randint(3, size=20)
+    net = FullyConnected([4], 5, 3, reg=0.5, weight_scale="he", dtype=np.float64, random_state=0)
+    w = {name: torch.tensor(value.copy(), requires_grad=True) for name, value in net.params.items()}
+    groups = [
+        {"params": [w["W1"], w["W2"]], "weight_decay": 0.5},
+        {"params": [w["b1"], w["b2"]], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+    norms = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        scores = torch.relu(torch.tensor(X) @ w["W1"] + w["b1"]) @ w["W2"] + w["b2"]
+        torch.nn.functional.cross_entropy(scores, torch.tensor(y)).backward()
+        norms.append(float(torch.nn.utils.clip_grad_norm_(list(w.values()), 0.1)))
+        optimizer.step()
+    assert min(norms) > 0.1
+    options = {"update_rule": "sgd_momentum", "optim_config": {"learning_rate": 0.1}, "clip_norm": 0.1}
+    Solver(net, {"X_train": X, "y_train": y}, **options, verbose=False, num_iters=5, random_state=0).train()
+    for name, value in w.items():
+        np.testing.assert_allclose(net.params[name], value.detach().numpy(), rtol=1e-4)  # PyTorch's 1e-6 in it
+
+
+def test_clipping_where_a_net_has_its_own_loss(rng):
+    """To the weights of the library's nets, and without a change to the arrays that it returns."""
+    returned = []
+
+    class Own(FullyConnected):
+        def loss(self, X, y=None, sample_weight=None):
+            result = super().loss(X, y, sample_weight)
+            if y is not None:
+                returned.append((result[1], {name: grad.copy() for name, grad in result[1].items()}))
+            return result
+
+    data = {"X_train": rng.randn(20, 5), "y_train": rng.randint(3, size=20)}
+    nets = [cls([4], 5, 3, dtype=np.float64, weight_scale="he", random_state=0) for cls in (FullyConnected, Own)]
+    for net in nets:
+        Solver(net, data, clip_norm=0.01, verbose=False, num_epochs=4, batch_size=8, random_state=0).train()
+    for name, value in nets[0].params.items():
+        np.testing.assert_allclose(nets[1].params[name], value, rtol=1e-12)
+    assert len(returned) == 12
+    assert all((grads[name] == kept[name]).all() for grads, kept in returned for name in grads)

@@ -146,7 +146,7 @@ def test_nets(net, weighted, monkeypatch, replays):
 
 
 @pytest.mark.parametrize("X_dtype", [np.uint8, np.float32, np.float64])
-@pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "adagrad", "rmsprop", "adam"])
+@pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"])
 @pytest.mark.parametrize("net", ["linear", "deep"])
 def test_rules(net, rule, X_dtype, monkeypatch, replays):
     rate = 1e-5 if X_dtype == np.uint8 else 1e-2
@@ -166,6 +166,10 @@ SETTINGS = {
     "one row left": {"batch_size": 36},
     "whole minibatches": {"rows": 32},
     "one minibatch": {"batch_size": 100},
+    "clipping": {"clip_norm": 0.5},
+    "clipping and momentum": {"clip_norm": 0.1, "update_rule": "nesterov"},
+    "decay beside the loss": {"update_rule": "adamw", "clip_norm": 1.0, "weighted": True},
+    "inverse scaling": {"lr_schedule": "inverse_scaling"},
     "constants": {"update_rule": "rmsprop", "optim_config": {"decay_rate": 0.9, "epsilon": 1e-6}},
 }
 

@@ -15,14 +15,29 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_dl import Softmax, TwoLayerNet, load, optim
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.persistence import read_archive, write_archive
-from sklearn_dl.schedules import SCHEDULES, Cosine, Linear, OneCycle, ReduceOnPlateau, Schedule, check_schedule
+from sklearn_dl.schedules import (
+    SCHEDULES,
+    Cosine,
+    InverseScaling,
+    Linear,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    check_schedule,
+)
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.evaluation import Evaluation
 
 from ._estimators import assert_same, blobs, each_estimator, small
 
 BY_LENGTH = [Cosine(), Cosine(warmup=0.2, final=0.1), Linear(warmup=0.3), OneCycle(), OneCycle(0.5, 0.1, 0.01)]
-ALL = [*BY_LENGTH, ReduceOnPlateau(), ReduceOnPlateau(factor=0.5, patience=0, min_gain=10.0, cooldown=1)]
+ALL = [
+    *BY_LENGTH,
+    InverseScaling(),
+    InverseScaling(1.0, 0.1, 3),
+    ReduceOnPlateau(),
+    ReduceOnPlateau(factor=0.5, patience=0, min_gain=10.0, cooldown=1),
+]
 each_schedule = pytest.mark.parametrize("schedule", ALL, ids=str)
 
 
@@ -80,6 +95,16 @@ def test_cosine_and_linear_are_pytorchs(torch, num_updates, warm, final):
     warmup = warm / num_updates
     np.testing.assert_allclose(multipliers(Cosine(warmup, final), num_updates), rise + cosine, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(multipliers(Linear(warmup, final), num_updates), rise + linear, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("rate", "every"), [(1.0, 1), (0.1, 1), (50.0, 3)])
+def test_inverse_scaling_is_a_power(power, rate, every):
+    schedule = InverseScaling(power, rate, every)
+    expected = [(1 + rate * every * (t // every)) ** -power for t in range(20)]
+    np.testing.assert_allclose(multipliers(schedule, 20), expected, rtol=1e-12)
+    assert schedule.multiplier(7, 5) == schedule.multiplier(7, 100)  # it has no length
+    assert InverseScaling(1e308, 1e308).multiplier(10**6, 1) == 0
 
 
 @pytest.mark.parametrize("num_updates", [12, 17, 64])

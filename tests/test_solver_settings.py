@@ -9,7 +9,7 @@ from ._solvers import Linear, dataset, make
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"update_rule": "adamw"}, ValueError, "update_rule must be.*'adam', got 'adamw'"),
+        ({"update_rule": "adan"}, ValueError, "update_rule must be.*'adamw', 'lbfgs', got 'adan'"),
         ({"update_rule": None}, ValueError, "update_rule must be.*got None"),
         ({"optim_config": [1]}, TypeError, r"optim_config must be a dict or None, got \[1\]"),
         ({"optim_config": {"beta1": 0.9}}, ValueError, r"\['beta1'\] is no constant.*'sgd'"),
@@ -25,6 +25,10 @@ from ._solvers import Linear, dataset, make
             ValueError,
             r"^optim_config\['epsilon'\] must be positive, got 0",
         ),
+        ({"clip_norm": 0}, ValueError, "^clip_norm must be positive, got 0"),
+        ({"clip_norm": np.inf}, ValueError, "^clip_norm must be a finite number, got inf"),
+        ({"clip_norm": "1"}, TypeError, "^clip_norm must be a number, got '1'"),
+        ({"update_rule": "lbfgs"}, ValueError, r"\['learning_rate'\] is no constant.*'lbfgs', which has none"),
         ({"lr_decay": 0}, ValueError, "lr_decay == 0"),
         ({"lr_decay": np.inf}, ValueError, "lr_decay must be a finite.*inf"),
         ({"batch_size": 0}, ValueError, "batch_size == 0, must be >= 1"),

@@ -14,12 +14,12 @@ def test_overfits_fifty_samples(rule, dtype):
     rng = np.random.RandomState(0)
     data = {"X_train": rng.randn(50, 20), "y_train": rng.randint(10, size=50)}
     net = FullyConnected([100], 20, 10, weight_scale="he", dtype=dtype, random_state=0)
-    rates = {"sgd": 0.3, "sgd_momentum": 0.05, "adagrad": 0.05, "rmsprop": 5e-3, "adam": 1e-2}
+    rates = {"sgd": 0.3, "sgd_momentum": 0.05, "nesterov": 0.05, "adagrad": 0.05, "rmsprop": 5e-3}
     solver = make(
         net,
         data,
         update_rule=rule,
-        optim_config={"learning_rate": rates[rule]},
+        optim_config={"learning_rate": rates.get(rule, 1e-2)},
         batch_size=25,
         num_epochs=40,
     )
@@ -44,21 +44,25 @@ def test_overfits_images(dtype):
 def test_a_step_is_the_update_rule(rule):
     constants = {
         "sgd_momentum": {"momentum": 0.7},
+        "nesterov": {"momentum": 0.7},
         "rmsprop": {"decay_rate": 0.8},
         "adam": {"beta1": 0.8, "beta2": 0.9},
+        "adamw": {"beta1": 0.8, "beta2": 0.9},
     }
     config = {"learning_rate": 0.02, **constants.get(rule, {})}
     net = FullyConnected([5], 8, 4, weight_scale="he", reg=0.3, dtype=np.float64, random_state=0)
+    penalty, decay = (0.0, 0.3) if rule == "adamw" else (0.3, 0.0)
     data = dataset(16, 0)
     weights, losses = copies(net.params), []
     configs = {name: dict(config) for name in weights}
-    reference = FullyConnected([5], 8, 4, reg=0.3, dtype=np.float64)
+    reference = FullyConnected([5], 8, 4, reg=penalty, dtype=np.float64)
     for _ in range(4):
         reference.params.update(weights)
         loss, grads = reference.loss(data["X_train"], data["y_train"])
         losses.append(loss)
         for name, grad in grads.items():
-            weights[name], _ = getattr(optim, rule)(weights[name], grad, configs[name])
+            reg = decay if name in net.weight_names else 0.0
+            weights[name], _ = getattr(optim, rule)(weights[name], grad, configs[name], reg=reg)
     solver = make(net, data, update_rule=rule, optim_config=config, num_epochs=4)
     assert solver.train() is None
     np.testing.assert_allclose(solver.loss_history, losses, rtol=1e-12)

@@ -47,17 +47,20 @@ static double NAME(add_blocks)(const double *sums, idx blocks)
     }
 
 /* `step` is the (corrected) learning rate; `decay` and `rest` belong to the first state array, `decay_2` and `rest_2`
- * to the second. */
+ * to the second; `shrink` multiplies the weight itself. */
 typedef struct {
-    real reg, step, epsilon, decay, rest, decay_2, rest_2;
+    real reg, step, epsilon, decay, rest, decay_2, rest_2, shrink;
 } NAME(constants);
 
 RULE(sgd, (real)0, w[i] -= k.step * g;)
 RULE(sgd_momentum, s1[i], s1[i] = k.decay * s1[i] - k.step * g; w[i] += s1[i];)
+RULE(nesterov, s1[i], s1[i] = k.decay * s1[i] - k.step * g; w[i] += k.decay * s1[i] - k.step * g;)
 RULE(adagrad, s1[i], s1[i] += g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
 RULE(rmsprop, s1[i], s1[i] = k.decay * s1[i] + k.rest * g * g; w[i] -= k.step * g / (NAME(sqrt)(s1[i]) + k.epsilon);)
 RULE(adam, s2[i], s1[i] = k.decay * s1[i] + k.rest * g; s2[i] = k.decay_2 * s2[i] + k.rest_2 * g * g;
      w[i] -= k.step * s1[i] / (NAME(sqrt)(s2[i]) + k.epsilon);)
+RULE(adamw, s2[i], s1[i] = k.decay * s1[i] + k.rest * g; s2[i] = k.decay_2 * s2[i] + k.rest_2 * g * g;
+     w[i] = k.shrink * w[i] - k.step * s1[i] / (NAME(sqrt)(s2[i]) + k.epsilon);)
 
 /* A constant as real, never infinite: infinity times a gradient of zero is nan. */
 INLINE real NAME(bounded)(double x) { return (real)MIN(sizeof(real) == sizeof(float) ? (double)FLT_MAX : DBL_MAX, x); }
@@ -75,6 +78,13 @@ static int NAME(sgd_momentum)(void *w, const void *dw, void *velocity, double lr
 {
     NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr), .decay = (real)momentum };
     return NAME(run_sgd_momentum)(w, dw, velocity, NULL, k, size, result, n_threads);
+}
+
+static int NAME(nesterov)(void *w, const void *dw, void *velocity, double lr, double momentum, double reg, idx size,
+                          double *result, int n_threads)
+{
+    NAME(constants) k = { .reg = NAME(bounded)(reg), .step = NAME(bounded)(lr), .decay = (real)momentum };
+    return NAME(run_nesterov)(w, dw, velocity, NULL, k, size, result, n_threads);
 }
 
 static int NAME(adagrad)(void *w, const void *dw, void *cache, double lr, double epsilon, double reg, idx size,
@@ -97,18 +107,32 @@ static int NAME(rmsprop)(void *w, const void *dw, void *cache, double lr, double
 
 /* Kingma & Ba 2015, both bias corrections: they move into the step and the epsilon,
  * lr * mhat / (sqrt(vhat) + eps) = lr * sqrt(c2) / c1 * m / (sqrt(v) + eps * sqrt(c2)), c = 1 - beta ** t. */
+static NAME(constants) NAME(adam_constants)(double t, double lr, double beta1, double beta2, double epsilon)
+{
+    double c1 = -expm1(t * log(beta1)), root_c2 = sqrt(-expm1(t * log(beta2)));
+    return (NAME(constants)){ .step = NAME(bounded)(lr * root_c2 / c1),
+                              .epsilon = (real)(epsilon * root_c2),
+                              .decay = (real)beta1,
+                              .rest = (real)(1 - beta1),
+                              .decay_2 = (real)beta2,
+                              .rest_2 = (real)(1 - beta2) };
+}
+
 static int NAME(adam)(void *w, const void *dw, void *m, void *v, double t, double lr, double beta1, double beta2,
                       double epsilon, double reg, idx size, double *result, int n_threads)
 {
-    double c1 = -expm1(t * log(beta1)), root_c2 = sqrt(-expm1(t * log(beta2)));
-    NAME(constants) k = { .reg = NAME(bounded)(reg),
-                          .step = NAME(bounded)(lr * root_c2 / c1),
-                          .epsilon = (real)(epsilon * root_c2),
-                          .decay = (real)beta1,
-                          .rest = (real)(1 - beta1),
-                          .decay_2 = (real)beta2,
-                          .rest_2 = (real)(1 - beta2) };
+    NAME(constants) k = NAME(adam_constants)(t, lr, beta1, beta2, epsilon);
+    k.reg = NAME(bounded)(reg);
     return NAME(run_adam)(w, dw, m, v, k, size, result, n_threads);
+}
+
+/* Loshchilov & Hutter 2019: the decay acts on the weight, and the gradient has none of it. */
+static int NAME(adamw)(void *w, const void *dw, void *m, void *v, double t, double lr, double beta1, double beta2,
+                       double epsilon, double decay, idx size, double *result, int n_threads)
+{
+    NAME(constants) k = NAME(adam_constants)(t, lr, beta1, beta2, epsilon);
+    k.shrink = -NAME(bounded)(lr * decay - 1);
+    return NAME(run_adamw)(w, dw, m, v, k, size, result, n_threads);
 }
 
 SPAN void NAME(square_blocks)(const real *w, double *sums, idx lo, idx hi)
@@ -123,5 +147,32 @@ static int NAME(sum_of_squares)(const void *w, idx size, double *result, int n_t
     if (!sums) return -1;
     SDL_SPANS(sdl_threads(n_threads, size * 0.2), size, UPDATE_BLOCK, lo, hi, NAME(square_blocks)(w, sums, lo, hi));
     *result = NAME(add_blocks)(sums, CEIL_DIV(size, UPDATE_BLOCK));
+    return 0;
+}
+
+SPAN void NAME(scale_span)(real *g, real by, idx lo, idx hi)
+{
+    for (idx i = lo; i < hi; i++) g[i] *= by;
+}
+
+/* The gradients of all parameters, scaled to a Euclidean norm of `most` where they have a larger one together. What is
+ * not finite is left as it is, for the update to report.
+ * table: IN (2, n), pointer to each gradient, INOUT, and its size;
+ * norm: OUT, of what the gradients were. Returns 0, or -1 when out of memory. */
+static int NAME(clip_gradients)(const void *table, idx n, double most, double *norm, int n_threads)
+{
+    const idx *places = table, *sizes = places + n;
+    double total = 0;
+    for (idx i = 0; i < n; i++) {
+        double squares;
+        if (NAME(sum_of_squares)((const void *)places[i], sizes[i], &squares, n_threads)) return -1;
+        total += squares;
+    }
+    *norm = sqrt(total);
+    if (!(*norm > most) || !isfinite(*norm)) return 0;
+    real by = (real)(most / *norm);
+    for (idx i = 0; i < n; i++)
+        SDL_SPANS(sdl_threads(n_threads, sizes[i] * 0.2), sizes[i], UPDATE_BLOCK, lo, hi,
+                  NAME(scale_span)((real *)places[i], by, lo, hi));
     return 0;
 }

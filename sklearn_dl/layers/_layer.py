@@ -66,6 +66,10 @@ class Layer:
     # subclass, which may do more, has to say so again: it is not inherited.
     recordable: ClassVar[bool] = False
 
+    # Whether in training the output for a sample depends on more than the sample and the parameters: on the others of
+    # the minibatch, or on draws.
+    varies: ClassVar[bool] = False
+
     statistics: dict[str, np.ndarray]
 
     def build(self, in_shape: Shape, block: Block, init: Initializer) -> tuple[Shape, dict[str, np.ndarray]]:

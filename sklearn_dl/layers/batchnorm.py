@@ -395,6 +395,7 @@ class BatchNorm(Norm):
     _statistics = (("running_mean", 0), ("running_var", 1))
 
     recordable = True
+    varies = True
 
     def build(self, in_shape, block, init):
         """Make gamma one, beta zero, a running mean of zero and a running variance of one."""

@@ -180,6 +180,7 @@ class Dropout(Layer):
     """
 
     recordable = True
+    varies = True
 
     def __init__(self, keep_ratio: float, seed: int | None = None) -> None:
         self.keep_ratio = check_real("keep_ratio", keep_ratio, low=0, high=1, boundaries="right")

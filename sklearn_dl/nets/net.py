@@ -232,6 +232,11 @@ class Net:
         """Running statistics of batch normalization, the arrays themselves."""
         return {name: layer.statistics[name] for layer in self._layers for name in layer.statistics_names}
 
+    @property
+    def varying_layers(self):
+        """The layers that make the training loss depend on minibatches or draws, not on the parameters alone."""
+        return tuple(layer for layer in self._layers if layer.varies)
+
     def _check_X(self, X):
         """Return X (N, …) in the net's dtype and input shape."""
         X = np.asarray(X)

@@ -51,11 +51,8 @@ class RecordedSteps:
         """Return whether the solver's updates are the library's own code from one end to the other."""
         rule = optim.UPDATE_RULES[solver.update_rule]
         return (
-            _is_recordable_net(solver.net, _OF_NET)
-            and trains_on_softmax(solver.net)
-            and not (solver.through_loss or solver.augmentation)
+            has_recordable_gradients(solver)
             and not any(watcher.each_update for watcher in solver.watchers)
-            and all(_is_own(solver, name) for name in _OF_SOLVER)
             and rule.recordable
             and optim.in_place[solver.update_rule] == rule.step_in_place
         )
@@ -83,7 +80,7 @@ class RecordedSteps:
         if program is None or self._spoiled or len(self._counts()) > 1:
             return None
         # Nothing but a watcher can change them while training.
-        if not self._solver.watchers or _are_same(self._ingredients(), recorded_with):
+        if not self._solver.watchers or are_same(self._ingredients(), recorded_with):
             return program
         self._spoiled = not self.can_stand_for(self._solver)
         return None
@@ -91,7 +88,7 @@ class RecordedSteps:
     def _ingredients(self):
         """Return the objects that a recording was made with, or that say what it holds."""
         solver = self._solver
-        found = [solver.update_rule, *_ingredients(solver.net, solver._train)]
+        found = [solver.update_rule, *ingredients(solver.net, solver._train)]
         for config in solver.optim_configs.values():
             found += [value for name, value in config.items() if name not in ("learning_rate", "t")]
         return found
@@ -123,7 +120,7 @@ class RecordedSteps:
         penalized = self._current_squares()
         self._squares[: len(penalized)] = penalized
         losses = np.empty((1, len(rates)))
-        done, finite = program.run(rows, losses, rates, count + 1, solver.net.reg, CHUNK, n_threads())
+        done, finite = program.run(rows, losses, rates, count + 1, solver.penalty_strength, CHUNK, n_threads())
         counts = self._rule_counts()
         for config in solver.optim_configs.values():
             config["learning_rate"] = float(rates[done - 1])
@@ -138,11 +135,21 @@ class RecordedSteps:
         """Return the sum of squares of each weight, if the penalty is made of them."""
         solver = self._solver
         names = solver.net.weight_names
-        if solver.net.reg == 0:
+        if solver.penalty_strength == 0:
             return [0.0] * len(names)
         if solver._squares is not None:
             return [solver._squares[name] for name in names]
         return [_ext.sum_of_squares(solver.net.params[name], n_threads()) for name in names]
+
+
+def has_recordable_gradients(solver):
+    """Return whether a solver's loss and gradients are the library's own code from one end to the other."""
+    return (
+        _is_recordable_net(solver.net, _OF_NET)
+        and trains_on_softmax(solver.net)
+        and not (solver.through_loss or solver.augmentation)
+        and all(_is_own(solver, name) for name in _OF_SOLVER)
+    )
 
 
 class RecordedEvaluator(Evaluator):
@@ -164,8 +171,8 @@ class RecordedEvaluator(Evaluator):
         return self.net.scores(self.net._check_X(X), self._work)
 
     def _numbers(self, rows, batch_size):
-        now = _ingredients(self.net, self.samples)
-        if not _are_same(now, self._recorded_with):
+        now = ingredients(self.net, self.samples)
+        if not are_same(now, self._recorded_with):
             self._programs, self._recorded_with = {}, now
             self._spoiled = not self.can_evaluate(self.net)
         done = 0
@@ -202,7 +209,7 @@ def make_evaluator(net, samples, *, with_loss):
     return kind(net, samples, with_loss=with_loss)
 
 
-def _ingredients(net, samples):
+def ingredients(net, samples):
     """Return the objects that a recording of a net on samples was made with."""
     found = [*vars(samples).values(), *vars(net).values(), *net.params.values(), *net.statistics.values()]
     for layer in net._steps:
@@ -212,7 +219,8 @@ def _ingredients(net, samples):
     return found
 
 
-def _are_same(objects, others):
+def are_same(objects, others):
+    """Return whether two lists hold the same objects."""
     return len(objects) == len(others) and all(map(operator.is_, objects, others))
 
 

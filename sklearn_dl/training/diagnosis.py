@@ -40,8 +40,13 @@ def _not_converged(solver):
     planned = solver.lr_schedule is not None and solver.lr_schedule.needs_length
     if solver.stop_reason != "num_epochs" or planned or not solver.watches_tol:
         return None
-    watched = f"validation {solver.monitor}" if solver.early_stopping else "training loss"
     num_epochs = solver.num_epochs - solver.epochs_before
+    if solver.watches_gradient:
+        return (
+            f"Training ended at num_epochs={num_epochs} before all elements of the gradient were below"
+            f" tol={solver.tol:g}: raise num_epochs, or set tol=None to train for just as many."
+        )
+    watched = f"validation {solver.monitor}" if solver.early_stopping else "training loss"
     return (
         f"Training ended at num_epochs={num_epochs} before the {watched} had stopped improving by more than"
         f" tol={solver.tol:g} for {solver.patience} epochs: raise num_epochs, or set tol=None to train for just as"
@@ -65,9 +70,10 @@ def _learned_nothing(solver):
     if len(shares) > 1 and _rows_are_equal(solver):
         return "X is constant: all training samples have the same values, and nothing tells their classes apart."
     final = solver.evaluate_training_samples()
-    causes = f"learning_rate={solver.optim_config['learning_rate']:g}"
+    causes = [f"learning_rate={rate:g}" for name, rate in solver.optim_config.items() if name == "learning_rate"]
     if solver.net.reg:  # which makes the loss without the penalty grow
-        causes += " or reg"
+        causes.append("reg")
+    causes = " or ".join(causes) or "weight_scale"
     if final.loss > (1 + WORSE if solver.num_updates >= FEW_UPDATES else LEAP) * began:
         return (
             f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the {whose}:"
