@@ -112,6 +112,9 @@ class ThreeLayerConvNet(BaseNetClassifier):
             "reg": self.reg,
         }
 
+    def _takes_sparse(self):
+        return False
+
     def _learn_input_shape(self, image_shape, n_features):
         stated = self.input_shape
         if stated is not None:
