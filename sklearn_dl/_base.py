@@ -440,7 +440,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
     def _validate(self, X, *y, **options):
         """Let scikit-learn check X (and y): real numbers of any dtype."""
-        return validate_data(self, X, *y, dtype="numeric", accept_sparse="csr" if self._takes_sparse() else False, **options)
+        return validate_data(
+            self, X, *y, dtype="numeric", accept_sparse="csr" if self._takes_sparse() else False, **options
+        )
 
     def _is_plain(self, X):
         """Return whether X is so plain an array of rows or images that only nan and infinity may be wrong with it.

@@ -66,9 +66,10 @@ class Solver:
     net : Net
         Anything with a dict ``params`` and ``loss(X, y)``, as the nets of `sklearn_dl.nets`.
     data : dict
-        ``X_train`` (an array, or a sparse matrix for a net whose first layer is affine), ``y_train`` and, if there is a validation set, ``X_val``, ``y_val``; optionally
+        ``X_train``, ``y_train`` and, if there is a validation set, ``X_val``, ``y_val``; optionally
         ``sample_weight_train`` and ``sample_weight_val`` (samples of weight 0 are left out), ``rows_train``
-        and ``rows_val`` (the rows of X to use, where it is not all). y are integers from 0.
+        and ``rows_val`` (the rows of X to use, where it is not all). X are arrays, or sparse matrices for a net whose
+        first layer is affine; y are integers from 0.
     update_rule : {'sgd', 'sgd_momentum', 'adagrad', 'rmsprop', 'adam'}, default='sgd'
         A function of `sklearn_dl.optim`.
     optim_config : dict, default=None

@@ -188,7 +188,7 @@ class Affine(Layer):
             _ext.relu_backward(dout, out, dout, threads)
         if type(rows) is CSR:
             return _csr_backward(rows, dout, grads[self.w], grads[self.b], work, threads)
-        self.forget_touched(work)
+        forget_touched(work)
         _ext.affine_backward_dw(rows, dout, grads[self.w], grads[self.b], threads)
         if not need_dx:
             return None
@@ -196,17 +196,18 @@ class Affine(Layer):
         _ext.affine_backward_dx(dout, w, dx, threads)
         return dx if rows.shape == x_shape else dx.reshape(x_shape)
 
-    def forget_touched(self, work):
-        """Take note that something else than a step on sparse rows writes to dW."""
-        if "touched" in work:
-            work["touched"][0][0] = -1  # in place: a recorded step reads it
-
     def to_onnx(self, graph, arrays, x, shape):
         """Add a matrix product with a bias."""
         w = arrays[self.w]
         if len(shape) > 1:
             x = graph.add("Flatten", x, axis=1)
         return graph.add("Gemm", x, graph.constant(w), graph.constant(arrays[self.b])), w.shape[1:]
+
+
+def forget_touched(work):
+    """Take note that something else than a step on rows of a sparse matrix writes to dW."""
+    if "touched" in work:
+        work["touched"][0][0] = -1  # in place: a recorded step reads it
 
 
 def _csr_backward(x, dout, dw, db, work, threads):

@@ -21,6 +21,7 @@ from sklearn_dl._checks import check_dims, check_dtype, check_real, check_weight
 from sklearn_dl._csr import CSR, as_rows
 from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._layer import Block, Initializer, Layer, Names
+from sklearn_dl.layers.affine import forget_touched
 from sklearn_dl.nets.fusion import fuse
 from sklearn_dl.nets.layers import Affine
 
@@ -139,6 +140,8 @@ class Net:
         Running statistics of batch normalization; empty without it.
     random_state : RandomState
         Where dropout masks are drawn from.
+    takes_csr : bool
+        Whether X may be a sparse matrix: the first layer is an affine one.
     takes_rows : bool
         Whether `backprop` takes a whole data set and the rows of a minibatch: a linear net of a few
         classes.
@@ -277,8 +280,8 @@ class Net:
         """Raise TypeError unless the net takes sparse X."""
         if not self.takes_csr:
             raise TypeError(
-                "Sparse data was passed for X, but only a net whose first layer is Affine takes it; this one begins with"
-                f" {self._layers[0]!r}: give X.toarray()."
+                "Sparse data was passed for X, but only a net whose first layer is Affine takes it; this one begins"
+                f" with {self._layers[0]!r}: give X.toarray()."
             )
 
     def _forward(self, X, work, *, train, sample_weight=None):
@@ -370,7 +373,7 @@ class Net:
         (layer,), (work,) = self._steps, self._work
         w, b = self.params[layer.w], self.params[layer.b]
         dw, db = self._grads[layer.w], self._grads[layer.b]
-        layer.forget_touched(work)
+        forget_touched(work)
         dscores = buffer(work, "out", (len(rows), self.num_classes), self.dtype)
         return _ext.linear_softmax(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total), self._grads
 
