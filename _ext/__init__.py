@@ -17,6 +17,13 @@ Affine (a row of `out` does not depend on the other rows of `x`, to the last bit
     affine_backward_dx(dout (N, M), w (D, M), dx (N, D), n_threads)
     affine_backward_dw(x (N, D), dout (N, M), dw (D, M), db (M,) or None, n_threads)
 
+The same for the rows `rows` (N,) intp of a CSR matrix: data (stored,), indices (stored,) and indptr of int32 or int64,
+which are checked. touched (D + 2,) int64 and is_touched (D,) bool go from call to call: the rows of dw that are not
+zero, their number first. Begin with a number of -1, and set it wherever something else writes to dw::
+
+    csr_affine_forward(data, indices, indptr, rows, w (D, M), b (M,) or None, out (N, M), relu, n_threads)
+    csr_affine_backward_dw(data, indices, indptr, rows, dout (N, M), dw, db or None, touched, is_touched, n_threads)
+
 Convolution and pooling::
 
     conv_forward(x (N, C, H, W), w (F, C, HH, WW), b (F,) or None, out (N, F, HO, WO), stride, pad, n_threads,
@@ -129,6 +136,8 @@ try:
         conv_forward,
         conv_relu_pool_backward_dw,
         conv_relu_pool_forward,
+        csr_affine_backward_dw,
+        csr_affine_forward,
         debug,
         draw_mask,
         gather_items,
@@ -192,6 +201,8 @@ __all__ = [
     "conv_forward",
     "conv_relu_pool_backward_dw",
     "conv_relu_pool_forward",
+    "csr_affine_backward_dw",
+    "csr_affine_forward",
     "debug",
     "draw_mask",
     "gather_items",

@@ -32,7 +32,7 @@ cdef extern from "runtime.h" nogil:
     int sdl_debug()
     void sdl_check_index(Py_ssize_t i, Py_ssize_t n)
     int sdl_max_threads()
-    int SDL_WRONG_LABEL, SDL_WRONG_ROW
+    int SDL_WRONG_LABEL, SDL_WRONG_ROW, SDL_WRONG_COLUMN
 
 
 cdef extern from "Python.h":
@@ -267,6 +267,8 @@ cdef inline int check_status(int status) except -1:
         raise ValueError("y must hold classes that scores has columns for.")
     if status == SDL_WRONG_ROW:
         raise IndexError("rows must be rows of the data.")
+    if status == SDL_WRONG_COLUMN:
+        raise IndexError("indptr must rise from 0 to len(data), and indices must be columns of the matrix.")
     if status:
         raise MemoryError("not enough memory for the scratch space of a kernel.")
     return 0
@@ -334,6 +336,69 @@ def affine_backward_dw(
     threads(n_threads)
     with nogil:
         status = call_affine_backward_dw(kernels(dtype), data(x), data(dout), data(dw), data(db), n, d, m, n_threads)
+    check_status(status)
+
+
+cdef int check_csr(cnp.ndarray values, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray rows, int dtype) except -1:
+    """Check the arrays of a CSR matrix, but not what they hold: that the kernels do; and `rows`, which are in range."""
+    cdef int index = cnp.PyArray_TYPE(indices)
+    vector(values, "data", dtype, cnp.PyArray_SIZE(values))
+    if index != cnp.NPY_INT32 and index != cnp.NPY_INT64:
+        raise TypeError(f"indices must be int32 or int64, got {indices.dtype}")
+    vector(indices, "indices", index, cnp.PyArray_SIZE(values))
+    require(indptr, "indptr", index, 1)
+    if cnp.PyArray_DIM(indptr, 0) < 1:
+        raise ValueError("indptr must not be empty")
+    return check_indices(rows, cnp.PyArray_DIM(indptr, 0) - 1)
+
+
+def csr_affine_forward(
+    cnp.ndarray values not None, cnp.ndarray indices not None, cnp.ndarray indptr not None, cnp.ndarray rows not None,
+    cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, bint relu, int n_threads
+):
+    """Write what affine_forward does of some rows of a CSR matrix to out."""
+    cdef int dtype = real_dtype(w, "w"), status
+    check_csr(values, indices, indptr, rows, dtype)
+    require(w, "w", dtype, 2)
+    cdef idx n = cnp.PyArray_DIM(rows, 0), d = cnp.PyArray_DIM(w, 0), m = cnp.PyArray_DIM(w, 1)
+    vector(b, "b", dtype, m)
+    matrix(out, "out", dtype, n, m, True)
+    check_no_overlap((out, values, indices, indptr, rows, w, b), 1, "out data indices indptr rows w b")
+    threads(n_threads)
+    with nogil:
+        status = call_csr_affine_forward(
+            kernels(dtype), data(values), data(indices), data(indptr), cnp.PyArray_ITEMSIZE(indices), <const intptr_t
+            *>data(rows), data(w), data(b), data(out), relu, n, cnp.PyArray_DIM(values, 0), d, m, n_threads
+        )
+    check_status(status)
+
+
+def csr_affine_backward_dw(
+    cnp.ndarray values not None, cnp.ndarray indices not None, cnp.ndarray indptr not None, cnp.ndarray rows not None,
+    cnp.ndarray dout not None, cnp.ndarray dw not None, cnp.ndarray db, cnp.ndarray touched not None,
+    cnp.ndarray is_touched not None, int n_threads
+):
+    """Write what affine_backward_dw does of some rows of a CSR matrix to dw and db."""
+    cdef int dtype = real_dtype(dout, "dout"), status
+    check_csr(values, indices, indptr, rows, dtype)
+    cdef idx n = cnp.PyArray_DIM(rows, 0)
+    require(dout, "dout", dtype, 2)
+    axis(dout, "dout", 0, n)
+    require(dw, "dw", dtype, 2, True)
+    cdef idx d = cnp.PyArray_DIM(dw, 0), m = cnp.PyArray_DIM(dw, 1)
+    axis(dout, "dout", 1, m)
+    vector(db, "db", dtype, m, True)
+    vector(touched, "touched", cnp.NPY_INT64, d + 2, True)
+    vector(is_touched, "is_touched", cnp.NPY_BOOL, d, True)
+    check_no_overlap((dw, db, touched, is_touched, values, indices, indptr, rows, dout), 4,
+                     "dw db touched is_touched data indices indptr rows dout")
+    threads(n_threads)
+    with nogil:
+        status = call_csr_affine_backward_dw(
+            kernels(dtype), data(values), data(indices), data(indptr), cnp.PyArray_ITEMSIZE(indices), <const intptr_t
+            *>data(rows), data(dout), data(dw), data(db), <int64_t *>data(touched), <uint8_t *>data(is_touched), n,
+            cnp.PyArray_DIM(values, 0), d, m, n_threads
+        )
     check_status(status)
 
 

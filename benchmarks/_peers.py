@@ -62,8 +62,10 @@ class Peer:
     def prepare(self, row):
         """Take the row and the data it is trained on; subclasses then make the net."""
         self.row = row
-        usable = len(self.all_X) - len(self.all_X) % row.batch
-        self.X = self.all_X[:usable].reshape(-1, *row.sample_shape)
+        usable = len(self.all_y) - len(self.all_y) % row.batch
+        self.X = self.all_X[:usable]
+        if self.X.shape[1:] != row.sample_shape:
+            self.X = self.X.reshape(-1, *row.sample_shape)
         self.y = self.all_y[:usable]
         self.rng = np.random.RandomState(SEED)
 
@@ -382,7 +384,7 @@ class MLP(Peer):
         return -logs[np.arange(len(y)), y].mean() + penalty
 
     def steps(self, count):
-        for part in epochs(count, self.row.batch, len(self.X)):
+        for part in epochs(count, self.row.batch, len(self.y)):
             self.mlp.partial_fit(self.X[:part], self.y[:part])
 
     def predict(self, count):

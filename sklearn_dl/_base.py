@@ -36,6 +36,7 @@ from sklearn_dl._callbacks import (
     is_one_of_many,
     with_callbacks,
 )
+from sklearn_dl._csr import CSR, as_given
 from sklearn_dl._doc_link import DocLinkMixin
 from sklearn_dl._holdout import set_aside, set_aside_and_merge
 from sklearn_dl._inputs import (
@@ -129,9 +130,18 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Return name and value of the parameter that an argument of the net comes from."""
         return argument, value
 
+    def _takes_sparse(self):
+        """Return whether X may be a sparse matrix: the net begins with an affine layer."""
+        return True
+
     def _is_linear(self):
         """Return whether the net has no hidden layer; its learning rates are then others."""
         return False
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._takes_sparse()
+        return tags
 
     def _learn_input_shape(self, image_shape, n_features):
         """Learn the shape of an image, if the net needs one.
@@ -426,10 +436,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     # ---------------------------------------------------------------- checks
 
     def _check_training_data(self, X, y, *, reset):
-        X, image_shape = flatten_images(X)
+        X, image_shape = flatten_images(X, takes_sparse=self._takes_sparse())
         with naming_columns(X):
-            finite = is_finite(X)
-            X, y = validate_data(self, X, as_array("y", y), reset=reset, dtype="numeric", ensure_all_finite=not finite)
+            X, y = self._validate(X, as_array("y", y), reset=reset, ensure_all_finite=not is_finite(X))
             X = as_native(X)
         self._task_class.check_y(y)
         if reset or getattr(self, "input_shape", None) is not None:
@@ -447,11 +456,17 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Return X to predict as rows, checked against what was learned."""
         if self._is_plain(X) and is_finite(X):
             return X.reshape(len(X), -1)
-        X, image_shape = flatten_images(X)
+        X, image_shape = flatten_images(X, takes_sparse=self._takes_sparse())
         with naming_columns(X):
-            X = as_native(validate_data(self, X, reset=False, dtype="numeric"))
+            X = as_native(self._validate(X, reset=False))
         self._check_image_shape(image_shape)
         return X
+
+    def _validate(self, X, *y, **options):
+        """Let scikit-learn check X (and y): real numbers of any dtype."""
+        return validate_data(
+            self, X, *y, dtype="numeric", accept_sparse="csr" if self._takes_sparse() else False, **options
+        )
 
     def _is_plain(self, X):
         """Return whether X is so plain an array of rows or images that only nan and infinity may be wrong with it.
@@ -523,17 +538,24 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             if not plain:
                 X = self._check_X(X)
             net = self._net
+            is_sparse = type(X) is CSR
+            if is_sparse:
+                X = X.astype(net.dtype)
             through_loss = predicts_through_loss(net)
             work = net.workspace()
             scores = np.empty((len(X), self._task.n_outputs), dtype=net.dtype)
             tuner = ThreadTuner()
             for start in range(0, len(X), EVALUATION_BATCH):
                 began = time.perf_counter()
-                batch = np.ascontiguousarray(X[start : start + EVALUATION_BATCH], dtype=net.dtype)
+                batch = X[start : start + EVALUATION_BATCH]
+                if not is_sparse:
+                    batch = np.ascontiguousarray(batch, dtype=net.dtype)
                 # Checked a batch at a time, while it is in the cache.
                 if plain and not is_finite(batch):
                     self._check_X(X)
-                scores[start : start + EVALUATION_BATCH] = net.loss(batch) if through_loss else net.scores(batch, work)
+                scores[start : start + EVALUATION_BATCH] = (
+                    net.loss(as_given(batch)) if through_loss else net.scores(batch, work)
+                )
                 tuner.note(began, len(batch))
         return scores
 

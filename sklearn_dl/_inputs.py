@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
 from sklearn_dl import _ext
+from sklearn_dl._csr import CSR, as_given, check_sparse
 from sklearn_dl._threads import n_threads
 
 
@@ -58,8 +59,9 @@ def refuse_sparse(X):
     if issparse(X) or _is_sparse_frame(X):
         raise TypeError(
             "Sparse data was passed for X, but dense data is required: X.toarray(). In a pipeline, let the steps before"
-            " give dense arrays: OneHotEncoder(sparse_output=False), ColumnTransformer(..., sparse_threshold=0); after"
-            " those that cannot, such as TfidfVectorizer, put TruncatedSVD."
+            " give dense arrays: OneHotEncoder(sparse_output=False), ColumnTransformer(..., sparse_threshold=0). Sparse"
+            " data as it is: Softmax, TwoLayerNet and FullyConnectedNet take it, StandardScaler(with_mean=False) scales"
+            " it."
         )
 
 
@@ -71,9 +73,16 @@ def _is_sparse_frame(X):
 MISSING_AXIS = "Images of one channel lack an axis: X[:, None]. A single image is X[None]."
 
 
-def flatten_images(X):
-    """Return images (n, C, H, W) as rows (n, C * H * W) and (C, H, W); anything else as an array and None."""
-    refuse_sparse(X)
+def flatten_images(X, *, takes_sparse=False):
+    """Return images (n, C, H, W) as rows (n, C * H * W) and (C, H, W); anything else as an array and None.
+
+    Sparse matrices, checked, stay what they are, unless they are refused.
+    """
+    if not takes_sparse:
+        refuse_sparse(X)
+    elif issparse(X):
+        check_sparse(X)
+        return X, None
     X = as_array("X", X)
     if getattr(X, "ndim", 2) < 3:
         return X, None
@@ -183,7 +192,9 @@ def check_numbers(X):
 
 
 def as_native(X):
-    """Return numbers as the kernels read them: aligned and in this machine's byte order."""
+    """Return numbers as the kernels read them: aligned and in this machine's byte order; a sparse matrix as `CSR`."""
+    if issparse(X):
+        return CSR.of(X)
     check_numbers(X)
     return np.require(X, X.dtype.newbyteorder("="), ["ALIGNED"])
 
@@ -265,7 +276,8 @@ def check_weights(name, sample_weight, X):
     if not isinstance(sample_weight, numbers.Number):
         sample_weight = as_array(name, sample_weight)
     with named(name):
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        rows = np.broadcast_to(0.0, len(X))  # of X, which may be sparse, only the length counts
+        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     if not (np.isfinite(weights).all() and weights.any()):
         raise ValueError(f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}.")
     return weights
@@ -276,7 +288,7 @@ def merge_duplicates(X, y, sample_weight):
 
     Parameters
     ----------
-    X : ndarray of shape (n, n_features)
+    X : ndarray of shape (n, n_features), or CSR
     y : ndarray of int of shape (n,)
     sample_weight : ndarray of float64 of shape (n,), or None
 
@@ -294,7 +306,7 @@ def canonical_order(X, *columns):
 
     Parameters
     ----------
-    X : ndarray of shape (n, n_features)
+    X : ndarray of shape (n, n_features), or CSR
     *columns : ndarray of shape (n,)
 
     Returns
@@ -303,11 +315,42 @@ def canonical_order(X, *columns):
         The first row of each group of equal rows.
     group : ndarray of int of shape (n,)
     """
-    parts = (np.ascontiguousarray(part.reshape(len(X), -1)).view(np.uint8) for part in (X, *columns))
-    keys = np.hstack(list(parts))
+    if type(X) is CSR:
+        return _canonical_order_of_sparse(X, columns)
+    keys = _bytes_of((X, *columns), len(X))
     keys = keys.view(np.dtype((np.void, keys.shape[1]))).ravel()
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     return first, group
+
+
+def _bytes_of(columns, n):
+    """Return the bytes of the n rows that arrays have side by side, (n, bytes)."""
+    return np.hstack([np.ascontiguousarray(column.reshape(n, -1)).view(np.uint8) for column in columns])
+
+
+def _canonical_order_of_sparse(X, columns):
+    """Return what `canonical_order` does of the dense rows, without making them.
+
+    Where two rows, compared byte by byte, first differ, one may have an element and the other a zero, of which all
+    bytes are zero: then the one with the element, which is in a lower column than the other's next one, is the larger.
+    """
+    matrix = as_given(X).copy()
+    matrix.sum_duplicates()
+    size = matrix.dtype.itemsize
+    has_bits = matrix.data.view(np.uint8).reshape(-1, size).any(axis=1)
+    elements = [(-column, value.tobytes()) for column, value in zip(matrix.indices.tolist(), matrix.data, strict=True)]
+    ends = _bytes_of(columns, len(X))
+    keys = []
+    for i in range(len(X)):
+        own = range(matrix.indptr[i], matrix.indptr[i + 1])
+        keys.append((tuple(elements[k] for k in own if has_bits[k]), ends[i].tobytes()))
+    order = sorted(range(len(X)), key=keys.__getitem__)
+    first, group = [], np.empty(len(X), np.intp)
+    for i in order:
+        if not first or keys[i] != keys[first[-1]]:
+            first.append(i)
+        group[i] = len(first) - 1
+    return np.array(first), group
 
 
 def drop_uniform(sample_weight):

@@ -8,6 +8,7 @@ distance of the distributions, which is about the same for a drift by one standa
 import numpy as np
 from scipy.sparse import issparse
 
+from sklearn_dl._csr import as_given
 from sklearn_dl._inputs import warn_caller
 
 # So many rows and columns are looked at, evenly spaced; no more of a memory map is read.
@@ -21,7 +22,7 @@ def warn_of_other_scale(X, X_val):
 
     Parameters
     ----------
-    X, X_val : ndarray or sparse array of shape (n, n_features), (m, n_features)
+    X, X_val : ndarray, CSR or sparse array of shape (n, n_features), (m, n_features)
         Finite real numbers.
 
     Warns
@@ -67,7 +68,7 @@ def _sample(X):
         np.linspace(0, length - 1, min(length, most)).astype(np.intp)
         for length, most in zip(X.shape, (_ROWS, _COLUMNS), strict=True)
     )
-    sample = X[rows][:, columns]
+    sample = as_given(X[rows])[:, columns]
     return (sample.toarray() if issparse(sample) else sample).astype(np.float64)
 
 

@@ -116,6 +116,9 @@ class ThreeLayerConvNet(BaseNetClassifier):
     def _as_parameter(self, argument, value):
         return ("input_shape" if argument == "input_dim" else argument), value
 
+    def _takes_sparse(self):
+        return False
+
     def _learn_input_shape(self, image_shape, n_features):
         stated = self.input_shape
         if stated is not None:

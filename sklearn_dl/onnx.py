@@ -10,6 +10,7 @@ onnx and skl2onnx are imported when something is converted: ``pip install "sklea
 import math
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.model_selection import GridSearchCV
@@ -63,11 +64,12 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     model : estimator
         A classifier or transformer of this package, or a pipeline, search or other meta-estimator that skl2onnx
         knows, with such in it.
-    X : ndarray or DataFrame, default=None
-        Samples as the model will be given them. The first one gives the dtype and the shape. If `model` is a pipeline
-        or another meta-estimator, predictions are compared on up to 100 of them, spread evenly: give some dozens. An
-        array makes one input ``X`` of any number of rows, a pandas DataFrame one input for each column. None, for a
-        classifier of this package only, is rows ``(n, n_features_in_)`` in the dtype that the net computes in.
+    X : ndarray, sparse matrix or DataFrame, default=None
+        Samples as the model will be given them (dense: it takes no sparse ones). The first one gives the dtype and the
+        shape. If `model` is a pipeline or another meta-estimator, predictions are compared on up to 100 of them, spread
+        evenly: give some dozens. An array makes one input ``X`` of any number of rows, a pandas DataFrame one input for
+        each column. None, for a classifier of this package only, is rows ``(n, n_features_in_)`` in the dtype that the
+        net computes in.
     options : dict, default=None
         Options of skl2onnx's converters, such as ``{"zipmap": False}``, ``{"net__raw_scores": True}``,
         ``{id(net): {"nocl": True}}`` or ``{TwoLayerNet: {"nocl": True}}``. Those of a pipeline or search hold for the
@@ -154,7 +156,7 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
             raise ValueError(f"X is None: a sample must be given to convert a {type(model).__name__}.")
         X = np.zeros((1, model.n_features_in_), model._net.dtype)
     elif not hasattr(X, "columns"):
-        X = np.asarray(X)
+        X = _some_dense_rows(X) if issparse(X) else np.asarray(X)
         if X.dtype.kind in "biuf" and X.dtype not in _INPUT_DTYPES:
             accepted = ", ".join(dtype.name for dtype in _INPUT_DTYPES)
             raise TypeError(f"X must have a dtype that skl2onnx takes for an input, {accepted}, got {X.dtype}.")
@@ -168,6 +170,11 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     onnx_model = _convert(skl2onnx, model, X[:1], options, target_opset)
     check_agreement(model, onnx_model, X, (options or {}).get(id(predicting_parts(model)[-1]), {}))
     return onnx_model
+
+
+def _some_dense_rows(X):
+    """Return the rows of a sparse matrix that are compared; ONNX models take dense ones."""
+    return X.tocsr()[np.linspace(0, X.shape[0] - 1, min(X.shape[0], 100)).astype(np.intp)].toarray()
 
 
 def _unwrap_search(model, options):

@@ -23,6 +23,7 @@ from sklearn_dl import optim
 from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
+from sklearn_dl._csr import CSR, as_given
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trains_through_loss
@@ -68,7 +69,8 @@ class Solver:
     data : dict
         ``X_train``, ``y_train`` and, if there is a validation set, ``X_val``, ``y_val``; optionally
         ``sample_weight_train`` and ``sample_weight_val`` (samples of weight 0 are left out), ``rows_train``
-        and ``rows_val`` (the rows of X to use, where it is not all). y are integers from 0.
+        and ``rows_val`` (the rows of X to use, where it is not all). X are arrays, or sparse matrices for a net whose
+        first layer is affine; y are integers from 0.
     update_rule : {'sgd', 'sgd_momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw', 'lbfgs'}, default='sgd'
         A function of `sklearn_dl.optim`, or 'lbfgs': SciPy's L-BFGS on the loss of all samples, of which each iteration
         is an epoch and an update. 'adamw' takes ``net.reg`` for its decay, and the losses are then without a penalty.
@@ -282,6 +284,8 @@ class Solver:
                 held = ", ".join(map(repr, data)) or "nothing"
                 raise ValueError(f"data must hold {name!r}, it holds {held}.")
         X, y = check_samples(*(data[name] for name in names), *(f"data[{n!r}]" for n in names))
+        if type(X) is CSR and isinstance(self.net, Net):
+            self.net.check_takes_csr()
         num_classes = getattr(self.net, "num_classes", None)
         if num_classes is not None and not (y.min() >= 0 and y.max() < num_classes):
             raise ValueError(
@@ -325,6 +329,8 @@ class Solver:
 
     def _check_augmentation(self):
         """Return the shape (C, H, W) of the images that are augmented."""
+        if self._train.is_sparse:
+            raise ValueError("augmentation needs images as an array, got a sparse matrix: give X.toarray().")
         shapes = self._train.shape, getattr(self.net, "input_shape", ())
         shape = next((shape for shape in shapes if len(shape) == 3), None)
         if shape is None:
@@ -589,7 +595,7 @@ class Solver:
         """Return loss and gradients of a minibatch, both without the penalty."""
         net = self.net
         options = {}
-        if isinstance(net, Net) and net.takes_rows and not self.augmentation:
+        if isinstance(net, Net) and net.takes_rows and not (self.augmentation or self._train.is_sparse):
             X, options["rows"] = self._train.X, rows
             y, weight = self._train.gather_labels(rows)
         else:
@@ -613,6 +619,7 @@ class Solver:
         """Update the parameters of a net that is trained on its ``loss``."""
         X, y, weight = self._train.gather(rows)
         self._augment(X)
+        X = as_given(X)
         loss, grads = self.net.loss(X, y) if weight is None else self.net.loss(X, y, sample_weight=weight)
         self._record_losses([float(loss)])
         if self.clip_norm is not None:
@@ -655,8 +662,9 @@ class Solver:
 
     def _magnitudes(self):
         """Return the largest magnitude among the values of X, and of each parameter."""
-        sizes = {"X": self._train.X[self._train.rows[:1000]], **self.state.params}
-        return {name: np.abs(values.astype(np.float64)).max() for name, values in sizes.items()}
+        X = self._train.X[self._train.rows[:1000]]
+        sizes = {"X": X.compact().data if self._train.is_sparse else X, **self.state.params}
+        return {name: np.abs(values.astype(np.float64)).max(initial=0) for name, values in sizes.items()}
 
     def _largest_values(self):
         """Say how large the values of X and of the largest parameters are."""

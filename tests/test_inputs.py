@@ -11,12 +11,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import scipy.sparse
 import sklearn
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_dl import Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
@@ -429,45 +425,6 @@ def test_rows_said_to_be_images_are_taken_in_silence():
         small(ThreeLayerConvNet, num_epochs=1, input_shape=shape).fit(X, y)
     small(ThreeLayerConvNet, num_epochs=1).fit(X[:, None, None], y)
     small(TwoLayerNet, num_epochs=1).fit(X, y)
-
-
-# ---------------------------------------------------------------------------------------- sparse
-
-
-@each_estimator
-@pytest.mark.parametrize(
-    "make",
-    [scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array, "frame"],
-    ids=["csr", "csc", "coo", "frame"],
-)
-def test_sparse_input_is_told_what_to_do(cls, make):
-    X = np.eye(6)
-    sparse = pd.DataFrame.sparse.from_spmatrix(scipy.sparse.csr_matrix(X)) if make == "frame" else make(X)
-    y = np.arange(6) % 2
-    net, subtractor = small(cls).fit(X, y), MeanSubtractor().fit(X)
-    for call in (
-        lambda: small(cls).fit(sparse, y),
-        lambda: small(cls).partial_fit(sparse, y, classes=[0, 1]),
-        lambda: net.predict(sparse),
-        lambda: net.fit(X, y, X_val=sparse, y_val=y),
-        lambda: MeanSubtractor().fit(sparse),
-        lambda: subtractor.transform(sparse),
-        lambda: subtractor.inverse_transform(sparse),
-        lambda: ImageReshaper().fit(sparse),
-    ):
-        with pytest.raises(TypeError, match=r"Sparse.*toarray\(\).*sparse_output=False.*sparse_threshold=0"):
-            call()
-
-
-def test_what_sparse_input_is_told_works():
-    frame = pd.DataFrame({"number": range(60), "word": [f"word {i % 30}" for i in range(60)]})
-    y = np.arange(60) % 2
-    encoder = ColumnTransformer([("word", OneHotEncoder(), ["word"])], remainder="passthrough")
-    with pytest.raises(TypeError, match="sparse_threshold=0"):
-        make_pipeline(encoder, small(TwoLayerNet)).fit(frame, y)
-    make_pipeline(encoder.set_params(sparse_threshold=0), small(TwoLayerNet)).fit(frame, y)
-    encoder.set_params(sparse_threshold=0.3, word__sparse_output=False)
-    make_pipeline(encoder, small(TwoLayerNet)).fit(frame, y)
 
 
 # --------------------------------------------------------------------------------------- columns

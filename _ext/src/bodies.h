@@ -9,6 +9,7 @@
 #include "matmul/narrow.h"
 #include "matmul/sparse.h"
 #include "matmul/affine.h"
+#include "matmul/csr.h"
 #include "pool.h"
 #include "conv/frame.h"
 #include "conv/taps.h"

@@ -15,7 +15,7 @@ typedef struct {
 } sdl_conv;
 
 /* What a kernel, or a run of recorded ones, ends with. */
-enum { SDL_OK = 0, SDL_NO_MEMORY = -1, SDL_WRONG_LABEL = -2, SDL_WRONG_ROW = -3 };
+enum { SDL_OK = 0, SDL_NO_MEMORY = -1, SDL_WRONG_LABEL = -2, SDL_WRONG_ROW = -3, SDL_WRONG_COLUMN = -4 };
 
 /* Which cell of a 2 x 2 window won, row-major; or that its maximum was not positive, so that relu passes no gradient.
  */

@@ -65,6 +65,8 @@ class Layer:
     # Whether forward and backward leave all arithmetic to kernels, so that a recording of these can replace a step. A
     # subclass, which may do more, has to say so again: it is not inherited.
     recordable: ClassVar[bool] = False
+    # Whether forward takes a `CSR`, rows of a sparse matrix, and backward without `need_dx` knows of it. Not inherited.
+    takes_csr: ClassVar[bool] = False
 
     # Whether in training the output for a sample depends on more than the sample and the parameters: on the others of
     # the minibatch, or on draws.

@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
+
 from sklearn_dl import _ext
 from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_batch, check_shape, output, outputs
 from sklearn_dl._checks import check_int
+from sklearn_dl._csr import CSR
 from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._layer import Layer, names_of
 from sklearn_dl.layers._registry import register
@@ -147,6 +150,7 @@ class Affine(Layer):
     """
 
     recordable = True
+    takes_csr = True
     starts_block = True
     relu = False  # whether one follows, see AffineReLU
 
@@ -166,10 +170,13 @@ class Affine(Layer):
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return (N, units)."""
-        w = params[self.w]
+        w, b = params[self.w], params[self.b]
         rows = x if x.ndim == 2 else x.reshape(len(x), -1)
         out = buffer(work, "out", (len(x), w.shape[1]), x.dtype)
-        _ext.affine_forward(rows, w, params[self.b], out, self.relu, n_threads())
+        if type(x) is CSR:
+            _ext.csr_affine_forward(x.data, x.indices, x.indptr, x.rows, w, b, out, self.relu, n_threads())
+        else:
+            _ext.affine_forward(rows, w, b, out, self.relu, n_threads())
         work["cache"] = x.shape, rows, w, out
         return out
 
@@ -179,6 +186,9 @@ class Affine(Layer):
         threads = n_threads()
         if self.relu:
             _ext.relu_backward(dout, out, dout, threads)
+        if type(rows) is CSR:
+            return _csr_backward(rows, dout, grads[self.w], grads[self.b], work, threads)
+        forget_touched(work)
         _ext.affine_backward_dw(rows, dout, grads[self.w], grads[self.b], threads)
         if not need_dx:
             return None
@@ -192,3 +202,20 @@ class Affine(Layer):
         if len(shape) > 1:
             x = graph.add("Flatten", x, axis=1)
         return graph.add("Gemm", x, graph.constant(w), graph.constant(arrays[self.b])), w.shape[1:]
+
+
+def forget_touched(work):
+    """Take note that something else than a step on rows of a sparse matrix writes to dW."""
+    if "touched" in work:
+        work["touched"][0][0] = -1  # in place: a recorded step reads it
+
+
+def _csr_backward(x, dout, dw, db, work, threads):
+    """Write dW and db of rows of a sparse matrix, which have no dx.
+
+    Of dW only those rows are written that the minibatch has columns for, and cleared those that the last one had:
+    ``work["touched"]`` remembers them, with -1 in front where something else has written to dW.
+    """
+    if "touched" not in work:
+        work["touched"] = np.full(len(dw) + 2, -1, np.int64), np.zeros(len(dw), bool)
+    _ext.csr_affine_backward_dw(x.data, x.indices, x.indptr, x.rows, dout, dw, db, *work["touched"], threads)

@@ -103,6 +103,7 @@ class AffineReLU(Affine):
     """
 
     recordable = True
+    takes_csr = True
     relu = True
 
     def __init__(self, affine: Affine) -> None:

@@ -18,8 +18,10 @@ from sklearn.utils import check_random_state
 from sklearn_dl import _ext, _saving
 from sklearn_dl._arrays import buffer, normalized_weights
 from sklearn_dl._checks import check_dims, check_dtype, check_real, check_weight_scale
+from sklearn_dl._csr import CSR, as_rows
 from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._layer import Block, Initializer, Layer, Names
+from sklearn_dl.layers.affine import forget_touched
 from sklearn_dl.nets.fusion import fuse
 from sklearn_dl.nets.layers import Affine
 
@@ -138,6 +140,8 @@ class Net:
         Running statistics of batch normalization; empty without it.
     random_state : RandomState
         Where dropout masks are drawn from.
+    takes_csr : bool
+        Whether X may be a sparse matrix: the first layer is an affine one.
     takes_rows : bool
         Whether `backprop` takes a whole data set and the rows of a minibatch: a linear net of a few
         classes.
@@ -238,7 +242,16 @@ class Net:
         return tuple(layer for layer in self._layers if layer.varies)
 
     def _check_X(self, X):
-        """Return X (N, …) in the net's dtype and input shape."""
+        """Return X (N, …) in the net's dtype and input shape; a sparse matrix as `CSR`."""
+        X = as_rows(X)
+        if type(X) is CSR:
+            self.check_takes_csr()
+            if len(X) == 0 or X.n_columns != math.prod(self.input_shape):
+                raise ValueError(
+                    f"X must hold at least one sample of {math.prod(self.input_shape)} features, got a sparse matrix of"
+                    f" shape {X.shape}."
+                )
+            return X.astype(self.dtype)
         X = np.asarray(X)
         if X.dtype.kind not in "biuf":
             raise TypeError(f"X must be an array of numbers, got dtype {X.dtype}.")
@@ -263,8 +276,21 @@ class Net:
             raise ValueError(f"y must hold integers from 0 to {self.num_classes - 1}, got {y.min()} to {y.max()}.")
         return y
 
+    @property
+    def takes_csr(self):
+        """Whether X may be a sparse matrix: the first layer is an affine one."""
+        return vars(type(self._steps[0])).get("takes_csr", False)
+
+    def check_takes_csr(self):
+        """Raise TypeError unless the net takes sparse X."""
+        if not self.takes_csr:
+            raise TypeError(
+                "Sparse data was passed for X, but only a net whose first layer is Affine takes it; this one begins"
+                f" with {self._layers[0]!r}: give X.toarray()."
+            )
+
     def _forward(self, X, work, *, train, sample_weight=None):
-        if X.shape[1:] != self.input_shape:
+        if X.shape[1:] != self.input_shape and type(X) is not CSR:
             X = X.reshape(-1, *self.input_shape)
         for step, space in zip(self._steps, work, strict=True):
             X = step.forward(X, self.params, space, train=train, sample_weight=sample_weight)
@@ -285,7 +311,7 @@ class Net:
 
         Parameters
         ----------
-        X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
+        X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous; or `CSR`
             Samples. Not checked.
         work : list of dict, default=None
             A `workspace`, to reuse buffers between calls. The next call with it overwrites the scores.
@@ -302,7 +328,7 @@ class Net:
 
         Parameters
         ----------
-        X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous
+        X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous; or `CSR`
             Samples of a minibatch. Not checked.
         y : ndarray of int of shape (N,)
             Classes 0 … num_classes - 1.
@@ -352,6 +378,7 @@ class Net:
         (layer,), (work,) = self._steps, self._work
         w, b = self.params[layer.w], self.params[layer.b]
         dw, db = self._grads[layer.w], self._grads[layer.b]
+        forget_touched(work)
         dscores = buffer(work, "out", (len(rows), self.num_classes), self.dtype)
         return _ext.linear_softmax(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total), self._grads
 
@@ -382,8 +409,8 @@ class Net:
 
         Parameters
         ----------
-        X : array-like of shape (N, …)
-            Samples of the net's input shape, or flattened.
+        X : array-like of shape (N, …), or sparse matrix of shape (N, D)
+            Samples of the net's input shape, or flattened. A sparse matrix is for nets whose first layer is affine.
         y : array-like of int of shape (N,), default=None
             Classes 0 … num_classes - 1. Without it the net runs in test mode.
         sample_weight : array-like of shape (N,), default=None

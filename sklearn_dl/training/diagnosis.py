@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from sklearn_dl._csr import as_given
 from sklearn_dl._threads import hold_threads
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 
@@ -107,7 +108,7 @@ def _scores_are_equal(solver):
     first = None
     with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
         for X in _batches(solver):
-            scores = solver.net.loss(X)
+            scores = solver.net.loss(as_given(X))
             first = scores[0].copy() if first is None else first
             if not (np.abs(scores - first) <= SAME * np.abs(first).max()).all():
                 return False

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_dl import _ext
+from sklearn_dl._csr import as_given
 
 # Rows in one forward pass when nothing is learned from them.
 EVALUATION_BATCH = 256
@@ -85,4 +86,4 @@ class Evaluator:
         return numbers
 
     def _scores(self, X):
-        return self.net.loss(X)
+        return self.net.loss(as_given(X))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from sklearn_dl._csr import CSR, as_rows
 from sklearn_dl._ext import gather_items, gather_rows, shuffle_rows
 from sklearn_dl._threads import n_threads
 
@@ -12,11 +13,12 @@ class Samples:
     """Rows of X with their classes and weights, of which some, in some order, can be gathered.
 
     X stays what the caller has (uint8 images, a memory map): only a minibatch at a time is
-    converted to the net's dtype.
+    converted to the net's dtype. Of a sparse matrix the elements are converted at once, and a
+    minibatch is the numbers of its rows.
 
     Parameters
     ----------
-    X : ndarray of shape (n, …)
+    X : ndarray of shape (n, …), or CSR
     y : ndarray of int of shape (n,)
     sample_weight : ndarray of shape (n,), default=None
     rows : ndarray of int, default=None
@@ -27,10 +29,13 @@ class Samples:
     """
 
     def __init__(self, X, y, sample_weight=None, rows=None, *, dtype):
-        if X.dtype not in (np.uint8, np.float32, np.float64):
-            X = X.astype(dtype)
         self.shape = X.shape[1:]
-        self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
+        if type(X) is CSR:
+            self.X = X.compact().astype(dtype)
+        else:
+            if X.dtype not in (np.uint8, np.float32, np.float64):
+                X = X.astype(dtype)
+            self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
         self.y = np.ascontiguousarray(y, dtype=np.int64)
         self.sample_weight = sample_weight
         self.rows = np.arange(len(X)) if rows is None else rows
@@ -47,9 +52,16 @@ class Samples:
     def gather(self, rows):
         """Return X, y and weights of some rows, in buffers that the next call overwrites."""
         size = len(rows)
+        if self.is_sparse:
+            return self.X.take(rows), *self.gather_labels(rows)
         X = self._buffer("X", (size, self.X.shape[1]), self.dtype)
         gather_rows(self.X, rows, X, None, n_threads())
         return X if len(self.shape) == 1 else X.reshape(size, *self.shape), *self.gather_labels(rows)
+
+    @property
+    def is_sparse(self):
+        """Whether a minibatch is a `CSR`."""
+        return type(self.X) is CSR
 
     def gather_labels(self, rows):
         """Return y and weights of some rows, in buffers that the next call overwrites."""
@@ -79,8 +91,9 @@ def permutation(rows, random_state):
 
 
 def check_samples(X, y, X_name, y_name):
-    """Return X and y as arrays of numbers (n, …) and of integers (n,)."""
-    X, y = np.asarray(X), np.asarray(y)
+    """Return X and y as arrays of numbers (n, …) and of integers (n,); X as `CSR` if it is sparse."""
+    X, y = as_rows(X, X_name), np.asarray(y)
+    X = X if type(X) is CSR else np.asarray(X)
     if X.ndim < 2 or X.dtype.kind not in "biuf":
         raise ValueError(f"{X_name} must be numbers of shape (n, …), got {X.dtype} of shape {X.shape}.")
     if X.size == 0:
