@@ -66,15 +66,29 @@ Normalization; statistics accumulate in double precision; sample_weight (N,) is 
     groupnorm_forward(x (N, C, ...), gamma (C,), beta (C,), eps, out, xhat, inv_std (N, G), n_threads)
     groupnorm_backward(dout, xhat, inv_std (N, G), gamma, dx, dgamma, dbeta, n_threads)            dx may be dout
 
-Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None. The loss is the weighted sum over
-`total`, or if that is 0 over the sum of the weights::
+Losses, serial; y (N,) is int64, sample_weight (N,) is float64 or None, dscores may be scores. The loss is the weighted
+sum over `total`, or if that is 0 over the sum of the weights::
 
-    softmax_loss(scores (N, C), y, sample_weight, dscores or None, total=0) -> float    dscores may be scores
+    softmax_loss(scores (N, C), y, sample_weight, dscores or None, total=0, smoothing=0) -> float
+    hinge_loss(scores (N, C), y, sample_weight, dscores or None, total=0) -> float
     judge_scores(scores, y, sample_weight, predicted (C,) bool) -> float       weight of the rows whose best class is y,
                                                                                nan if a score is not finite
     sum_of_weights(sample_weight (N,)) -> float
     softmax(scores, out)                                                       out may be scores
     log_softmax(scores, out)                                                   out may be scores
+
+Losses of scores (N, K) with targets y (N, K), both of one dtype; `kind` is 'logistic', 'squared_error',
+'absolute_error', 'huber' (whose quadratic part reaches to `width`) or 'poisson'::
+
+    pointwise_loss(kind, scores, y, sample_weight, dscores or None, total=0, width=1) -> float
+    judge_indicators(scores, y, sample_weight) -> float          weight of the rows whose scores are positive just where
+                                                                 y is above 0.5, nan if a score is not finite
+    judge_residuals(scores, y, sample_weight, take_exp, sums (4, K) float64) -> float
+                                                                 adds to sums[1:] the weighted sums of (y - p) ** 2,
+                                                                 y - sums[0] and (y - sums[0]) ** 2, where p is the
+                                                                 score or its exp; returns all of the first, or nan
+    exponential(x, out)                                          out may be x
+    sigmoid(x, out)                                              out may be x
 
 A linear classifier's loss and gradients for rows of X (any, D) uint8/float32/float64, where linear_takes(w (D, C)):
 those that softmax_loss of affine_forward gives::
@@ -140,12 +154,16 @@ try:
         csr_affine_forward,
         debug,
         draw_mask,
+        exponential,
         gather_items,
         gather_rows,
         groupnorm_backward,
         groupnorm_forward,
+        hinge_loss,
         isa,
         isas,
+        judge_indicators,
+        judge_residuals,
         judge_scores,
         layernorm_backward,
         layernorm_forward,
@@ -157,6 +175,7 @@ try:
         max_threads,
         nesterov,
         openmp,
+        pointwise_loss,
         relu_backward,
         relu_forward,
         relu_pool_backward,
@@ -164,6 +183,7 @@ try:
         scale_by_mask,
         sgd,
         sgd_momentum,
+        sigmoid,
         shuffle_rows,
         softmax,
         softmax_loss,
@@ -205,12 +225,16 @@ __all__ = [
     "csr_affine_forward",
     "debug",
     "draw_mask",
+    "exponential",
     "gather_items",
     "gather_rows",
     "groupnorm_backward",
     "groupnorm_forward",
+    "hinge_loss",
     "isa",
     "isas",
+    "judge_indicators",
+    "judge_residuals",
     "judge_scores",
     "layernorm_backward",
     "layernorm_forward",
@@ -222,6 +246,7 @@ __all__ = [
     "max_threads",
     "nesterov",
     "openmp",
+    "pointwise_loss",
     "relu_backward",
     "relu_forward",
     "relu_pool_backward",
@@ -229,6 +254,7 @@ __all__ = [
     "scale_by_mask",
     "sgd",
     "sgd_momentum",
+    "sigmoid",
     "shuffle_rows",
     "softmax",
     "softmax_loss",

@@ -33,6 +33,7 @@ cdef extern from "runtime.h" nogil:
     void sdl_check_index(Py_ssize_t i, Py_ssize_t n)
     int sdl_max_threads()
     int SDL_WRONG_LABEL, SDL_WRONG_ROW, SDL_WRONG_COLUMN
+    int LOGISTIC, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, POISSON
 
 
 cdef extern from "Python.h":
@@ -921,27 +922,87 @@ cdef int check_total(double total) except -1:
     return 0
 
 
+cdef int check_loss(cnp.ndarray scores, int dtype, cnp.ndarray y, cnp.ndarray sample_weight, double total,
+                    cnp.ndarray dscores) except -1:
+    """Check the arguments that all losses of scores have, but for y's dtype and shape."""
+    check_scores(scores, dtype)
+    if cnp.PyArray_DIM(scores, 0) == 0:
+        raise ValueError("scores must not be empty.")
+    check_weight(sample_weight, cnp.PyArray_DIM(scores, 0))
+    check_total(total)
+    if dscores is not None:
+        check_same_shape(dscores, "dscores", dtype, scores, "scores", True)
+    return check_no_overlap((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
+
+
 def softmax_loss(
-    cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray dscores, double total=0
+    cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray dscores, double total=0,
+    double smoothing=0
 ):
     """Return the weighted sum of the cross-entropies of softmax(scores) over total, its gradient in dscores."""
     cdef int dtype = real_dtype(scores, "scores")
     cdef double loss
     check_scores(scores, dtype)
     cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
-    if n == 0:
-        raise ValueError("scores must not be empty.")
     check_labels(y, n, c)
-    check_weight(sample_weight, n)
-    check_total(total)
-    if dscores is not None:
-        check_same_shape(dscores, "dscores", dtype, scores, "scores", True)
-    check_no_overlap((dscores, scores, y, sample_weight), 1, "dscores scores y sample_weight", 1)
+    check_loss(scores, dtype, y, sample_weight, total, dscores)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"smoothing must be in [0, 1], got {smoothing}.")
     with nogil:
         status = call_softmax_loss(
-            kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total, data(dscores), &loss, n, c
+            kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total,
+            smoothing, data(dscores), &loss, n, c
         )
     check_status(status)
+    return loss
+
+
+def hinge_loss(
+    cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, cnp.ndarray dscores, double total=0
+):
+    """Return the weighted sum of the multiclass hinge losses over total, its gradient in dscores."""
+    cdef int dtype = real_dtype(scores, "scores")
+    cdef double loss
+    check_scores(scores, dtype)
+    cdef idx n = cnp.PyArray_DIM(scores, 0), c = cnp.PyArray_DIM(scores, 1)
+    check_labels(y, n, c)
+    check_loss(scores, dtype, y, sample_weight, total, dscores)
+    with nogil:
+        status = call_hinge_loss(
+            kernels(dtype), data(scores), <const int64_t *>data(y), <const double *>data(sample_weight), total,
+            data(dscores), &loss, n, c
+        )
+    check_status(status)
+    return loss
+
+
+# The losses that pointwise_loss knows, by name.
+_POINTWISE = {
+    "logistic": LOGISTIC,
+    "squared_error": SQUARED_ERROR,
+    "absolute_error": ABSOLUTE_ERROR,
+    "huber": HUBER,
+    "poisson": POISSON,
+}
+
+
+def pointwise_loss(
+    str kind not None, cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight,
+    cnp.ndarray dscores, double total=0, double width=1
+):
+    """Return the weighted sum over total of the losses of each score against its target, its gradient in dscores."""
+    cdef int dtype = real_dtype(scores, "scores"), which = _POINTWISE[kind]
+    cdef double loss
+    check_same_shape(y, "y", dtype, scores, "scores")
+    check_loss(scores, dtype, y, sample_weight, total, dscores)
+    if not 0 < width < float("inf"):
+        raise ValueError(f"width must be positive and finite, got {width}.")
+    cdef idx n = cnp.PyArray_DIM(scores, 0), k = cnp.PyArray_DIM(scores, 1)
+    with nogil:
+        call_pointwise_loss(
+            kernels(dtype), which, width, data(scores), data(y), <const double *>data(sample_weight), total,
+            data(dscores), &loss, n, k
+        )
     return loss
 
 
@@ -963,6 +1024,43 @@ def judge_scores(
             <uint8_t *>data(predicted), &correct, n, c
         )
     return correct
+
+
+def judge_indicators(cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight):
+    """Return the weight of the rows whose scores are positive just where y is above a half; nan if one is not finite."""
+    cdef int dtype = real_dtype(scores, "scores")
+    cdef double correct = 0
+    check_scores(scores, dtype)
+    check_same_shape(y, "y", dtype, scores, "scores")
+    cdef idx n = cnp.PyArray_DIM(scores, 0), k = cnp.PyArray_DIM(scores, 1)
+    check_weight(sample_weight, n)
+    keep((scores, y, sample_weight))
+    with nogil:
+        call_judge_indicators(
+            kernels(dtype), data(scores), data(y), <const double *>data(sample_weight), &correct, n, k
+        )
+    return correct
+
+
+def judge_residuals(
+    cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, bint take_exp,
+    cnp.ndarray sums not None
+):
+    """Add to sums what R^2 is made of; return the weighted sum of all squared residuals, nan if a score is not finite."""
+    cdef int dtype = real_dtype(scores, "scores")
+    cdef double residual = 0
+    check_scores(scores, dtype)
+    check_same_shape(y, "y", dtype, scores, "scores")
+    cdef idx n = cnp.PyArray_DIM(scores, 0), k = cnp.PyArray_DIM(scores, 1)
+    check_weight(sample_weight, n)
+    matrix(sums, "sums", cnp.NPY_DOUBLE, 4, k, True)
+    check_no_overlap((sums, scores, y, sample_weight), 1, "sums scores y sample_weight")
+    with nogil:
+        call_judge_residuals(
+            kernels(dtype), data(scores), data(y), <const double *>data(sample_weight), take_exp, data(sums),
+            &residual, n, k
+        )
+    return residual
 
 
 def sum_of_weights(cnp.ndarray sample_weight not None):
@@ -994,6 +1092,28 @@ def softmax(cnp.ndarray scores not None, cnp.ndarray out not None):
 def log_softmax(cnp.ndarray scores not None, cnp.ndarray out not None):
     """Write the logarithm of the softmax of each row to out."""
     run_softmax(scores, out, True)
+
+
+def exponential(cnp.ndarray x not None, cnp.ndarray out not None):
+    """Write exp(x) to out."""
+    cdef int dtype = real_dtype(x, "x")
+    require(x, "x", dtype, -1)
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_no_overlap((out, x), 1, "out x", 1)
+    cdef idx size = cnp.PyArray_SIZE(x)
+    with nogil:
+        call_exponential(kernels(dtype), data(x), data(out), size)
+
+
+def sigmoid(cnp.ndarray x not None, cnp.ndarray out not None):
+    """Write 1 / (1 + exp(-x)) to out."""
+    cdef int dtype = real_dtype(x, "x")
+    require(x, "x", dtype, -1)
+    check_same_shape(out, "out", dtype, x, "x", True)
+    check_no_overlap((out, x), 1, "out x", 1)
+    cdef idx size = cnp.PyArray_SIZE(x)
+    with nogil:
+        call_sigmoid(kernels(dtype), data(x), data(out), size)
 
 
 # --- update rules -----------------------------------------------------------------------------------------------------

@@ -1,8 +1,11 @@
-"""Losses: from scores and labels to the mean loss and its gradient.
+"""Losses: from scores and targets to the mean loss and its gradient.
 
-`softmax_loss` and `svm_loss` take the scores and give the gradient with respect to them: what stands at the end of a
-net. The others take the weights and the samples of a linear classifier, and give the gradient of its whole objective,
-penalty included, with respect to the weights: each in plain loops, to read, and vectorized.
+Most take the scores and give the gradient with respect to them: what stands at the end of a net. `softmax_loss` and
+`svm_loss` take labels, one of several classes for each sample. `logistic_loss`, `squared_error`, `absolute_error`,
+`huber_loss` and `poisson_loss` take a target for each score; of several outputs, a sample's loss is the sum.
+
+Those named naive and vectorized take the weights and the samples of a linear classifier, and give the gradient of its
+whole objective, penalty included, with respect to the weights: each in plain loops, to read, and vectorized.
 """
 
 import math
@@ -10,14 +13,14 @@ import math
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, check_batch, check_shape, normalized_weights, output
+from sklearn_dl._arrays import as_floats, check_batch, check_not_empty, check_shape, normalized_weights, output
 from sklearn_dl._checks import check_real
 from sklearn_dl._threads import n_threads
 
 _LARGEST = float(np.finfo(np.float64).max)
 
 
-def softmax_loss(x, y, *, sample_weight=None, out=None):
+def softmax_loss(x, y, *, sample_weight=None, label_smoothing=0.0, out=None):
     """Softmax and cross-entropy.
 
     Parameters
@@ -28,16 +31,20 @@ def softmax_loss(x, y, *, sample_weight=None, out=None):
         Labels, integers from 0 to C - 1.
     sample_weight : array-like of shape (N,), optional
         Weights of the samples; all one without.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each label that goes to all C classes alike: the target of a sample's softmax is
+        ``(1 - label_smoothing) * onehot(y[i]) + label_smoothing / C`` (Szegedy et al., "Rethinking the inception
+        architecture for computer vision", CVPR 2016).
     out : ndarray of shape (N, C), optional
         Where to write the gradient; may be x itself.
 
     Returns
     -------
     loss : float
-        ``-log(softmax(x)[i, y[i]])``, averaged over the samples with their weights. Finite
-        for any finite scores: beyond the largest float64 it is that number.
+        ``-sum(target[i] * log(softmax(x)[i]))``, without smoothing ``-log(softmax(x)[i, y[i]])``, averaged over the
+        samples with their weights. Finite for any finite scores: beyond the largest float64 it is that number.
     dx : ndarray of shape (N, C)
-        ``(softmax(x) - onehot(y)) / N``, or the sample's share of the weights in place of 1/N.
+        ``(softmax(x) - target) / N``, or the sample's share of the weights in place of 1/N.
 
     Raises
     ------
@@ -60,7 +67,8 @@ def softmax_loss(x, y, *, sample_weight=None, out=None):
     (0.4904, array([[-0.25 ,  0.25 ], [ 0.125, -0.125]]))
     """
     x, y, weights, dx = _prepare(x, y, sample_weight, out)
-    return _ext.softmax_loss(x, y, weights, dx), dx
+    smoothing = check_real("label_smoothing", label_smoothing, low=0, high=1, boundaries="left")
+    return _ext.softmax_loss(x, y, weights, dx, smoothing=smoothing), dx
 
 
 def svm_loss(x, y, *, sample_weight=None, out=None):
@@ -105,19 +113,251 @@ def svm_loss(x, y, *, sample_weight=None, out=None):
     (0.25, array([[-0.5,  0.5,  0. ], [ 0. ,  0. ,  0. ]]))
     """
     x, y, weights, dx = _prepare(x, y, sample_weight, out)
-    n_samples, n_classes = x.shape
-    _check_range(y, n_classes)
-    share = 1 / n_samples if weights is None else weights[:, None]
-    rows = np.arange(n_samples)
-    with np.errstate(over="ignore"):
-        margins = np.maximum(0, x.astype(np.float64) - x[rows, y][:, None] + 1)
-        margins[rows, y] = 0
-        loss = float(np.sum(np.minimum(margins, _LARGEST) * share))
-    np.greater(margins, 0, out=dx, casting="unsafe")
-    dx[rows, y] = 0 - dx.sum(axis=1)
-    np.multiply(dx, share, out=dx, casting="same_kind")
-    # Not the other way round, which would hide NaN.
-    return (_LARGEST if loss > _LARGEST else loss), dx
+    return _ext.hinge_loss(x, y, weights, dx), dx
+
+
+def logistic_loss(x, y, *, sample_weight=None, out=None):
+    """Sigmoid and cross-entropy, one for each output: of labels that do not exclude each other.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, K), or (N,) for one output
+        Scores: the logarithms of the odds.
+    y : ndarray of the shape of x
+        Targets: 1 where the label applies, 0 where it does not, or a probability in [0, 1].
+    sample_weight : array-like of shape (N,), optional
+        Weights of the samples; all one without.
+    out : ndarray of the shape of x, optional
+        Where to write the gradient; may be x itself.
+
+    Returns
+    -------
+    loss : float
+        ``log(1 + exp(x)) - y * x``, summed over the outputs and averaged over the samples
+        with their weights. Finite for any finite scores: beyond the largest float64 it is that number.
+    dx : ndarray of the shape of x
+        ``(1 / (1 + exp(-x)) - y) / N``, or the sample's share of the weights in place of 1/N.
+
+    Raises
+    ------
+    TypeError
+        If x or y does not hold real numbers.
+    ValueError
+        If the batch is empty, shapes do not fit together, or a target or weight is out of range.
+
+    Notes
+    -----
+    As `MLPClassifier` has it for multilabel y. Computed as ``max(x, 0) - y * x + log(1 + exp(-abs(x)))``, in which
+    nothing overflows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import logistic_loss
+    >>> loss, dx = logistic_loss(np.array([[0.0, np.log(3)]]), np.array([[1, 0]]))
+    >>> round(loss, 4), dx
+    (2.0794, array([[-0.5 ,  0.75]]))
+    """
+    return _pointwise("logistic", x, y, sample_weight, out, check=_check_probabilities)
+
+
+def squared_error(x, y, *, sample_weight=None, out=None):
+    """Half the squared error.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, K), or (N,) for one output
+        Scores: the predictions.
+    y : ndarray of the shape of x
+        Targets.
+    sample_weight : array-like of shape (N,), optional
+        Weights of the samples; all one without.
+    out : ndarray of the shape of x, optional
+        Where to write the gradient; may be x itself.
+
+    Returns
+    -------
+    loss : float
+        ``(x - y) ** 2 / 2``, summed over the outputs and averaged over the samples
+        with their weights. Finite for any finite scores: beyond the largest float64 it is that number.
+    dx : ndarray of the shape of x
+        ``(x - y) / N``, or the sample's share of the weights in place of 1/N.
+
+    Raises
+    ------
+    TypeError
+        If x or y does not hold real numbers.
+    ValueError
+        If the batch is empty, shapes do not fit together, or a weight is out of range.
+
+    Notes
+    -----
+    `MLPRegressor` trains on the same gradient. The loss that it reports is this one divided by the K outputs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import squared_error
+    >>> squared_error(np.array([3.0, 1.0]), np.array([1.0, 1.0]))
+    (1.0, array([1., 0.]))
+    """
+    return _pointwise("squared_error", x, y, sample_weight, out)
+
+
+def absolute_error(x, y, *, sample_weight=None, out=None):
+    """Absolute error, the least of which the median has.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, K), or (N,) for one output
+        Scores: the predictions.
+    y : ndarray of the shape of x
+        Targets.
+    sample_weight : array-like of shape (N,), optional
+        Weights of the samples; all one without.
+    out : ndarray of the shape of x, optional
+        Where to write the gradient; may be x itself.
+
+    Returns
+    -------
+    loss : float
+        ``abs(x - y)``, summed over the outputs and averaged over the samples
+        with their weights. Finite for any finite scores: beyond the largest float64 it is that number.
+    dx : ndarray of the shape of x
+        ``sign(x - y) / N``, or the sample's share of the weights in place of 1/N.
+
+    Raises
+    ------
+    TypeError
+        If x or y does not hold real numbers.
+    ValueError
+        If the batch is empty, shapes do not fit together, or a weight is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import absolute_error
+    >>> absolute_error(np.array([3.0, 1.0]), np.array([1.0, 1.0]))
+    (1.0, array([0.5, 0. ]))
+    """
+    return _pointwise("absolute_error", x, y, sample_weight, out)
+
+
+def huber_loss(x, y, *, sample_weight=None, delta=1.0, out=None):
+    """Huber's loss: half the squared error near the target, the absolute error beyond.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, K), or (N,) for one output
+        Scores: the predictions.
+    y : ndarray of the shape of x
+        Targets.
+    sample_weight : array-like of shape (N,), optional
+        Weights of the samples; all one without.
+    delta : float, default=1.0
+        How far from the target the square ends. Above 0.
+    out : ndarray of the shape of x, optional
+        Where to write the gradient; may be x itself.
+
+    Returns
+    -------
+    loss : float
+        ``d ** 2 / 2``, or ``delta * (abs(d) - delta / 2)`` where abs(d) is above delta, summed over the outputs and
+        averaged over the samples with their weights. Finite for any finite scores: beyond the largest float64 it is that number.
+    dx : ndarray of the shape of x
+        ``clip(d, -delta, delta) / N``, or the sample's share of the weights in place of 1/N.
+
+    Raises
+    ------
+    TypeError
+        If x or y does not hold real numbers.
+    ValueError
+        If the batch is empty, shapes do not fit together, or a weight or delta is out of range.
+
+    Notes
+    -----
+    With ``d = x - y``. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35 (1964).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import huber_loss
+    >>> huber_loss(np.array([3.0, 1.5]), np.array([1.0, 1.0]))
+    (0.8125, array([0.5 , 0.25]))
+    """
+    delta = check_real("delta", delta, low=0, boundaries="neither")
+    return _pointwise("huber", x, y, sample_weight, out, width=delta)
+
+
+def poisson_loss(x, y, *, sample_weight=None, out=None):
+    """Negative log-likelihood of counts whose mean is exp(x), but for what does not depend on x.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, K), or (N,) for one output
+        Scores: the logarithms of the predicted means.
+    y : ndarray of the shape of x
+        Targets: counts, or rates, of at least 0.
+    sample_weight : array-like of shape (N,), optional
+        Weights of the samples; all one without.
+    out : ndarray of the shape of x, optional
+        Where to write the gradient; may be x itself.
+
+    Returns
+    -------
+    loss : float
+        ``exp(x) - y * x``, summed over the outputs and averaged over the samples
+        with their weights. Where exp(x) is beyond the largest number of
+        x's dtype, it is the largest float64, and the gradient infinite.
+    dx : ndarray of the shape of x
+        ``(exp(x) - y) / N``, or the sample's share of the weights in place of 1/N.
+
+    Raises
+    ------
+    TypeError
+        If x or y does not hold real numbers.
+    ValueError
+        If the batch is empty, shapes do not fit together, or a target or weight is out of range.
+
+    Notes
+    -----
+    Half the Poisson deviance is this less its least value, ``y - y * log(y)``; so the loss may be negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.losses import poisson_loss
+    >>> loss, dx = poisson_loss(np.array([0.0, np.log(2)]), np.array([1, 3]))
+    >>> round(loss, 4), dx
+    (0.4603, array([ 0. , -0.5]))
+    """
+    return _pointwise("poisson", x, y, sample_weight, out, check=_check_not_negative)
+
+
+def _pointwise(kind, x, y, sample_weight, out, *, check=None, **options):
+    """Return the loss of each score against a target of its own, and its gradient."""
+    x, y = as_floats(x=x, y=y)
+    if x.ndim not in (1, 2):
+        raise ValueError(f"x must be (N, K), or (N,) for one output, got an array of shape {x.shape}")
+    check_not_empty("x", x)
+    check_shape("y", y, x.shape, "that of x")
+    if check is not None:
+        check(y)
+    weights = None if sample_weight is None else normalized_weights(sample_weight, len(x))
+    dx = output(out, x.shape, x.dtype)
+    shape = x.shape if x.ndim == 2 else (len(x), 1)
+    loss = _ext.pointwise_loss(kind, x.reshape(shape), y.reshape(shape), weights, dx.reshape(shape), **options)
+    return loss, dx
+
+
+def _check_probabilities(y):
+    if not (y.min() >= 0 and y.max() <= 1):
+        raise ValueError(f"y must be in [0, 1], got values from {y.min()} to {y.max()}")
+
+
+def _check_not_negative(y):
+    if not y.min() >= 0:
+        raise ValueError(f"y must be at least 0, got values from {y.min()} to {y.max()}")
 
 
 def _prepare(x, y, sample_weight, out):

@@ -20,6 +20,8 @@
 #include "conv/pooled.h"
 #include "norm.h"
 #include "loss.h"
+#include "hinge.h"
+#include "pointwise.h"
 #include "gather.h"
 #include "linear.h"
 #include "optim.h"

@@ -38,6 +38,9 @@ enum { DEAD = 4 };
 enum { SDL_EACH_ACTIVATION(X) SDL_ACTIVATIONS };
 #undef X
 
+/* The losses of pointwise.h. */
+enum pointwise { LOGISTIC, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, POISSON };
+
 #include "kernel_table.h"
 
 typedef struct {

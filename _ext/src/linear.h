@@ -110,7 +110,7 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
         SDL_FLUSHED(NAME(linear_scores)(p, x, rows, next, lo, hi, wt, tiles + lo / p->segment * p->tiles));
         sdl_barrier(threads);
         SDL_FLUSHED(NAME(linear_join)(p, rows, tiles, dscores));
-        (void)NAME(softmax_loss_rows)(dscores, p->y + first, p->weight ? p->weight + first : NULL, p->total, dscores,
+        (void)NAME(softmax_loss_rows)(dscores, p->y + first, p->weight ? p->weight + first : NULL, p->total, 0, dscores,
                                       rows, p->m, &loss); /* needs no memory: there is a gradient */
         SDL_FLUSHED(NAME(linear_dw)(p, x, rows, next, lo, hi, dscores, sums));
         if (thread == 0) memcpy(p->dscores + first * p->m, dscores, rows * p->m * sizeof(real));

@@ -59,10 +59,29 @@ INLINE void NAME(exp_columns)(real *t, idx c, real *max, double *sum)
     }
 }
 
-/* The loss of a row from its largest score, its label's score and the logarithm of its sum of exponentials. */
-INLINE double NAME(row_loss)(double max, double label_score, double log_sum)
+/* What the loss of a row subtracts from the logarithm of its sum of exponentials: its label's score, or with smoothing
+ * that share of the mean of all scores, and the rest of the label's. */
+INLINE double NAME(target_score)(const real *s, int64_t label, double smoothing, idx c)
 {
-    double loss = log_sum + (max - label_score);
+    return smoothing ? (1 - smoothing) * s[label] + smoothing * (NAME(run_sum)(s, c) / c) : s[label];
+}
+
+/* Take from a row's gradient, share * softmax so far, what its label is to have of the share. */
+INLINE void NAME(subtract_target)(real *d, int64_t label, double share, double smoothing, idx c)
+{
+    if (!smoothing) {
+        d[label] -= (real)share;
+        return;
+    }
+    real each = (real)(share * smoothing / c);
+    for (idx j = 0; j < c; j++) d[j] -= each;
+    d[label] -= (real)(share * (1 - smoothing));
+}
+
+/* The loss of a row from its largest score, its target_score and the logarithm of its sum of exponentials. */
+INLINE double NAME(row_loss)(double max, double target_score, double log_sum)
+{
+    double loss = log_sum + (max - target_score);
     return loss > DBL_MAX ? DBL_MAX : loss; /* scores 1e308 apart are still a finite loss */
 }
 
@@ -113,35 +132,38 @@ INLINE int NAME(are_labels)(const int64_t *y, idx n, idx c)
 }
 
 /* The loss of at most VL rows of at most LANE_CLASSES scores; t: room for (c, VL). */
-static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *weight, double total, real *d, idx rows,
-                                idx c, real *t, double *loss)
+static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *weight, double total, double smoothing,
+                                real *d, idx rows, idx c, real *t, double *loss)
 {
-    real max[VL], scale[VL], label[VL];
-    double sum[VL], log_sum[VL];
+    real max[VL], scale[VL];
+    double sum[VL], log_sum[VL], target[VL];
     if (rows < VL) memset(t, 0, c * VL * sizeof(real));
     NAME(transpose)(s, c, t, VL, rows, c);
-    for (idx i = 0; i < rows; i++) label[i] = s[i * c + y[i]]; /* before d is written, which may lie on s */
+    for (idx i = 0; i < rows; i++) /* before d is written, which may lie on s */
+        target[i] = NAME(target_score)(s + i * c, y[i], smoothing, c);
     NAME(exp_columns)(t, c, max, sum);
     memcpy(log_sum, sum, sizeof sum);
     NAME(log_lanes)(log_sum);
     for (idx i = 0; i < rows; i++) {
         double share = (weight ? weight[i] : 1) / total;
         scale[i] = (real)(share / sum[i]);
-        *loss += share * NAME(row_loss)(max[i], label[i], log_sum[i]);
+        *loss += share * NAME(row_loss)(max[i], target[i], log_sum[i]);
     }
     if (!d) return;
     for (idx i = rows; i < VL; i++) scale[i] = 0;
     for (idx j = 0; j < c; j++)
         for (idx l = 0; l < VL; l++) t[j * VL + l] *= scale[l];
     NAME(transpose)(t, VL, d, c, c, rows);
-    for (idx i = 0; i < rows; i++) d[i * c + y[i]] -= (real)((weight ? weight[i] : 1) / total);
+    for (idx i = 0; i < rows; i++)
+        NAME(subtract_target)(d + i * c, y[i], (weight ? weight[i] : 1) / total, smoothing, c);
 }
 
 /* The loss of one row; e: room for its exponentials (c,), d itself if there is one. */
-static void NAME(softmax_row)(const real *s, int64_t label, double share, real *e, int wants_gradient, idx c,
-                              double *loss)
+static void NAME(softmax_row)(const real *s, int64_t label, double share, double smoothing, real *e, int wants_gradient,
+                              idx c, double *loss)
 {
-    real max = NAME(row_max)(s, c), label_score = s[label]; /* before e is written, which may lie on s */
+    real max = NAME(row_max)(s, c);
+    double target = NAME(target_score)(s, label, smoothing, c); /* before e is written, which may lie on s */
     idx j = 0;
     for (; j + VL <= c; j += VL) NAME(store)(e + j, NAME(exp_lanes)(NAME(load)(s + j) - max));
     if (j < c) {
@@ -151,42 +173,43 @@ static void NAME(softmax_row)(const real *s, int64_t label, double share, real *
         for (idx l = j; l < c; l++) e[l] = rest[l - j];
     }
     double sum = NAME(run_sum)(e, c);
-    *loss += share * NAME(row_loss)(max, label_score, log(sum));
+    *loss += share * NAME(row_loss)(max, target, log(sum));
     if (!wants_gradient) return;
     real scale = (real)(share / sum);
     for (j = 0; j < c; j++) e[j] *= scale;
-    e[label] -= (real)share;
+    NAME(subtract_target)(e, label, share, smoothing, c);
 }
 
 /* Of n rows of scores: dscores (or NULL; may be scores); their weighted losses over `total`, added to *loss. Returns 0,
  * or -1 when out of memory. */
-NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total, real *d,
-                                     idx n, idx c, double *loss)
+NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const double *weight, double total,
+                                     double smoothing, real *d, idx n, idx c, double *loss)
 {
     if (c <= LANE_CLASSES) {
         real t[LANE_CLASSES * VL] __attribute__((aligned(64)));
         for (idx i = 0; i < n; i += VL)
-            NAME(softmax_lanes)(s + i * c, y + i, weight ? weight + i : NULL, total, d ? d + i * c : NULL,
+            NAME(softmax_lanes)(s + i * c, y + i, weight ? weight + i : NULL, total, smoothing, d ? d + i * c : NULL,
                                 MIN(VL, n - i), c, t, loss);
         return 0;
     }
     real *room = d ? NULL : sdl_scratch(SDL_SLOT_SHARED_2, c * sizeof(real));
     if (!d && !room) return -1;
     for (idx i = 0; i < n; i++)
-        NAME(softmax_row)(s + i * c, y[i], (weight ? weight[i] : 1) / total, d ? d + i * c : room, d != NULL, c, loss);
+        NAME(softmax_row)(s + i * c, y[i], (weight ? weight[i] : 1) / total, smoothing, d ? d + i * c : room, d != NULL,
+                          c, loss);
     return 0;
 }
 
-/* IN scores (n, c), y (n,), weight (n,) or NULL; OUT dscores (n, c) or NULL, *loss = the weighted sum of the losses
- * over `total`, or if that is 0 over the sum of the weights. Returns SDL_WRONG_LABEL, and has written nothing but
- * *loss, unless all of y are in [0, c). */
-static int NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total, void *dscores,
-                              double *loss, idx n, idx c)
+/* IN scores (n, c), y (n,), weight (n,) or NULL, smoothing: the share of a label that all classes have alike; OUT
+ * dscores (n, c) or NULL, *loss = the weighted sum of the losses over `total`, or if that is 0 over the sum of the
+ * weights. Returns SDL_WRONG_LABEL, and has written nothing but *loss, unless all of y are in [0, c). */
+static int NAME(softmax_loss)(const void *scores, const int64_t *y, const double *weight, double total,
+                              double smoothing, void *dscores, double *loss, idx n, idx c)
 {
     *loss = 0;
     if (!NAME(are_labels)(y, n, c)) return SDL_WRONG_LABEL;
     if (!total) total = NAME(total_weight)(weight, n);
-    return NAME(softmax_loss_rows)(scores, y, weight, total, dscores, n, c, loss);
+    return NAME(softmax_loss_rows)(scores, y, weight, total, smoothing, dscores, n, c, loss);
 }
 
 /* --- evaluation

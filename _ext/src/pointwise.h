@@ -1,0 +1,224 @@
+/* Losses that compare each score with a target of its own: scores and targets (n, k), the loss of a sample is the sum
+ * over its k outputs. Serial, as the losses of labels are. A further one is a member of `pointwise` and a branch of
+ * point_lanes.
+ *
+ * With d = score - target:
+ *   LOGISTIC        log(1 + exp(score)) - target * score       sigmoid and cross-entropy, targets in [0, 1]
+ *   SQUARED_ERROR   d * d / 2
+ *   ABSOLUTE_ERROR  |d|                                        its gradient at d = 0 is 0
+ *   HUBER           d * d / 2, or width * (|d| - width / 2) where |d| > width
+ *   POISSON         exp(score) - target * score                the score is the logarithm of the mean */
+
+/* Elements whose shares of the loss are worked out at a time. */
+#define POINT_BLOCK 128
+
+/* exp(-|x|) of each lane. */
+INLINE vec NAME(exp_of_negative)(vec x) { return NAME(exp_lanes)(NAME(blend)((ivec)(x > 0), -x, x)); }
+
+/* exp of each lane, infinite where it would be beyond the largest number that has a normal inverse. */
+INLINE vec NAME(exp_any)(vec x)
+{
+    vec e = NAME(exp_of_negative)(x);
+    return NAME(blend)((ivec)(x > 0), 1 / e, e);
+}
+
+INLINE void NAME(to_doubles)(vec v, double *to)
+{
+    real lanes[VL];
+    NAME(store)(lanes, v);
+    for (idx l = 0; l < VL; l++) to[l] = lanes[l];
+}
+
+/* loss (VL,) of VL scores with their targets; returns the gradient. */
+INLINE vec NAME(point_lanes)(int kind, double width, vec s, vec y, double *loss)
+{
+    vec d = s - y, none = { 0 };
+    double wide[VL];
+    if (kind == LOGISTIC) {
+        /* log(1 + exp(s)) - y * s = max(s, 0) - y * s + log(1 + e), with e = exp(-|s|); and log(1 + e) from the
+         * logarithm of the rounded sum, with the rounding put right. */
+        vec e = NAME(exp_of_negative)(s);
+        double target[VL], exponential[VL], sum[VL];
+        NAME(to_doubles)(s, wide);
+        NAME(to_doubles)(y, target);
+        NAME(to_doubles)(e, exponential);
+        for (idx l = 0; l < VL; l++) sum[l] = 1 + exponential[l];
+        memcpy(loss, sum, sizeof sum);
+        NAME(log_lanes)(loss);
+        for (idx l = 0; l < VL; l++) {
+            loss[l] += (exponential[l] - (sum[l] - 1)) / sum[l];
+            loss[l] += (wide[l] > 0 ? wide[l] : 0) - target[l] * wide[l];
+        }
+        return NAME(blend)((ivec)(s > 0), none + 1, e) / (1 + e) - y;
+    }
+    if (kind == POISSON) {
+        vec mean = NAME(exp_any)(s);
+        double target[VL], expected[VL];
+        NAME(to_doubles)(s, wide);
+        NAME(to_doubles)(y, target);
+        NAME(to_doubles)(mean, expected);
+        for (idx l = 0; l < VL; l++) loss[l] = expected[l] - target[l] * wide[l];
+        return mean - y;
+    }
+    NAME(to_doubles)(d, wide);
+    if (kind == SQUARED_ERROR) {
+        for (idx l = 0; l < VL; l++) loss[l] = 0.5 * wide[l] * wide[l];
+        return d;
+    }
+    for (idx l = 0; l < VL; l++) loss[l] = wide[l] < 0 ? -wide[l] : wide[l];
+    if (kind == ABSOLUTE_ERROR) return NAME(blend)((ivec)(d > 0), none + 1, NAME(blend)((ivec)(d < 0), none - 1, d));
+    /* HUBER */
+    for (idx l = 0; l < VL; l++) loss[l] = loss[l] > width ? width * (loss[l] - 0.5 * width) : 0.5 * loss[l] * loss[l];
+    vec most = none + (real)width;
+    d = NAME(blend)((ivec)(d > most), most, d);
+    return NAME(blend)((ivec)(d < -most), -most, d);
+}
+
+/* VL elements, of which `count` are there; d or NULL. Adds share * loss of each to sums (VL,). */
+INLINE void NAME(point_vector)(int kind, double width, const real *s, const real *y, const double *share, idx count,
+                               real *d, double *sums)
+{
+    real scores[VL] = { 0 }, targets[VL] = { 0 }, gradient[VL];
+    double loss[VL];
+    if (count < VL) {
+        for (idx l = 0; l < count; l++) scores[l] = s[l], targets[l] = y[l];
+        s = scores, y = targets;
+    }
+    vec g = NAME(point_lanes)(kind, width, NAME(load)(s), NAME(load)(y), loss);
+    for (idx l = 0; l < VL; l++) {
+        loss[l] = loss[l] > DBL_MAX ? DBL_MAX : loss[l]; /* scores 1e308 apart are still a finite loss */
+        sums[l] += l < count ? share[l] * loss[l] : 0;
+    }
+    if (!d) return;
+    NAME(store)(gradient, g);
+    for (idx l = 0; l < VL; l++) gradient[l] *= (real)share[l];
+    if (count < VL)
+        memcpy(d, gradient, count * sizeof(real));
+    else
+        NAME(store)(d, NAME(load)(gradient));
+}
+
+/* The loss of all; `kind` is a constant, so that each kind is compiled alone. */
+INLINE double NAME(point_loss)(int kind, double width, const real *s, const real *y, const double *weight, double total,
+                               real *d, idx n, idx k)
+{
+    double share[POINT_BLOCK], sums[VL] = { 0 };
+    idx size = n * k, row = 0, column = 0; /* of the first element that has no share yet */
+    if (!weight)
+        for (idx i = 0; i < POINT_BLOCK; i++) share[i] = 1 / total;
+    for (idx first = 0; first < size; first += POINT_BLOCK) {
+        idx count = MIN(POINT_BLOCK, size - first);
+        for (idx i = 0; weight && i < count; i++) {
+            share[i] = weight[row] / total;
+            if (++column == k) column = 0, row++;
+        }
+        for (idx i = 0; i < count; i += VL)
+            NAME(point_vector)(kind, width, s + first + i, y + first + i, share + i, MIN(VL, count - i),
+                               d ? d + first + i : NULL, sums);
+    }
+    double loss = 0;
+    for (idx l = 0; l < VL; l++) loss += sums[l];
+    return loss > DBL_MAX ? DBL_MAX : loss;
+}
+
+#define POINT_CASE(kind) \
+    case kind: *loss = NAME(point_loss)(kind, width, scores, y, weight, total, dscores, n, k); break
+
+/* IN kind, width (of HUBER), scores, y (n, k), weight (n,) or NULL; OUT dscores (n, k) or NULL (may be scores), *loss =
+ * the weighted sum of the losses over `total`, or if that is 0 over the sum of the weights. */
+static void NAME(pointwise_loss)(int kind, double width, const void *scores, const void *y, const double *weight,
+                                 double total, void *dscores, double *loss, idx n, idx k)
+{
+    if (!total) total = NAME(total_weight)(weight, n);
+    switch (kind) {
+        POINT_CASE(LOGISTIC);
+        POINT_CASE(SQUARED_ERROR);
+        POINT_CASE(ABSOLUTE_ERROR);
+        POINT_CASE(HUBER);
+        POINT_CASE(POISSON);
+    }
+}
+
+/* out (size,) = exp(x), which may be out. */
+static void NAME(exponential)(const void *x_, void *out_, idx size)
+{
+    const real *x = x_;
+    real *out = out_;
+    idx i = 0;
+    for (; i + VL <= size; i += VL) NAME(store)(out + i, NAME(exp_any)(NAME(load)(x + i)));
+    if (i == size) return;
+    real rest[VL] = { 0 };
+    memcpy(rest, x + i, (size - i) * sizeof(real));
+    NAME(store)(rest, NAME(exp_any)(NAME(load)(rest)));
+    memcpy(out + i, rest, (size - i) * sizeof(real));
+}
+
+/* out (size,) = 1 / (1 + exp(-x)), which may be x. */
+static void NAME(sigmoid)(const void *x_, void *out_, idx size)
+{
+    const real *x = x_;
+    real *out = out_;
+    for (idx i = 0; i < size; i += VL) {
+        idx count = MIN(VL, size - i);
+        real lanes[VL] = { 0 };
+        memcpy(lanes, x + i, count * sizeof(real));
+        vec s = NAME(load)(lanes), e = NAME(exp_of_negative)(s);
+        NAME(store)(lanes, NAME(blend)((ivec)(s > 0), (vec){ 0 } + 1, e) / (1 + e));
+        memcpy(out + i, lanes, count * sizeof(real));
+    }
+}
+
+/* --- evaluation -----------------------------------------------------------------------------------------------------
+ */
+
+/* Whether all of n numbers are finite. */
+INLINE int NAME(are_finite)(const real *x, idx n)
+{
+    real zeros = 0; /* nan after a product with what is not finite */
+    for (idx i = 0; i < n; i++) zeros += x[i] * 0;
+    return zeros == 0;
+}
+
+/* IN scores, y (n, k), weight (n,) or NULL; OUT *correct: the weight of the rows all of whose scores are positive where
+ * the target is above a half and nowhere else; nan if a score is not finite. */
+static void NAME(judge_indicators)(const void *scores, const void *y_, const double *weight, double *correct, idx n,
+                                   idx k)
+{
+    const real *s = scores, *y = y_;
+    *correct = 0;
+    for (idx i = 0; i < n; i++, s += k, y += k) {
+        idx wrong = 0;
+        for (idx j = 0; j < k; j++) wrong += (s[j] > 0) != (y[j] > (real)0.5);
+        if (!NAME(are_finite)(s, k))
+            *correct = NAN;
+        else if (!wrong)
+            *correct += weight ? weight[i] : 1;
+    }
+}
+
+/* IN scores, y (n, k), weight (n,) or NULL, take_exp: whether predictions are exp(scores); INOUT sums (4, k) double:
+ * centers c (IN), and what is added to: the weighted sums of (y - prediction) ** 2, of y - c and of (y - c) ** 2; OUT
+ * *residual: what all outputs together have added to the first of these sums, nan if a score is not finite. */
+static void NAME(judge_residuals)(const void *scores, const void *y_, const double *weight, int take_exp, void *sums_,
+                                  double *residual, idx n, idx k)
+{
+    const real *s = scores, *y = y_;
+    double *sums = sums_;
+    *residual = NAME(are_finite)(s, n * k) ? 0 : NAN;
+    for (idx i = 0; i < n; i++) {
+        double w = weight ? weight[i] : 1;
+        for (idx first = 0; first < k; first += VL, s += MIN(VL, k - first), y += MIN(VL, k - first)) {
+            idx count = MIN(VL, k - first);
+            real predicted[VL];
+            memcpy(predicted, s, count * sizeof(real));
+            if (take_exp) NAME(exponential)(predicted, predicted, count);
+            for (idx l = 0; l < count; l++) {
+                double *at = sums + first + l, from_center = y[l] - at[0], off = (double)y[l] - predicted[l];
+                at[k] += w * off * off;
+                at[2 * k] += w * from_center;
+                at[3 * k] += w * from_center * from_center;
+                *residual += w * off * off;
+            }
+        }
+    }
+}
