@@ -83,12 +83,9 @@ Losses of scores (N, K) with targets y (N, K), both of one dtype; `kind` is 'log
     pointwise_loss(kind, scores, y, sample_weight, dscores or None, total=0, width=1) -> float
     judge_indicators(scores, y, sample_weight) -> float          weight of the rows whose scores are positive just where
                                                                  y is above 0.5, nan if a score is not finite
-    judge_residuals(scores, y, sample_weight, take_exp, sums (4, K) float64) -> float
-                                                                 adds to sums[1:] the weighted sums of (y - p) ** 2,
-                                                                 y - sums[0] and (y - sums[0]) ** 2, where p is the
-                                                                 score or its exp; returns all of the first, or nan
-    exponential(x, out)                                          out may be x
-    sigmoid(x, out)                                              out may be x
+    judge_residuals(scores, y, sample_weight, take_exp, scale (K,) float64) -> float
+                                                                 weighted sum of scale * (y - p) ** 2, where p is the
+                                                                 score or its exp, nan if a score is not finite
 
 A linear classifier's loss and gradients for rows of X (any, D) uint8/float32/float64, where linear_takes(w (D, C)):
 those that softmax_loss of affine_forward gives::
@@ -154,7 +151,6 @@ try:
         csr_affine_forward,
         debug,
         draw_mask,
-        exponential,
         gather_items,
         gather_rows,
         groupnorm_backward,
@@ -183,7 +179,6 @@ try:
         scale_by_mask,
         sgd,
         sgd_momentum,
-        sigmoid,
         shuffle_rows,
         softmax,
         softmax_loss,
@@ -225,7 +220,6 @@ __all__ = [
     "csr_affine_forward",
     "debug",
     "draw_mask",
-    "exponential",
     "gather_items",
     "gather_rows",
     "groupnorm_backward",
@@ -254,7 +248,6 @@ __all__ = [
     "scale_by_mask",
     "sgd",
     "sgd_momentum",
-    "sigmoid",
     "shuffle_rows",
     "softmax",
     "softmax_loss",

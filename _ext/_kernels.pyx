@@ -1044,20 +1044,20 @@ def judge_indicators(cnp.ndarray scores not None, cnp.ndarray y not None, cnp.nd
 
 def judge_residuals(
     cnp.ndarray scores not None, cnp.ndarray y not None, cnp.ndarray sample_weight, bint take_exp,
-    cnp.ndarray sums not None
+    cnp.ndarray scale not None
 ):
-    """Add to sums what R^2 is made of; return the weighted sum of all squared residuals, nan if a score is not finite."""
+    """Return the weighted sum of the squared residuals of all outputs, times scale; nan if a score is not finite."""
     cdef int dtype = real_dtype(scores, "scores")
     cdef double residual = 0
     check_scores(scores, dtype)
     check_same_shape(y, "y", dtype, scores, "scores")
     cdef idx n = cnp.PyArray_DIM(scores, 0), k = cnp.PyArray_DIM(scores, 1)
     check_weight(sample_weight, n)
-    matrix(sums, "sums", cnp.NPY_DOUBLE, 4, k, True)
-    check_no_overlap((sums, scores, y, sample_weight), 1, "sums scores y sample_weight")
+    vector(scale, "scale", cnp.NPY_DOUBLE, k)
+    keep((scores, y, sample_weight, scale))
     with nogil:
         call_judge_residuals(
-            kernels(dtype), data(scores), data(y), <const double *>data(sample_weight), take_exp, data(sums),
+            kernels(dtype), data(scores), data(y), <const double *>data(sample_weight), take_exp, data(scale),
             &residual, n, k
         )
     return residual
@@ -1092,28 +1092,6 @@ def softmax(cnp.ndarray scores not None, cnp.ndarray out not None):
 def log_softmax(cnp.ndarray scores not None, cnp.ndarray out not None):
     """Write the logarithm of the softmax of each row to out."""
     run_softmax(scores, out, True)
-
-
-def exponential(cnp.ndarray x not None, cnp.ndarray out not None):
-    """Write exp(x) to out."""
-    cdef int dtype = real_dtype(x, "x")
-    require(x, "x", dtype, -1)
-    check_same_shape(out, "out", dtype, x, "x", True)
-    check_no_overlap((out, x), 1, "out x", 1)
-    cdef idx size = cnp.PyArray_SIZE(x)
-    with nogil:
-        call_exponential(kernels(dtype), data(x), data(out), size)
-
-
-def sigmoid(cnp.ndarray x not None, cnp.ndarray out not None):
-    """Write 1 / (1 + exp(-x)) to out."""
-    cdef int dtype = real_dtype(x, "x")
-    require(x, "x", dtype, -1)
-    check_same_shape(out, "out", dtype, x, "x", True)
-    check_no_overlap((out, x), 1, "out x", 1)
-    cdef idx size = cnp.PyArray_SIZE(x)
-    with nogil:
-        call_sigmoid(kernels(dtype), data(x), data(out), size)
 
 
 # --- update rules -----------------------------------------------------------------------------------------------------

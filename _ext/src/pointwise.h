@@ -15,13 +15,6 @@
 /* exp(-|x|) of each lane. */
 INLINE vec NAME(exp_of_negative)(vec x) { return NAME(exp_lanes)(NAME(blend)((ivec)(x > 0), -x, x)); }
 
-/* exp of each lane, infinite where it would be beyond the largest number that has a normal inverse. */
-INLINE vec NAME(exp_any)(vec x)
-{
-    vec e = NAME(exp_of_negative)(x);
-    return NAME(blend)((ivec)(x > 0), 1 / e, e);
-}
-
 INLINE void NAME(to_doubles)(vec v, double *to)
 {
     real lanes[VL];
@@ -52,7 +45,7 @@ INLINE vec NAME(point_lanes)(int kind, double width, vec s, vec y, double *loss)
         return NAME(blend)((ivec)(s > 0), none + 1, e) / (1 + e) - y;
     }
     if (kind == POISSON) {
-        vec mean = NAME(exp_any)(s);
+        vec mean = NAME(vector_exp)(s);
         double target[VL], expected[VL];
         NAME(to_doubles)(s, wide);
         NAME(to_doubles)(y, target);
@@ -139,35 +132,6 @@ static void NAME(pointwise_loss)(int kind, double width, const void *scores, con
     }
 }
 
-/* out (size,) = exp(x), which may be out. */
-static void NAME(exponential)(const void *x_, void *out_, idx size)
-{
-    const real *x = x_;
-    real *out = out_;
-    idx i = 0;
-    for (; i + VL <= size; i += VL) NAME(store)(out + i, NAME(exp_any)(NAME(load)(x + i)));
-    if (i == size) return;
-    real rest[VL] = { 0 };
-    memcpy(rest, x + i, (size - i) * sizeof(real));
-    NAME(store)(rest, NAME(exp_any)(NAME(load)(rest)));
-    memcpy(out + i, rest, (size - i) * sizeof(real));
-}
-
-/* out (size,) = 1 / (1 + exp(-x)), which may be x. */
-static void NAME(sigmoid)(const void *x_, void *out_, idx size)
-{
-    const real *x = x_;
-    real *out = out_;
-    for (idx i = 0; i < size; i += VL) {
-        idx count = MIN(VL, size - i);
-        real lanes[VL] = { 0 };
-        memcpy(lanes, x + i, count * sizeof(real));
-        vec s = NAME(load)(lanes), e = NAME(exp_of_negative)(s);
-        NAME(store)(lanes, NAME(blend)((ivec)(s > 0), (vec){ 0 } + 1, e) / (1 + e));
-        memcpy(out + i, lanes, count * sizeof(real));
-    }
-}
-
 /* --- evaluation -----------------------------------------------------------------------------------------------------
  */
 
@@ -196,29 +160,26 @@ static void NAME(judge_indicators)(const void *scores, const void *y_, const dou
     }
 }
 
-/* IN scores, y (n, k), weight (n,) or NULL, take_exp: whether predictions are exp(scores); INOUT sums (4, k) double:
- * centers c (IN), and what is added to: the weighted sums of (y - prediction) ** 2, of y - c and of (y - c) ** 2; OUT
- * *residual: what all outputs together have added to the first of these sums, nan if a score is not finite. */
-static void NAME(judge_residuals)(const void *scores, const void *y_, const double *weight, int take_exp, void *sums_,
-                                  double *residual, idx n, idx k)
+/* IN scores, y (n, k), weight (n,) or NULL, take_exp: whether predictions are exp(scores), scale (k,) double; OUT
+ * *residual: the weighted sum of scale * (y - prediction) ** 2 of all outputs, nan if a score is not finite. */
+static void NAME(judge_residuals)(const void *scores, const void *y_, const double *weight, int take_exp,
+                                  const void *scale_, double *residual, idx n, idx k)
 {
     const real *s = scores, *y = y_;
-    double *sums = sums_;
+    const double *scale = scale_;
     *residual = NAME(are_finite)(s, n * k) ? 0 : NAN;
-    for (idx i = 0; i < n; i++) {
-        double w = weight ? weight[i] : 1;
-        for (idx first = 0; first < k; first += VL, s += MIN(VL, k - first), y += MIN(VL, k - first)) {
+    for (idx i = 0; i < n; i++, s += k, y += k) {
+        double of_row = 0;
+        for (idx first = 0; first < k; first += VL) {
             idx count = MIN(VL, k - first);
-            real predicted[VL];
-            memcpy(predicted, s, count * sizeof(real));
-            if (take_exp) NAME(exponential)(predicted, predicted, count);
+            real lanes[VL] = { 0 };
+            memcpy(lanes, s + first, count * sizeof(real));
+            if (take_exp) NAME(store)(lanes, NAME(vector_exp)(NAME(load)(lanes)));
             for (idx l = 0; l < count; l++) {
-                double *at = sums + first + l, from_center = y[l] - at[0], off = (double)y[l] - predicted[l];
-                at[k] += w * off * off;
-                at[2 * k] += w * from_center;
-                at[3 * k] += w * from_center * from_center;
-                *residual += w * off * off;
+                double off = (double)y[first + l] - lanes[l];
+                of_row += scale[first + l] * (off * off);
             }
         }
+        *residual += weight ? weight[i] * of_row : of_row;
     }
 }

@@ -14,10 +14,11 @@ from sklearn_dl.layers._layer import Initializer, Layer
 from sklearn_dl.layers._registry import LAYERS
 from sklearn_dl.nets.convnet import ThreeLayerConv
 from sklearn_dl.nets.fully_connected import FullyConnected
+from sklearn_dl.nets.heads import HEADS
 from sklearn_dl.nets.net import Net, Params, build_layers, check_input_shape
 
 NETS = {cls.__name__: cls for cls in (Net, FullyConnected, ThreeLayerConv)}
-_FIELDS = ("net", "layers", "input_shape", "reg", "dtype", "params", "statistics", "random_state")
+_FIELDS = ("net", "layers", "input_shape", "head", "reg", "dtype", "params", "statistics", "random_state")
 
 
 def net_to_tree(net):
@@ -37,12 +38,33 @@ def net_to_tree(net):
         "net": name,
         "layers": [_layer_to_tree(layer, f"layers[{i}]") for i, layer in enumerate(net.layers)],
         "input_shape": net.input_shape,
+        "head": _head_to_tree(net.head),
         "reg": net.reg,
         "dtype": net.dtype,
         "params": dict(net.params),
         "statistics": net.statistics,
         "random_state": net.random_state,
     }
+
+
+def _head_to_tree(head):
+    """Return a head's name and arguments."""
+    if HEADS.get(head.name) is not type(head):
+        raise TypeError(
+            f"head is a {type(head).__name__}, which is none of sklearn_dl.nets.heads: a file cannot bring its code"
+            " along. Use pickle."
+        )
+    return {"head": head.name, "arguments": head.arguments()}
+
+
+def _head_from_tree(value):
+    """Return the head that a tree stands for."""
+    if not isinstance(value, dict) or value.keys() != {"head", "arguments"}:
+        raise ValueError(f"head is {value!r:.80}, which is none.")
+    cls = HEADS.get(value["head"]) if isinstance(value["head"], str) else None
+    if cls is None:
+        raise ValueError(f"head is {value['head']!r:.80}; known are {', '.join(HEADS)}.")
+    return cls(**_check_dict(value, "arguments"))
 
 
 def _layer_to_tree(value, place):
@@ -69,6 +91,8 @@ def net_from_tree(tree):
     TypeError, ValueError
         If the tree is any other: the message names the field.
     """
+    if "head" not in tree:  # of a file that 0.1.0 wrote
+        tree = {**tree, "head": {"head": "softmax", "arguments": {}}}
     if tree.keys() != set(_FIELDS):
         raise ValueError(f"a net has the fields {', '.join(_FIELDS)}, got {', '.join(map(str, tree))}.")
     cls = NETS.get(tree["net"])
@@ -81,6 +105,7 @@ def net_from_tree(tree):
         raise ValueError("layers are no list of layers.")
     net = cls.__new__(cls)
     net.input_shape = check_input_shape(tree["input_shape"])
+    net.head = _head_from_tree(tree["head"])
     net.reg = check_real("reg", tree["reg"], low=0)
     net.dtype = check_dtype("dtype", tree["dtype"])
     net.random_state = random_state

@@ -39,6 +39,8 @@ class ThreeLayerConv(Net):
         the filters and leave four in each.
     dropout_keep_ratio : float in (0, 1], default=1
         Probability that dropout, after the relu of the hidden layer, keeps a value; 1 is no dropout.
+    head : str or Head, default='softmax'
+        What the scores are compared with, see `Net`.
     reg : float, default=0.0
         Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
         assigned.
@@ -76,6 +78,7 @@ class ThreeLayerConv(Net):
         *,
         normalization=None,
         dropout_keep_ratio=1,
+        head="softmax",
         reg=0.0,
         weight_scale=1e-3,
         dtype=np.float32,
@@ -103,6 +106,7 @@ class ThreeLayerConv(Net):
         super().__init__(
             layers,
             input_dim,
+            head=head,
             reg=reg,
             weight_scale=weight_scale,
             dtype=dtype,

@@ -26,6 +26,8 @@ class FullyConnected(Net):
         Probability of keeping a value; 1 is no dropout.
     normalization : None, 'batchnorm' or 'layernorm', default=None
         Normalization of each hidden layer.
+    head : str or Head, default='softmax'
+        What the scores are compared with, see `Net`.
     reg : float, default=0.0
         Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
         assigned.
@@ -62,6 +64,7 @@ class FullyConnected(Net):
         *,
         dropout_keep_ratio=1,
         normalization=None,
+        head="softmax",
         reg=0.0,
         weight_scale=1e-2,
         dtype=np.float32,
@@ -87,6 +90,7 @@ class FullyConnected(Net):
         super().__init__(
             layers,
             (input_dim,),
+            head=head,
             reg=reg,
             weight_scale=weight_scale,
             dtype=dtype,

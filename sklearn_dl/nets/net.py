@@ -23,6 +23,7 @@ from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._layer import Block, Initializer, Layer, Names
 from sklearn_dl.layers.affine import forget_touched
 from sklearn_dl.nets.fusion import fuse
+from sklearn_dl.nets.heads import Head, make_head
 from sklearn_dl.nets.layers import Affine
 
 __all__ = ["Net"]
@@ -120,6 +121,10 @@ class Net:
         From the input to the class scores.
     input_shape : int or tuple of int
         Shape of one sample, D, (D,) or (C, H, W).
+    head : str or Head, default='softmax'
+        What the scores are compared with, and how: 'softmax' or 'hinge' (y are the numbers of classes), 'logistic' (y of
+        the shape of the scores, in [0, 1]: labels that do not exclude each other), 'squared_error', 'absolute_error',
+        'huber' or 'poisson' (y of the shape of the scores), or an object of `sklearn_dl.nets.heads`. May be assigned.
     reg : float, default=0.0
         Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
         assigned.
@@ -178,12 +183,14 @@ class Net:
         layers,
         input_shape,
         *,
+        head="softmax",
         reg=0.0,
         weight_scale=1e-2,
         dtype=np.float32,
         random_state=None,
     ):
         self.input_shape = check_input_shape(input_shape)
+        self.head = head
         self.reg = reg
         self.dtype = check_dtype("dtype", dtype)
         self.random_state = check_random_state(random_state)
@@ -201,7 +208,7 @@ class Net:
         self._steps = fuse(self._layers)
         self._work = self.workspace()
         self._loss_work = {}
-        self.takes_rows = (
+        self._is_linear = (
             [type(step) for step in self._steps] == [Affine]
             and not _overrides(self, "backprop", "_forward", *_PARTS_OF_LOSS)  # which may not know of rows
             and _ext.linear_takes(self.params[self._steps[0].w])
@@ -210,12 +217,27 @@ class Net:
 
     def __getstate__(self):
         """Leave out what `_allocate` sets up."""
-        allocated = ("_steps", "_work", "_loss_work", "_grads", "takes_rows")
+        allocated = ("_steps", "_work", "_loss_work", "_grads", "_is_linear")
         return {k: v for k, v in self.__dict__.items() if k not in allocated}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+        self.__dict__.setdefault("_head", make_head("softmax"))  # of a pickle of 0.1.0
         self._allocate()
+
+    @property
+    def head(self):
+        """What the scores are compared with, a `Head`; a name may be assigned."""
+        return self._head
+
+    @head.setter
+    def head(self, value):
+        self._head = make_head(value)
+
+    @property
+    def takes_rows(self):
+        """Whether `backprop` takes a whole data set and the rows of a minibatch."""
+        return self._is_linear and self._head.fuses_linear
 
     @property
     def reg(self):
@@ -269,12 +291,7 @@ class Net:
         return np.ascontiguousarray(X.reshape(len(X), *wanted), dtype=self.dtype)
 
     def _check_y(self, y, n_samples):
-        y = np.asarray(y)
-        if y.shape != (n_samples,) or y.dtype.kind not in "iu":
-            raise ValueError(f"y must be {n_samples} integers, one for each sample, got {y.dtype} of shape {y.shape}.")
-        if y.min() < 0 or y.max() >= self.num_classes:
-            raise ValueError(f"y must hold integers from 0 to {self.num_classes - 1}, got {y.min()} to {y.max()}.")
-        return y
+        return self._head.check_targets("y", y, n_samples, self.num_classes)
 
     @property
     def takes_csr(self):
@@ -330,8 +347,8 @@ class Net:
         ----------
         X : ndarray of shape (N, …) as input_shape says, or flattened, of the net's dtype, C-contiguous; or `CSR`
             Samples of a minibatch. Not checked.
-        y : ndarray of int of shape (N,)
-            Classes 0 … num_classes - 1.
+        y : ndarray of shape (N,) or (N, num_classes)
+            What the head takes: for 'softmax', classes 0 … num_classes - 1.
         sample_weight : ndarray of float64 of shape (N,), default=None
             Weights of the samples; they also count in batch statistics.
         total_weight : float, default=None
@@ -356,7 +373,7 @@ class Net:
         ValueError
             If total_weight is not positive, or rows are given to a net that does not take them.
         """
-        y = np.asarray(y, np.int64)
+        y = np.asarray(y, np.int64) if self._head.takes_labels else np.ascontiguousarray(y, self.dtype)
         if total_weight is not None and not total_weight > 0:
             raise ValueError(f"total_weight must be positive, got {total_weight!r}.")
         total = 0.0 if total_weight is None else total_weight
@@ -369,7 +386,7 @@ class Net:
         scores = self._forward(X, self._work, train=True, sample_weight=sample_weight)
         # Not in the place of the scores: the last layer may need its output to go back.
         dout = buffer(self._loss_work, "dscores", scores.shape, scores.dtype)
-        loss = _ext.softmax_loss(scores, y, sample_weight, dout, total)
+        loss = self._head.loss(scores, y, sample_weight, dout, total)
         for i in range(len(self._steps) - 1, -1, -1):
             dout = self._steps[i].backward(dout, self._grads, self._work[i], need_dx=i > 0)
         return loss, self._grads
@@ -380,7 +397,8 @@ class Net:
         dw, db = self._grads[layer.w], self._grads[layer.b]
         forget_touched(work)
         dscores = buffer(work, "out", (len(rows), self.num_classes), self.dtype)
-        return _ext.linear_softmax(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total), self._grads
+        loss = self._head.loss_of_rows(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total)
+        return loss, self._grads
 
     def penalty(self, squares=None):
         """Return ``0.5 * reg * sum(W ** 2)`` over the weights.
@@ -411,8 +429,8 @@ class Net:
         ----------
         X : array-like of shape (N, …), or sparse matrix of shape (N, D)
             Samples of the net's input shape, or flattened. A sparse matrix is for nets whose first layer is affine.
-        y : array-like of int of shape (N,), default=None
-            Classes 0 … num_classes - 1. Without it the net runs in test mode.
+        y : array-like of shape (N,) or (N, num_classes), default=None
+            What the head takes: for 'softmax', classes 0 … num_classes - 1. Without it the net runs in test mode.
         sample_weight : array-like of shape (N,), default=None
             Weights of the samples; they also count in batch statistics.
 
@@ -551,8 +569,8 @@ def trains_through_loss(net):
     return _overrides(net, "penalty") or _goes_through_loss(net, "backprop")
 
 
-def trains_on_softmax(net):
-    """Return whether a net is trained on softmax and cross-entropy of its scores, and on nothing else."""
+def trains_on_head(net):
+    """Return whether a net is trained on what its head makes of its scores, and on nothing else."""
     return isinstance(net, Net) and not _overrides(net, "backprop", "penalty", *_PARTS_OF_LOSS)
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: accuracy and loss of a net on samples, in test mode."""
+"""Evaluation: score and loss of a net on samples, in test mode."""
 
 import math
 from typing import NamedTuple
@@ -13,12 +13,13 @@ EVALUATION_BATCH = 256
 
 
 class Evaluation(NamedTuple):
-    """Weighted mean accuracy and loss, and how many classes were predicted.
+    """Score, weighted mean loss, and how many classes were predicted.
 
-    The loss has no penalty, and is nan where the net's loss is one of its own.
+    The score is what the net's head says, accuracy or R². The loss has no penalty, and is nan where the net's loss is
+    one of its own.
     """
 
-    accuracy: float
+    score: float
     loss: float
     n_classes: int
 
@@ -28,7 +29,7 @@ class NotFiniteError(ValueError):
 
 
 def _total(numbers):
-    """Return the sum of numbers that are not negative."""
+    """Return the sum of numbers, infinite where it is beyond the largest float."""
     try:
         return math.fsum(numbers)
     except OverflowError:
@@ -42,14 +43,16 @@ class Evaluator:
     ----------
     net : Net
         Anything with ``loss(X)``.
+    head : Head
+        Judges the scores.
     samples : Samples
     with_loss : bool
-        False where the net is not trained on softmax and cross-entropy: the loss is then nan.
+        False where the net is not trained on the head's loss: the loss is then nan.
     """
 
-    def __init__(self, net, samples, *, with_loss):
-        self.net, self.samples, self.with_loss = net, samples, with_loss
-        self._predicted = np.zeros(0, bool)
+    def __init__(self, net, head, samples, *, with_loss):
+        self.net, self.head, self.samples, self.with_loss = net, head, samples, with_loss
+        self._tally = None
 
     def evaluate(self, rows, batch_size=EVALUATION_BATCH):
         """Return the `Evaluation` of some rows.
@@ -59,13 +62,21 @@ class Evaluator:
         NotFiniteError
             If a score is nan or infinite: argmax would call nan the best score, and a net that has diverged a good one.
         """
-        self._predicted[:] = False
+        self._rows = rows
+        if self._tally is not None:
+            self._begin_tally()
         totals = [_total(numbers) for numbers in zip(*self._numbers(rows, batch_size), strict=True)]
         if math.isnan(totals[0]):
             raise NotFiniteError
         weight = len(rows) if self.samples.sample_weight is None else totals[1]
         loss = totals[-1] / weight if self.with_loss else math.nan
-        return Evaluation(totals[0] / weight, loss, int(np.count_nonzero(self._predicted)))
+        tally = self._tally
+        return Evaluation(self.head.score(totals[0], weight, tally), loss, self.head.n_predicted(tally))
+
+    def _begin_tally(self):
+        weight = self.samples.sample_weight
+        targets = self.samples.y[self._rows]
+        self.head.begin_tally(self._tally, targets, None if weight is None else weight[self._rows])
 
     def _numbers(self, rows, batch_size):
         """Yield what `_batch` returns of each batch."""
@@ -73,16 +84,17 @@ class Evaluator:
             yield self._batch(rows[start : start + batch_size])
 
     def _batch(self, rows):
-        """Return the weight of the rows classified correctly, that of all (if they are weighted), the summed loss."""
+        """Return what the head judged, the weight of the rows (if they are weighted), the summed loss."""
         X, y, weight = self.samples.gather(rows)
         scores = np.ascontiguousarray(self._scores(X))
-        if len(self._predicted) != scores.shape[1]:
-            self._predicted = np.zeros(scores.shape[1], bool)
-        numbers = [_ext.judge_scores(scores, y, weight, self._predicted)]
+        if self._tally is None or self._tally_of != scores.shape[1]:
+            self._tally, self._tally_of = self.head.new_tally(scores.shape[1]), scores.shape[1]
+            self._begin_tally()
+        numbers = [self.head.judge(scores, y, weight, self._tally)]
         if weight is not None:
             numbers.append(_ext.sum_of_weights(weight))
         if self.with_loss:
-            numbers.append(_ext.softmax_loss(scores, y, weight, None, 1.0))  # over a total of one: the sum
+            numbers.append(self.head.loss(scores, y, weight, None, 1.0))  # over a total of one: the sum
         return numbers
 
     def _scores(self, X):

@@ -1,4 +1,4 @@
-"""Samples: rows of X with their labels and weights, of which minibatches are gathered."""
+"""Samples: rows of X with their targets and weights, of which minibatches are gathered."""
 
 import math
 
@@ -10,7 +10,7 @@ from sklearn_dl._threads import n_threads
 
 
 class Samples:
-    """Rows of X with their classes and weights, of which some, in some order, can be gathered.
+    """Rows of X with their targets and weights, of which some, in some order, can be gathered.
 
     X stays what the caller has (uint8 images, a memory map): only a minibatch at a time is
     converted to the net's dtype. Of a sparse matrix the elements are converted at once, and a
@@ -19,7 +19,8 @@ class Samples:
     Parameters
     ----------
     X : ndarray of shape (n, …), or CSR
-    y : ndarray of int of shape (n,)
+    y : ndarray of shape (n,) or (n, n_outputs)
+        Classes if integers of the first shape; a minibatch of others is in the dtype, too.
     sample_weight : ndarray of shape (n,), default=None
     rows : ndarray of int, default=None
         The rows that count; all of them if None. Rows of weight zero never do: a minibatch of
@@ -36,7 +37,7 @@ class Samples:
             if X.dtype not in (np.uint8, np.float32, np.float64):
                 X = X.astype(dtype)
             self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
-        self.y = np.ascontiguousarray(y, dtype=np.int64)
+        self.y = np.ascontiguousarray(y, dtype=np.int64 if y.ndim == 1 else dtype)
         self.sample_weight = sample_weight
         self.rows = np.arange(len(X)) if rows is None else rows
         self.dtype = dtype
@@ -53,21 +54,24 @@ class Samples:
         """Return X, y and weights of some rows, in buffers that the next call overwrites."""
         size = len(rows)
         if self.is_sparse:
-            return self.X.take(rows), *self.gather_labels(rows)
+            return self.X.take(rows), *self.gather_targets(rows)
         X = self._buffer("X", (size, self.X.shape[1]), self.dtype)
         gather_rows(self.X, rows, X, None, n_threads())
-        return X if len(self.shape) == 1 else X.reshape(size, *self.shape), *self.gather_labels(rows)
+        return X if len(self.shape) == 1 else X.reshape(size, *self.shape), *self.gather_targets(rows)
 
     @property
     def is_sparse(self):
         """Whether a minibatch is a `CSR`."""
         return type(self.X) is CSR
 
-    def gather_labels(self, rows):
+    def gather_targets(self, rows):
         """Return y and weights of some rows, in buffers that the next call overwrites."""
         size = len(rows)
-        y = self._buffer("y", (size,), np.int64)
-        gather_items(self.y, rows, y)
+        y = self._buffer("y", (size, *self.y.shape[1:]), self.y.dtype)
+        if y.ndim == 1:
+            gather_items(self.y, rows, y)
+        else:
+            gather_rows(self.y, rows, y, None, n_threads())
         weight = None
         if self.sample_weight is not None:
             weight = self._buffer("weight", (size,), np.float64)
@@ -90,19 +94,15 @@ def permutation(rows, random_state):
     return rows
 
 
-def check_samples(X, y, X_name, y_name):
-    """Return X and y as arrays of numbers (n, …) and of integers (n,); X as `CSR` if it is sparse."""
-    X, y = as_rows(X, X_name), np.asarray(y)
+def check_samples(X, X_name):
+    """Return X as an array of numbers (n, …), or as `CSR` if it is sparse."""
+    X = as_rows(X, X_name)
     X = X if type(X) is CSR else np.asarray(X)
     if X.ndim < 2 or X.dtype.kind not in "biuf":
         raise ValueError(f"{X_name} must be numbers of shape (n, …), got {X.dtype} of shape {X.shape}.")
     if X.size == 0:
         raise ValueError(f"{X_name} must hold at least one sample, got shape {X.shape}.")
-    if y.shape != (len(X),) or y.dtype.kind not in "iu":
-        raise ValueError(
-            f"{y_name} must be {len(X)} integers, one for each row of {X_name}, got {y.dtype} of shape {y.shape}."
-        )
-    return X, y
+    return X
 
 
 def check_rows(name, rows, n_samples):
