@@ -115,6 +115,7 @@ variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 
 try:
     from sklearn_dl._ext._kernels import (
+        Epochs,
         Program,
         activation_backward,
         activation_backward_takes,
@@ -180,6 +181,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "Epochs",
     "Program",
     "activation_backward",
     "activation_backward_takes",

@@ -23,16 +23,12 @@ class Evaluation(NamedTuple):
     n_classes: int
 
 
+# Where there is no validation set.
+NO_EVALUATION = Evaluation(math.nan, math.nan, 0)
+
+
 class NotFiniteError(ValueError):
     """Scores are nan or infinite."""
-
-
-def _total(numbers):
-    """Return the sum of numbers that are not negative."""
-    try:
-        return math.fsum(numbers)
-    except OverflowError:
-        return math.inf
 
 
 class Evaluator:
@@ -60,12 +56,42 @@ class Evaluator:
             If a score is nan or infinite: argmax would call nan the best score, and a net that has diverged a good one.
         """
         self._predicted[:] = False
-        totals = [_total(numbers) for numbers in zip(*self._numbers(rows, batch_size), strict=True)]
-        if math.isnan(totals[0]):
+        numbers = np.array(list(self._numbers(rows, batch_size))).T
+        (accuracy,), (loss,) = self.judge(numbers[None], rows)
+        if math.isnan(accuracy):
             raise NotFiniteError
-        weight = len(rows) if self.samples.sample_weight is None else totals[1]
-        loss = totals[-1] / weight if self.with_loss else math.nan
-        return Evaluation(totals[0] / weight, loss, int(np.count_nonzero(self._predicted)))
+        return Evaluation(float(accuracy), float(loss), int(np.count_nonzero(self._predicted)))
+
+    def judge(self, numbers, rows):
+        """Return accuracies and losses of several evaluations of some rows.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64 of shape (evaluations, numbers of a batch, batches)
+            What `_batch` returns of each.
+        rows : ndarray of intp
+
+        Returns
+        -------
+        accuracies, losses : ndarray of float64 of shape (evaluations,)
+        """
+        totals = np.add.accumulate(numbers, axis=2)[:, :, -1]  # one after the other, however many there are
+        weight = len(rows) if self.samples.sample_weight is None else totals[:, 1]
+        losses = totals[:, -1] / weight if self.with_loss else np.full(len(totals), math.nan)
+        return totals[:, 0] / weight, losses
+
+    def deciding_number(self, monitor):
+        """Return which number of a batch the score of an epoch is made of, and the sign of its part.
+
+        Parameters
+        ----------
+        monitor : {'accuracy', 'loss'}
+        """
+        return (0, 1.0) if monitor == "accuracy" else (1 + (self.samples.sample_weight is not None), -1.0)
+
+    def passes(self, rows, batch_size=EVALUATION_BATCH):
+        """Return how to evaluate rows without Python, see `RecordedEvaluator`; None: not at all."""
+        return None
 
     def _numbers(self, rows, batch_size):
         """Yield what `_batch` returns of each batch."""
