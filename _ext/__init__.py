@@ -126,6 +126,7 @@ variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
 
 try:
     from sklearn_dl._ext._kernels import (
+        Epochs,
         Program,
         activation_backward,
         activation_backward_takes,
@@ -195,6 +196,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "Epochs",
     "Program",
     "activation_backward",
     "activation_backward_takes",

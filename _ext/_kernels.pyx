@@ -12,6 +12,7 @@ from contextlib import ExitStack
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stddef cimport ptrdiff_t
+from libc.stdlib cimport calloc, free
 from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t
 
 cnp.import_array()
@@ -67,10 +68,39 @@ cdef extern from "record.h" nogil:
         idx n_squares
         double reg, seconds
         int n_threads
+    ctypedef struct sdl_pass:
+        sdl_program *program
+        sdl_run run
+        int decides
+    ctypedef struct sdl_array:
+        const sdl_kernels *kernels
+        const void *values
+        idx size
+    ctypedef struct sdl_epochs:
+        idx epochs
+        sdl_pass *passes
+        idx n_passes, n_training, updates, width
+        const double *rates
+        double count
+        double *numbers
+        double *seconds
+        const sdl_kernels *kernels
+        void *generator
+        const intptr_t *rows
+        intptr_t *order
+        idx n_rows
+        const double *squares
+        idx n_squares, n_penalized
+        double reg
+        const sdl_array *statistics
+        idx n_statistics
+        double sign, least, most_seconds
+        int n_threads
     void sdl_record(sdl_program *)
     sdl_program *sdl_recording()
     int sdl_vary_rows(sdl_program *, const void *)
     int sdl_replay(sdl_program *, const sdl_run *, idx *, int *)
+    int sdl_replay_epochs(const sdl_epochs *, idx *, idx *, int *)
     void sdl_clear(sdl_program *)
 
 include "kernel_calls.pxi"
@@ -1569,10 +1599,158 @@ cdef class Program:
         run.squares = <const double *>data(self.squares)
         run.n_squares = self.n_penalized
         run.reg, run.seconds, run.n_threads = reg, seconds, threads(n_threads)
-        with ExitStack() as stack:
-            for generator in sorted(self.generators, key=id):  # in one order, or two runs could wait for each other
-                stack.enter_context(generator.lock)
+        with locked(self.generators):
             with nogil:
                 status = sdl_replay(&self.program, &run, &n_done, &finite)
         check_status(status)
         return n_done, finite != 0
+
+
+def locked(generators):
+    """Return a context in which nobody else draws from these bit generators."""
+    stack = ExitStack()
+    with stack:
+        # In one order, or two runs could wait for each other.
+        for generator in sorted({id(generator): generator for generator in generators}.values(), key=id):
+            stack.enter_context(generator.lock)
+        return stack.pop_all()
+
+
+cdef class Epochs:
+    """Whole epochs of recorded programs, one after the other without the GIL.
+
+    Parameters
+    ----------
+    rows : ndarray of intp of shape (n,)
+        The rows to train on.
+    bit_generator : BitGenerator or None
+        That of the RandomState which shuffles them before each epoch, as its `permutation` does; None: they keep their order.
+    training : list of tuple (Program, int)
+        Programs of steps with updates, and how many steps of each make an epoch of these rows.
+    evaluations : list of tuple (Program, ndarray of intp, int, int)
+        Programs without updates, the rows of their steps, how many these are, and which of the numbers that a step returns is
+        a part of the epoch's score, or -1.
+    statistics : list of ndarray
+        Arrays of float32 or float64 that updates write, but for the parameters.
+    """
+
+    cdef list passes_kept, statistics_kept, generators
+    cdef cnp.ndarray rows, order, squares
+    cdef sdl_pass passes[8]
+    cdef sdl_array *statistics
+    cdef sdl_epochs epochs
+
+    def __cinit__(self, cnp.ndarray rows not None, bit_generator, list training, list evaluations, list statistics):
+        cdef Program program
+        cdef idx steps, used = 0
+        require(rows, "rows", cnp.NPY_INTP, 1)
+        if not training or len(training) + len(evaluations) > 8:
+            raise ValueError("an epoch must have a program of updates, and no more than eight in all")
+        self.rows, self.order, self.generators = rows, rows.copy(), []
+        self.passes_kept = [*training, *evaluations]
+        self.epochs.kernels, self.epochs.passes, self.epochs.n_training = &table.f64, self.passes, len(training)
+        self.epochs.generator = NULL
+        if bit_generator is not None:
+            self.epochs.generator = generator_of(bit_generator)
+            self.generators.append(bit_generator)
+        for program, steps in training:
+            if program.squares is None:
+                raise ValueError("a program of updates must leave the squares of the parameters")
+            if self.squares is not None and program.squares is not self.squares:
+                raise ValueError("all programs of updates must leave the squares at one place")
+            self.squares = program.squares
+            self.epochs.n_penalized = program.n_penalized
+            self.append(program, self.order[used:], steps, -1)
+            self.epochs.updates += steps
+            used += steps * program.batch
+        for program, its_rows, steps, decides in evaluations:
+            self.append(program, its_rows, steps, decides)
+        self.epochs.rows, self.epochs.order = <const intptr_t *>data(rows), <intptr_t *>data(self.order)
+        self.epochs.n_rows = cnp.PyArray_DIM(rows, 0)
+        self.epochs.squares, self.epochs.n_squares = <const double *>data(self.squares), cnp.PyArray_DIM(self.squares, 0)
+        self.check_finite(statistics)
+
+    def __dealloc__(self):
+        free(self.statistics)
+
+    cdef int append(self, Program program, cnp.ndarray rows, idx steps, int decides) except -1:
+        cdef sdl_pass *new = &self.passes[self.epochs.n_passes]
+        require(rows, "rows", cnp.NPY_INTP, 1)
+        if steps < 1 or cnp.PyArray_DIM(rows, 0) < steps * program.batch:
+            raise ValueError(f"rows must hold {steps} x {program.batch}, at least one, got {cnp.PyArray_DIM(rows, 0)}")
+        if not -1 <= decides < program.program.n_outputs:
+            raise ValueError(f"decides must be one of {program.program.n_outputs} numbers or -1, got {decides}")
+        new.program, new.decides = &program.program, decides
+        new.run.rows, new.run.batch, new.run.steps = <const intptr_t *>data(rows), program.batch, steps
+        self.generators += program.generators
+        self.epochs.n_passes += 1
+        self.epochs.width += steps * program.program.n_outputs
+        return 0
+
+    cdef int check_finite(self, list statistics) except -1:
+        """Have each epoch end with a look at these arrays."""
+        cdef cnp.ndarray array
+        cdef idx i
+        self.statistics_kept = statistics
+        self.statistics = <sdl_array *>calloc(len(statistics) + 1, sizeof(sdl_array))
+        if self.statistics == NULL:
+            raise MemoryError("not enough memory for a list of arrays")
+        for i, array in enumerate(statistics):
+            require(array, "statistics", real_dtype(array, "statistics"), -1)
+            self.statistics[i].kernels = kernels(cnp.PyArray_TYPE(array))
+            self.statistics[i].values, self.statistics[i].size = data(array), cnp.PyArray_SIZE(array)
+        self.epochs.statistics, self.epochs.n_statistics = self.statistics, len(statistics)
+        return 0
+
+    def run(
+        self, cnp.ndarray rates not None, double count, double reg, double sign, double least, double seconds, int n_threads
+    ):
+        """Make epochs until the time is up, numbers are not finite, or a score is high enough.
+
+        Parameters
+        ----------
+        rates : ndarray of float64 of shape (epochs, updates of an epoch)
+            Learning rates.
+        count : float
+            Number of the first update, from 1.
+        reg : float
+        sign, least : float
+            The last epoch is one with sign * (sum of the numbers that decide) >= least.
+        seconds : float
+            No epoch is begun after so many, but for the first.
+        n_threads : int
+
+        Returns
+        -------
+        numbers : ndarray of shape (epochs, numbers of an epoch)
+            Losses of the updates, then the numbers of each evaluation, of shape (numbers of a step, steps).
+        ended : ndarray of shape (epochs,)
+            Seconds from the beginning to each epoch's end.
+        done : int
+            How many epochs are whole.
+        updates : int
+            How many losses of the next one are known: more than none if what was learned or scored is not finite.
+        finite : bool
+            Whether the last of these is. If not, its update was not made.
+
+        Raises
+        ------
+        IndexError, ValueError
+            As `Program.run`.
+        """
+        cdef sdl_epochs *epochs = &self.epochs
+        cdef idx done = 0, updates = 0
+        cdef int finite = 1, status
+        require(rates, "rates", cnp.NPY_DOUBLE, 2)
+        axis(rates, "rates", 1, epochs.updates)
+        epochs.epochs = cnp.PyArray_DIM(rates, 0)
+        cdef cnp.ndarray numbers = cnp.PyArray_EMPTY(2, [epochs.epochs, epochs.width], cnp.NPY_DOUBLE, 0)
+        cdef cnp.ndarray ended = cnp.PyArray_EMPTY(1, [epochs.epochs], cnp.NPY_DOUBLE, 0)
+        epochs.rates, epochs.count, epochs.reg = <const double *>data(rates), count, reg
+        epochs.numbers, epochs.seconds = <double *>data(numbers), <double *>data(ended)
+        epochs.sign, epochs.least, epochs.most_seconds, epochs.n_threads = sign, least, seconds, threads(n_threads)
+        with locked(self.generators):
+            with nogil:
+                status = sdl_replay_epochs(epochs, &done, &updates, &finite)
+        check_status(status)
+        return numbers, ended, done, updates, finite != 0

@@ -28,10 +28,10 @@ from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trains_through_loss
 from sklearn_dl.optim import UPDATE_RULES
-from sklearn_dl.schedules import check_schedule
+from sklearn_dl.schedules import Schedule, check_schedule
 from sklearn_dl.training import lbfgs
-from sklearn_dl.training._program import RecordedSteps, make_evaluator
-from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluation, NotFiniteError
+from sklearn_dl.training._program import CHUNK, RecordedSteps, make_evaluator
+from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Evaluation, NotFiniteError
 from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight, permutation
 from sklearn_dl.training.state import HISTORY, TrainingState
 from sklearn_dl.training.watchers import Watcher
@@ -362,7 +362,7 @@ class Solver:
             self._begin()
             try:
                 if not self.train_acc_history:
-                    self._record_evaluation()
+                    self._record_first_evaluation()
                 elif self.validates and not self.best_params:
                     self._keep_best(self._evaluate(self._val, self._val_rows))
                 for watcher in self.watchers:
@@ -373,7 +373,8 @@ class Solver:
                     reason = lbfgs.train(self, tuner)
                 else:
                     while not (reason := self._reason_to_stop()):
-                        self._run_epoch(tuner)
+                        if not self._run_whole_epochs(tuner):
+                            self._run_epoch(tuner)
                 self.state.stop_reason = reason
             finally:
                 self._stopping = self._recorded = None
@@ -410,7 +411,7 @@ class Solver:
         num_epochs, num_updates : int
             Epochs begun and updates to do, if nothing ends training earlier.
         """
-        per_epoch = math.ceil(len(self._train) / self.batch_size)
+        per_epoch = self._updates_per_epoch
         if self.num_iters is None:
             epochs = max(self.num_epochs - self.epoch, 0)
             return epochs, epochs * per_epoch
@@ -447,6 +448,10 @@ class Solver:
     def full_batch(self):
         """Whether the update rule takes all samples at once."""
         return self._rule.full_batch
+
+    @property
+    def _updates_per_epoch(self):
+        return math.ceil(len(self._train) / self.batch_size)
 
     @property
     def patience(self):
@@ -499,7 +504,7 @@ class Solver:
         self._begin_epoch()
         rows = self._epoch_rows()
         starts = range(0, len(rows), self.batch_size)
-        rates = self._learning_rates(len(starts))
+        rates = self._learning_rates(len(starts))[0]
         before = self.num_updates
         i = 0
         while i < len(starts):
@@ -516,34 +521,103 @@ class Solver:
             if self._stopping:
                 break
             i += done
-        self._end_epoch(self._mean_loss(before, len(rows)))
+        self._end_epoch(self._mean_losses([self.loss_history[before:]], len(rows))[0])
+
+    def _run_whole_epochs(self, tuner):
+        """Run several epochs, if nobody has to look into them but compiled code; return whether it did."""
+        most = self._epochs_at_once()
+        if most < 2:
+            return False
+        evaluators = [(self._evaluator(self._train, with_loss=False), self._train_rows, -1)]
+        sign, least = 1.0, math.inf
+        if self.validates:
+            validation = self._evaluator(self._val, with_loss=True)
+            number, sign = validation.deciding_number(self.monitor)
+            evaluators.append((validation, self._val_rows, number))
+            least = self._least_of_the_best()
+        whole = self._recorded.whole_epochs(evaluators)
+        if whole is None:
+            return False
+        began = time.perf_counter()
+        rates = self._learning_rates(self._updates_per_epoch, most)
+        made = whole.run(rates, sign, least)
+        tuner.note(began, len(made.ended) * len(self._train), made.losses.size)
+        self._record_losses(made.losses.ravel().tolist())
+        self._record_whole_epochs(made, rates[:, -1].tolist())
+        if made.rest:
+            self._epoch_began = began + (made.ended[-1] if made.ended else 0.0)
+            self._record_losses(made.rest)
+            self._end_epoch(self._mean_losses([made.rest], len(self._train))[0])
+        return True
+
+    def _epochs_at_once(self):
+        """Return how many epochs may pass before anything but compiled code looks at one."""
+        seconds = self.history["seconds"]
+        if (
+            self._recorded is None
+            or self.watchers
+            or self.verbose
+            or self.checkpoint is not None
+            or not seconds
+            or not (self.lr_schedule is None or type(self.lr_schedule).watch is Schedule.watch)
+        ):
+            return 1
+        if self.num_iters is None:
+            left = self.num_epochs - self.epoch
+        else:
+            left = (self.num_iters - self.num_updates) // self._updates_per_epoch
+        if self.watches_tol:
+            left = min(left, self.patience + 1 - self.state.epochs_without_gain)
+        return min(left, int(CHUNK / seconds[-1]) + 1)
+
+    def _least_of_the_best(self):
+        """Return the least sum over the validation set, but for rounding, with which `_keep_best` keeps the weights."""
+        least, weight = self.state.best_score - self._tie, self._val.sample_weight
+        total = len(self._val_rows) if weight is None else weight[self._val_rows].sum()
+        return (least - 1e-9 * abs(least)) * total
+
+    def _record_whole_epochs(self, made, rates):
+        """Take note of epochs that were run one after the other."""
+        losses = self._mean_losses(made.losses, len(self._train)).tolist()
+        accuracies = made.evaluations[0][0].tolist()
+        validations = [NO_EVALUATION] * len(losses)
+        if self.validates:
+            pairs = zip(*(numbers.tolist() for numbers in made.evaluations[1]), strict=True)
+            validations = [Evaluation(*pair, 0) for pair in pairs]
+        ended = 0.0
+        for i in range(len(losses)):
+            self.state.epoch += 1
+            self._note_epoch(losses[i], accuracies[i], validations[i], rates[i], made.ended[i] - ended)
+            ended = made.ended[i]
 
     def _begin_update(self, learning_rate):
         self.learning_rate_history.append(learning_rate)
         for config in self.optim_configs.values():
             config["learning_rate"] = learning_rate
 
-    def _mean_loss(self, before, n_rows):
-        """Return the mean over the rows of the losses of this epoch's updates, those from number `before` on."""
-        losses = self.loss_history[before:]
-        total = 0.0
-        for loss in losses[:-1]:
-            total += loss * self.batch_size
-        whole = (len(losses) - 1) * self.batch_size
-        last = min(self.batch_size, n_rows - whole)
-        return (total + losses[-1] * last) / (whole + last)
+    def _mean_losses(self, losses, n_rows):
+        """Return the mean over at most so many rows of the losses of each epoch, given as (epochs, updates)."""
+        losses = np.array(losses)
+        whole = (losses.shape[1] - 1) * self.batch_size
+        sizes = np.full(losses.shape[1], self.batch_size)
+        sizes[-1] = min(self.batch_size, n_rows - whole)
+        totals = np.add.accumulate(losses * sizes, axis=1)[:, -1]  # one after the other, however many there are
+        return totals / (whole + sizes[-1])
 
-    def _learning_rates(self, count):
-        """Return the learning rates of the first `count` updates of this epoch."""
-        try:
-            decay = self.lr_decay**self.epoch
-        except OverflowError:  # not infinity, which makes nan of a rate of zero
-            decay = sys.float_info.max
-        rates = np.full(count, self.optim_config["learning_rate"] * decay)
+    def _learning_rates(self, count, epochs=1):
+        """Return the learning rates of the first `count` updates of this epoch, and of others that follow it."""
+        decays = np.empty((epochs, 1))
+        for i in range(epochs):
+            try:
+                decays[i] = self.lr_decay ** (self.epoch + i)
+            except OverflowError:  # not infinity, which makes nan of a rate of zero
+                decays[i] = sys.float_info.max
+        rates = np.repeat(self.optim_config["learning_rate"] * decays, count, axis=1)
         if self.lr_schedule is not None:
             position, length = self.schedule_position()
             multiplier, state = self.lr_schedule.multiplier, self.state.schedule_state
-            rates *= [multiplier(position + i, length, state) for i in range(count)]
+            multipliers = [multiplier(position + i, length, state) for i in range(rates.size)]
+            rates *= np.reshape(multipliers, rates.shape)
         return rates
 
     def schedule_position(self, i=0):
@@ -566,7 +640,7 @@ class Solver:
         )
         if num_iters is not None:
             return self.num_updates - update, num_iters
-        updates = math.ceil(len(self._train) / self.batch_size)
+        updates = self._updates_per_epoch
         return (self.epoch - epoch) * updates + i, num_epochs * updates
 
     def _epoch_rows(self):
@@ -635,6 +709,8 @@ class Solver:
 
     def _record_losses(self, losses):
         """Take note of the losses of as many updates; at most the last is not finite."""
+        if not losses:
+            return
         done = self.num_updates
         self.loss_history.extend(losses)
         if self.verbose and self.print_every:
@@ -675,22 +751,30 @@ class Solver:
         return f"the largest magnitudes are {', '.join([f'X {of_X:.3g}', *shown])}"
 
     def _end_epoch(self, train_loss):
-        state = self.state
-        state.epoch += 1
+        self.state.epoch += 1
         self._check_finite()
-        evaluation = self._record_evaluation()
-        self._record_epoch(train_loss, evaluation)
-        self._watch(self._score(evaluation) if self.early_stopping else -train_loss)
-        if self.lr_schedule is not None and state.epoch % self._epochs_a_look == 0:
-            scores = (
-                (self._score(evaluation), f"val {self.monitor}") if self.validates else (-train_loss, "training loss")
-            )
-            self.lr_schedule.watch(state.schedule_state, *scores)
+        train, validation = self._evaluate_both()
+        seconds = time.perf_counter() - self._epoch_began
+        self._note_epoch(float(train_loss), train.accuracy, validation, self.learning_rate, seconds)
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
         for watcher in self.watchers:
             if watcher.on_epoch_end(self):
                 self.stop()
+
+    def _note_epoch(self, train_loss, train_accuracy, validation, learning_rate, seconds):
+        """Take note of an epoch that has ended."""
+        state = self.state
+        self._note_accuracies(train_accuracy, validation)
+        row = state.epoch, train_loss, train_accuracy, validation.accuracy, validation.loss, learning_rate, seconds
+        for name, value in zip(HISTORY, row, strict=True):
+            state.history[name].append(value)
+        self._watch(self._score(validation) if self.early_stopping else -train_loss)
+        if self.lr_schedule is not None and state.epoch % self._epochs_a_look == 0:
+            scores = (
+                (self._score(validation), f"val {self.monitor}") if self.validates else (-train_loss, "training loss")
+            )
+            self.lr_schedule.watch(state.schedule_state, *scores)
 
     def _check_finite(self):
         """Raise if what was learned is not finite, which finite scores can hide.
@@ -726,19 +810,6 @@ class Solver:
             f"{what}: activations or gradients are too large, because X is ({self._largest_values()}). Scale X; another"
             " learning_rate does not help."
         )
-
-    def _record_epoch(self, train_loss, evaluation):
-        row = (
-            self.epoch,
-            float(train_loss),
-            self.train_acc_history[-1],
-            evaluation.accuracy,
-            evaluation.loss,
-            self.learning_rate,
-            time.perf_counter() - self._epoch_began,
-        )
-        for name, value in zip(HISTORY, row, strict=True):
-            self.history[name].append(value)
 
     def _score(self, evaluation):
         """Return the score of a validation, the higher the better."""
@@ -792,46 +863,60 @@ class Solver:
             return self._evaluate(self._train, self._train_rows)
 
     def _evaluate(self, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True):
+        try:
+            return self._evaluator(samples, with_loss=with_loss).evaluate(rows, batch_size)
+        except NotFiniteError:
+            raise self._divergence(
+                f"Scores became nan or infinite by update {self.num_updates}", self.num_updates
+            ) from None
+
+    def _evaluator(self, samples, *, with_loss):
+        """Return the evaluator of some samples, the same one while training."""
         with_loss = with_loss and self._knows_loss
         evaluator = self._evaluators.get((id(samples), with_loss))
         if evaluator is None:
             evaluator = make_evaluator(self.net, samples, with_loss=with_loss)
             if samples is self._train or samples is self._val:
                 self._evaluators[id(samples), with_loss] = evaluator
-        try:
-            return evaluator.evaluate(rows, batch_size)
-        except NotFiniteError:
-            raise self._divergence(
-                f"Scores became nan or infinite by update {self.num_updates}", self.num_updates
-            ) from None
+        return evaluator
 
-    def _record_evaluation(self):
-        """Record accuracies, and the best weights; return the evaluation on the validation set (nan without one)."""
-        state, before_training = self.state, not self.train_acc_history
-        train = self._evaluate(self._train, self._train_rows, with_loss=before_training)
-        state.train_acc_history.append(train.accuracy)
-        if before_training:
-            state.initial_loss, state.initial_n_classes = train.loss, train.n_classes
-        line = f"(Epoch {self.epoch} / {self._last_epoch}) train acc: {train.accuracy:f}"
-        evaluation = Evaluation(math.nan, math.nan, 0)
+    def _record_first_evaluation(self):
+        """Evaluate the net before training."""
+        train, validation = self._evaluate_both(with_loss=True)
+        self.state.initial_loss, self.state.initial_n_classes = train.loss, train.n_classes
+        self._note_accuracies(train.accuracy, validation)
+
+    def _evaluate_both(self, *, with_loss=False):
+        """Return the evaluations on the training set, with its loss if asked to, and on the validation set."""
+        train = self._evaluate(self._train, self._train_rows, with_loss=with_loss)
+        if not self.validates:
+            return train, NO_EVALUATION
+        return train, self._evaluate(self._val, self._val_rows)
+
+    def _note_accuracies(self, train_accuracy, validation):
+        """Take note of the accuracies, and of the best weights."""
+        state = self.state
+        state.train_acc_history.append(train_accuracy)
+        line = f"(Epoch {self.epoch} / {self._last_epoch}) train acc: {train_accuracy:f}" if self.verbose else ""
         if self.validates:
-            evaluation = self._evaluate(self._val, self._val_rows)
-            state.val_acc_history.append(evaluation.accuracy)
-            line += f"; val_acc: {evaluation.accuracy:f}"
-            self._keep_best(evaluation)
+            state.val_acc_history.append(validation.accuracy)
+            line += f"; val_acc: {validation.accuracy:f}" if self.verbose else ""
+            self._keep_best(validation)
         elif state.val_acc_history:
             state.val_acc_history.append(math.nan)  # of an earlier training with a validation set
         if self.verbose:
             print(line)
-        return evaluation
 
     # ---------------------------------------------------------- best weights
 
+    @property
+    def _tie(self):
+        return TIE if self.monitor == "accuracy" else 0.0
+
     def _keep_best(self, evaluation):
         state, score = self.state, self._score(evaluation)
-        tie = TIE if self.monitor == "accuracy" else 0.0
         # Of equal ones the later: it has seen more of the data.
-        if score < state.best_score - tie or (self.monitor == "accuracy" and evaluation.accuracy == 0):
+        if score < state.best_score - self._tie or (self.monitor == "accuracy" and evaluation.accuracy == 0):
             return
         state.best_score = max(state.best_score, score)
         state.best_val_acc = state.best_score if self.monitor == "accuracy" else evaluation.accuracy

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -469,6 +470,15 @@ def test_one_hot_encoded_frames():
     with pytest.raises(TypeError, match="sparse_threshold=0"):
         make_pipeline(encoder, small(ThreeLayerConvNet)).fit(frame, y)
     make_pipeline(encoder.set_params(sparse_threshold=0), small(TwoLayerNet)).fit(frame, y)
+
+
+@pytest.mark.parametrize("row", ["zeros", "some"])
+@each_taking
+def test_constant_samples_are_told(cls, row):
+    X = np.zeros((40, 6))
+    X[:, ::2] = row == "some"
+    with pytest.warns(ConvergenceWarning, match="X is constant: all training samples have the same values"):
+        small(cls).fit(untidy(X), np.arange(40) % 3)
 
 
 def test_names_of_a_sparse_frame_are_learned():

@@ -121,6 +121,89 @@ int sdl_replay(sdl_program *p, const sdl_run *run, idx *done, int *finite)
     return status;
 }
 
+/* Make the updates of an epoch. */
+static int train_epoch(const sdl_epochs *e, idx epoch, idx *updates, int *finite)
+{
+    double *numbers = e->numbers + epoch * e->width;
+    for (idx i = 0; i < e->n_training && *finite; i++) {
+        sdl_run run = e->passes[i].run;
+        run.rates = e->rates + epoch * e->updates + *updates;
+        run.count = e->count + (double)(epoch * e->updates + *updates);
+        run.numbers = numbers + *updates;
+        run.squares = e->squares;
+        run.n_squares = e->n_penalized;
+        run.reg = e->reg;
+        run.seconds = INFINITY;
+        run.n_threads = e->n_threads;
+        idx done = 0;
+        int status = sdl_replay(e->passes[i].program, &run, &done, finite);
+        *updates += done;
+        if (status) return status;
+    }
+    return SDL_OK;
+}
+
+/* Whether squares of parameters and statistics are finite. */
+static int stays_finite(const sdl_epochs *e)
+{
+    double sum = 0;
+    for (idx i = 0; i < e->n_squares; i++) sum += e->squares[i];
+    if (!isfinite(sum)) return 0;
+    for (idx i = 0; i < e->n_statistics; i++) {
+        const sdl_array *a = &e->statistics[i];
+        if (!a->kernels->all_finite(a->values, a->size, e->n_threads)) return 0;
+    }
+    return 1;
+}
+
+/* Make the evaluations of an epoch. *finite: whether all that they judged was; *score: the deciding numbers' sum. */
+static int evaluate_epoch(const sdl_epochs *e, idx epoch, int *finite, double *score)
+{
+    double *numbers = e->numbers + epoch * e->width + e->updates;
+    *score = 0;
+    for (idx i = e->n_training; i < e->n_passes; i++) {
+        const sdl_pass *pass = &e->passes[i];
+        sdl_run run = pass->run;
+        run.numbers = numbers;
+        run.seconds = INFINITY;
+        run.n_threads = e->n_threads;
+        idx done = 0;
+        int all = 1;
+        int status = sdl_replay(pass->program, &run, &done, &all);
+        if (status) return status;
+        for (idx step = 0; step < run.steps; step++) {
+            if (isnan(numbers[step])) *finite = 0;
+            if (pass->decides >= 0) *score += e->sign * numbers[pass->decides * run.steps + step];
+        }
+        numbers += pass->program->n_outputs * run.steps;
+    }
+    return SDL_OK;
+}
+
+int sdl_replay_epochs(const sdl_epochs *e, idx *done, idx *updates, int *finite)
+{
+    double began = now(), seconds = 0;
+    *done = *updates = 0;
+    *finite = 1;
+    while (*done < e->epochs && (*done == 0 || seconds < e->most_seconds)) {
+        if (e->generator) {
+            memcpy(e->order, e->rows, e->n_rows * sizeof *e->order);
+            e->kernels->shuffle_rows(e->generator, e->order, e->n_rows);
+        }
+        int scored = 1, status = train_epoch(e, *done, updates, finite);
+        double score;
+        if (status || !*finite || !stays_finite(e)) return status;
+        status = evaluate_epoch(e, *done, &scored, &score);
+        if (status || !scored) return status;
+        seconds = now() - began;
+        e->seconds[*done] = seconds;
+        *done += 1;
+        *updates = 0;
+        if (score >= e->least) break;
+    }
+    return SDL_OK;
+}
+
 void sdl_clear(sdl_program *p)
 {
     free(p->ops);

@@ -70,6 +70,44 @@ typedef struct {
     int n_threads;
 } sdl_run;
 
+/* One program of an epoch, and its run there. `run.rows` point to the minibatches' rows, or into the epoch's order. */
+typedef struct {
+    sdl_program *program;
+    sdl_run run; /* rates, count, numbers, penalty and time are the epoch's */
+    int decides; /* which of its numbers is a part of the epoch's score, or -1 */
+} sdl_pass;
+
+typedef struct {
+    const sdl_kernels *kernels;
+    const void *values;
+    idx size;
+} sdl_array;
+
+/* Whole epochs: a new order of the rows, minibatches with their updates, evaluations. */
+typedef struct {
+    idx epochs;
+    sdl_pass *passes; /* first those with updates */
+    idx n_passes, n_training;
+    idx updates, width; /* updates and numbers of an epoch */
+    const double *rates; /* (epochs, updates) */
+    double count; /* number of the first update */
+    double *numbers; /* OUT (epochs, width): pass after pass */
+    double *seconds; /* OUT (epochs,) from the beginning to the end of each */
+    const sdl_kernels *kernels;
+    void *generator; /* shuffles the order; NULL: it stays */
+    const intptr_t *rows; /* (n_rows,) the order to shuffle */
+    intptr_t *order; /* (n_rows,) */
+    idx n_rows;
+    const double *squares; /* (n_squares,) of all parameters; those of n_penalized make the penalty */
+    idx n_squares, n_penalized;
+    double reg;
+    const sdl_array *statistics; /* what else is to stay finite */
+    idx n_statistics;
+    double sign, least; /* no epoch follows one of a score of at least this */
+    double most_seconds; /* after these, no further one is begun */
+    int n_threads;
+} sdl_epochs;
+
 /* Open or close (NULL) this thread's recording; the open one, or NULL. */
 void sdl_record(sdl_program *program);
 sdl_program *sdl_recording(void);
@@ -83,6 +121,11 @@ int sdl_vary_rows(sdl_program *program, const void *rows);
 /* Make the steps; *done counts those whose numbers are known, and *finite says whether the last one's loss is a finite
  * number (else its update was not made). Returns SDL_OK, SDL_WRONG_ROW, or what a kernel failed with. */
 int sdl_replay(sdl_program *program, const sdl_run *run, idx *done, int *finite);
+
+/* Make epochs. *done counts the whole ones. Where what was learned or scored is not finite, the epoch ends there and
+ * is not whole: *updates counts those of its updates whose losses are known, and *finite says whether the last one's
+ * loss is a finite number. Returns as sdl_replay. */
+int sdl_replay_epochs(const sdl_epochs *epochs, idx *done, idx *updates, int *finite);
 
 void sdl_clear(sdl_program *program);
 

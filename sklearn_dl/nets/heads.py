@@ -114,16 +114,20 @@ class Head:
         """Return what is added up over all batches to make the score; nan if a score is not finite."""
         raise NotImplementedError
 
-    def score(self, judged: float, weight: float, tally: np.ndarray) -> float:
-        """Return the score of an evaluation, the higher the better, from the sum of what was judged.
+    def score(self, judged: Any, weight: Any, tally: np.ndarray) -> Any:
+        """Return the scores of evaluations, the higher the better, from the sums of what was judged.
 
         Parameters
         ----------
-        judged : float
-        weight : float
+        judged : float or ndarray of float64
+        weight : float or ndarray of float64
             The total weight of the samples, their number without weights.
         tally : ndarray
         """
+        raise NotImplementedError
+
+    def least_judged(self, score: float, weight: float, tally: np.ndarray) -> tuple[float, float]:
+        """Return a sign, and what the sum of what was judged, times this sign, is at least for such a score."""
         raise NotImplementedError
 
     def n_predicted(self, tally: np.ndarray) -> int:
@@ -158,6 +162,9 @@ class _LabelsHead(Head):
 
     def score(self, judged, weight, tally):
         return judged / weight
+
+    def least_judged(self, score, weight, tally):
+        return 1.0, score * weight
 
     def n_predicted(self, tally):
         return int(np.count_nonzero(tally))
@@ -273,6 +280,9 @@ class LogisticHead(_PointwiseHead):
     def score(self, judged, weight, tally):
         return judged / weight
 
+    def least_judged(self, score, weight, tally):
+        return 1.0, score * weight
+
 
 class _RegressionHead(_PointwiseHead):
     """Targets are quantities; the score is R², the mean of all outputs'.
@@ -297,6 +307,9 @@ class _RegressionHead(_PointwiseHead):
 
     def score(self, judged, weight, tally):
         return np.count_nonzero(tally) / len(tally) - judged
+
+    def least_judged(self, score, weight, tally):
+        return -1.0, score - np.count_nonzero(tally) / len(tally)
 
 
 class SquaredErrorHead(_RegressionHead):

@@ -8,13 +8,14 @@ augmentation, losses and update rules that are not the library's, and watchers o
 
 import operator
 import os
+from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_dl import _ext, optim
 from sklearn_dl._threads import n_threads
-from sklearn_dl.nets.net import Net, predicts_through_loss, trains_on_softmax
-from sklearn_dl.training.evaluation import Evaluator
+from sklearn_dl.nets.net import Net, predicts_through_loss, trains_on_head
+from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluator
 
 # SKLEARN_DL_RECORD=0 has all training run step by step, to compare.
 enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
@@ -24,9 +25,11 @@ CHUNK = 0.025
 
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
+_OF_EPOCHS = ("_run_epoch", "_epoch_rows", "_learning_rates", "_end_epoch", "_check_finite", "_evaluate")
 _OF_NET = ("backprop", "penalty", "_forward", "_linear_backprop")
 _OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")
 _OF_LAYER = ("forward", "backward")
+_OF_HEAD = ("loss", "judge")
 
 
 class RecordedSteps:
@@ -45,6 +48,7 @@ class RecordedSteps:
         self._names = [*names, *(name for name in solver.net.params if name not in names)]  # those with a penalty first
         self._squares = np.zeros(len(self._names))
         self._spoiled = False
+        self._epochs = None
 
     @staticmethod
     def can_stand_for(solver):
@@ -116,20 +120,59 @@ class RecordedSteps:
 
     def _replay(self, program, rows, rates):
         solver = self._solver
-        count = next(iter(self._counts()), 0)
+        count = self.begin_replay()
+        losses = np.empty((1, len(rates)))
+        done, finite = program.run(rows, losses, rates, count, solver.penalty_strength, CHUNK, n_threads())
+        self.end_replay(rates[:done].tolist(), finite)
+        solver._record_losses(losses[0, :done].tolist())
+
+    # ---------------------------------------------------------- whole epochs
+
+    def whole_epochs(self, evaluators):
+        """Return what makes whole epochs, evaluations included, or None where not all of it is recorded.
+
+        Parameters
+        ----------
+        evaluators : list of tuple (Evaluator, ndarray, int)
+            Evaluations at the end of each epoch, their rows, and which number of a batch decides on the best epoch
+            (-1: none).
+        """
+        if self._epochs is None and not self._spoiled:
+            self._epochs = self._make_epochs(evaluators)
+        return self._epochs if len(self._counts()) <= 1 else None
+
+    def _make_epochs(self, evaluators):
+        solver = self._solver
+        rows, size = solver._train.rows, min(solver.batch_size, len(solver._train))
+        if not (rows.dtype == np.intp and rows.flags.c_contiguous and all(_is_own(solver, n) for n in _OF_EPOCHS)):
+            return None
+        shuffles = solver.shuffle and len(rows) > size
+        if shuffles and type(solver.random_state) is not np.random.RandomState:
+            return None
+        training = [(size, len(rows) // size), (len(rows) % size, 1)]
+        training = [(self._programs.get(batch, (None,))[0], steps) for batch, steps in training if batch]
+        evaluations = [evaluator.passes(its_rows) for evaluator, its_rows, _ in evaluators]
+        if None in evaluations or any(program is None for program, _ in training):
+            return None
+        return RecordedEpochs(self, training, evaluators, evaluations, shuffles)
+
+    def begin_replay(self):
+        """Return the number of the next update, from 1; the penalties of the weights as they are, are written."""
         penalized = self._current_squares()
         self._squares[: len(penalized)] = penalized
-        losses = np.empty((1, len(rates)))
-        done, finite = program.run(rows, losses, rates, count + 1, solver.penalty_strength, CHUNK, n_threads())
+        return next(iter(self._counts()), 0) + 1
+
+    def end_replay(self, rates, finite):
+        """Take note of updates made at these learning rates; the last one was not if its loss is not finite."""
+        solver = self._solver
         counts = self._rule_counts()
         for config in solver.optim_configs.values():
-            config["learning_rate"] = float(rates[done - 1])
+            config["learning_rate"] = rates[-1]
             if counts:
-                config["t"] += done if finite else done - 1
+                config["t"] += len(rates) if finite else len(rates) - 1
         if not solver.watchers:
             solver._squares = dict(zip(self._names, self._squares.tolist(), strict=True))
-        solver.learning_rate_history.extend(rates[:done].tolist())
-        solver._record_losses(losses[0, :done].tolist())
+        solver.learning_rate_history.extend(rates)
 
     def _current_squares(self):
         """Return the sum of squares of each weight, if the penalty is made of them."""
@@ -142,12 +185,77 @@ class RecordedSteps:
         return [_ext.sum_of_squares(solver.net.params[name], n_threads()) for name in names]
 
 
+class WholeEpochs(NamedTuple):
+    """What a run of `RecordedEpochs` made.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (epochs, updates of an epoch)
+    evaluations : list of tuple (accuracies, losses)
+        For each evaluator, both of shape (epochs,).
+    ended : list of float
+        Seconds from the beginning to the end of each epoch.
+    rest : list of float
+        Losses of an epoch more, which ended where something was not finite.
+    """
+
+    losses: np.ndarray
+    evaluations: list
+    ended: list
+    rest: list
+
+
+class RecordedEpochs:
+    """Makes whole epochs of a solver by recordings: a new order of the samples, updates, evaluations."""
+
+    def __init__(self, steps, training, evaluators, evaluations, shuffles):
+        self._steps, self._evaluators = steps, evaluators
+        self._net, self._solver = steps._solver.net, steps._solver
+        passes = []
+        for (_, _, decides), found in zip(evaluators, evaluations, strict=True):
+            passes += [(program, rows, count, decides) for program, rows, count in found]
+        # Where the numbers of each evaluation are among those of an epoch, pass by pass.
+        self._updates = sum(count for _, count in training)
+        ends = self._updates + np.cumsum([program.n_numbers * count for program, _, count, _ in passes], dtype=int)
+        places = iter([slice(end - p.n_numbers * n, end) for end, (p, _, n, _) in zip(ends, passes, strict=True)])
+        self._places = [[(next(places), program.n_numbers) for program, _, _ in found] for found in evaluations]
+        bit_generator = self._solver.random_state._bit_generator if shuffles else None
+        statistics = list(self._net.statistics.values())
+        self._epochs = _ext.Epochs(self._solver._train.rows, bit_generator, training, passes, statistics)
+
+    def run(self, rates, sign, least):
+        """Make epochs, no more than have learning rates.
+
+        Parameters
+        ----------
+        rates : ndarray of float64 of shape (epochs, updates of an epoch)
+        sign, least : float
+            No epoch follows one whose deciding numbers, times the sign, are at least this.
+
+        Returns
+        -------
+        made : WholeEpochs
+        """
+        count = self._steps.begin_replay()
+        numbers, ended, done, updates, finite = self._epochs.run(
+            rates, count, self._solver.penalty_strength, sign, least, CHUNK, n_threads()
+        )
+        made = done * self._updates + updates
+        self._steps.end_replay(rates.ravel()[:made].tolist(), finite)
+        evaluations = []
+        for (evaluator, rows, _), places in zip(self._evaluators, self._places, strict=True):
+            parts = [numbers[:done, place].reshape(done, n, (place.stop - place.start) // n) for place, n in places]
+            evaluations.append(evaluator.judge(np.concatenate(parts, axis=2), rows))
+        rest = numbers[done, :updates].tolist() if updates else []
+        return WholeEpochs(numbers[:done, : self._updates], evaluations, ended[:done].tolist(), rest)
+
+
 def has_recordable_gradients(solver):
     """Return whether a solver's loss and gradients are the library's own code from one end to the other."""
     return (
         _is_recordable_net(solver.net, _OF_NET)
-        and trains_on_softmax(solver.net)
-        and not (solver.through_loss or solver.augmentation)
+        and trains_on_head(solver.net)
+        and not (solver.trainee.through_loss or solver.augmentation)
         and all(_is_own(solver, name) for name in _OF_SOLVER)
     )
 
@@ -155,8 +263,8 @@ def has_recordable_gradients(solver):
 class RecordedEvaluator(Evaluator):
     """An `Evaluator` of a net that `can_evaluate` accepts; it replays recordings."""
 
-    def __init__(self, net, samples, *, with_loss):
-        super().__init__(net, samples, with_loss=with_loss)
+    def __init__(self, net, head, samples, *, with_loss):
+        super().__init__(net, head, samples, with_loss=with_loss)
         self._work = net.workspace()
         self._programs = {}  # of each batch size
         self._recorded_with = []
@@ -185,6 +293,19 @@ class RecordedEvaluator(Evaluator):
             yield from numbers
             done += size * len(numbers)
 
+    def passes(self, rows, batch_size=EVALUATION_BATCH):
+        """Return programs that evaluate rows, with those of each and the number of its steps; None: not recorded."""
+        if self._spoiled:
+            return None
+        found, whole = [], len(rows) // batch_size
+        for start, size, steps in ((0, batch_size, whole), (whole * batch_size, len(rows) % batch_size, 1)):
+            if size * steps == 0:
+                continue
+            if size not in self._programs:
+                return None
+            found.append((self._programs[size], rows[start:], steps))
+        return found
+
     def _record(self, rows):
         if self._spoiled:
             return self._batch(rows)
@@ -203,15 +324,15 @@ class RecordedEvaluator(Evaluator):
         return numbers[:, :done].T.tolist()
 
 
-def make_evaluator(net, samples, *, with_loss):
-    """Return the `Evaluator` that is fastest for a net."""
+def make_evaluator(net, head, samples, *, with_loss):
+    """Return the `Evaluator` that is fastest for a net and the head that judges its scores."""
     kind = RecordedEvaluator if RecordedEvaluator.can_evaluate(net) else Evaluator
-    return kind(net, samples, with_loss=with_loss)
+    return kind(net, head, samples, with_loss=with_loss)
 
 
 def ingredients(net, samples):
     """Return the objects that a recording of a net on samples was made with."""
-    found = [*vars(samples).values(), *vars(net).values(), *net.params.values(), *net.statistics.values()]
+    found = [*vars(samples).values(), *vars(net).values(), *vars(net.head).values(), *net.params.values(), *net.statistics.values()]
     for layer in net._steps:
         found += vars(layer).values()
     # `numpy.random.set_bit_generator` exchanges what the global generator draws from.
@@ -230,7 +351,8 @@ def _is_recordable_net(net, methods):
         enabled
         and isinstance(net, Net)
         and all(_is_own(net, name) for name in methods)
-        and all(_is_recordable(layer) for layer in net._steps)
+        and all(_is_recordable(layer, _OF_LAYER) for layer in net._steps)
+        and _is_recordable(net.head, _OF_HEAD)
     )
 
 
@@ -244,5 +366,6 @@ def _is_own(thing, name):
     return name not in vars(thing) and _is_library_function(getattr(type(thing), name))
 
 
-def _is_recordable(layer):
-    return vars(type(layer)).get("recordable", False) and all(_is_own(layer, name) for name in _OF_LAYER)
+def _is_recordable(thing, methods):
+    """Return whether a layer or a head says so itself, and these methods are the library's."""
+    return vars(type(thing)).get("recordable", False) and all(_is_own(thing, name) for name in methods)

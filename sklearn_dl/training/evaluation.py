@@ -24,16 +24,12 @@ class Evaluation(NamedTuple):
     n_classes: int
 
 
+# Where there is no validation set.
+NO_EVALUATION = Evaluation(math.nan, math.nan, 0)
+
+
 class NotFiniteError(ValueError):
     """Scores are nan or infinite."""
-
-
-def _total(numbers):
-    """Return the sum of numbers, infinite where it is beyond the largest float."""
-    try:
-        return math.fsum(numbers)
-    except OverflowError:
-        return math.inf
 
 
 class Evaluator:
@@ -65,13 +61,57 @@ class Evaluator:
         self._rows = rows
         if self._tally is not None:
             self._begin_tally()
-        totals = [_total(numbers) for numbers in zip(*self._numbers(rows, batch_size), strict=True)]
-        if math.isnan(totals[0]):
+        numbers = np.array(list(self._numbers(rows, batch_size))).T
+        (score,), (loss,) = self.judge(numbers[None], rows)
+        if math.isnan(score):
             raise NotFiniteError
-        weight = len(rows) if self.samples.sample_weight is None else totals[1]
-        loss = totals[-1] / weight if self.with_loss else math.nan
-        tally = self._tally
-        return Evaluation(self.head.score(totals[0], weight, tally), loss, self.head.n_predicted(tally))
+        return Evaluation(float(score), float(loss), self.head.n_predicted(self._tally))
+
+    def judge(self, numbers, rows):
+        """Return scores and losses of several evaluations of some rows.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64 of shape (evaluations, numbers of a batch, batches)
+            What `_batch` returns of each.
+        rows : ndarray of intp
+            Those of the last `evaluate`.
+
+        Returns
+        -------
+        scores, losses : ndarray of float64 of shape (evaluations,)
+        """
+        totals = np.add.accumulate(numbers, axis=2)[:, :, -1]  # one after the other, however many there are
+        weight = len(rows) if self.samples.sample_weight is None else totals[:, 1]
+        losses = totals[:, -1] / weight if self.with_loss else np.full(len(totals), math.nan)
+        return self.head.score(totals[:, 0], weight, self._tally), losses
+
+    def deciding_number(self, monitor, least):
+        """Return what tells which epochs are good, before `judge` has seen their numbers.
+
+        Parameters
+        ----------
+        monitor : str
+            The head's `score_name`, or 'loss'.
+        least : float
+            The least score, or the least of the negative loss, of a good one.
+
+        Returns
+        -------
+        number : int
+            Which number of a batch.
+        sign, least : float
+            Of a good epoch, the sum over all batches times the sign is at least so much, but for rounding.
+        """
+        weight, rows = self.samples.sample_weight, self._rows
+        total = len(rows) if weight is None else weight[rows].sum()
+        if monitor == "loss":
+            return 1 + (weight is not None), -1.0, least * total
+        return 0, *self.head.least_judged(least, total, self._tally)
+
+    def passes(self, rows, batch_size=EVALUATION_BATCH):
+        """Return how to evaluate rows without Python, see `RecordedEvaluator`; None: not at all."""
+        return None
 
     def _begin_tally(self):
         weight = self.samples.sample_weight

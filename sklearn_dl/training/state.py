@@ -20,8 +20,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-# The columns of `TrainingState.history`.
-HISTORY = ("epoch", "loss", "train_accuracy", "val_accuracy", "val_loss", "learning_rate", "seconds")
+
+
+def history_columns(score_name):
+    """Return the names of the columns of `TrainingState.history` for a head whose score is called so."""
+    return "epoch", "loss", f"train_{score_name}", f"val_{score_name}", "val_loss", "learning_rate", "seconds"
+
 
 
 # The kinds of fields, see above.
@@ -57,7 +61,7 @@ class TrainingState:
     learning_rate_history: list = field(metadata=HISTORIES, default_factory=list)
     train_acc_history: list = field(metadata=HISTORIES, default_factory=list)
     val_acc_history: list = field(metadata=HISTORIES, default_factory=list)
-    history: dict = field(metadata=HISTORIES, default_factory=lambda: {name: [] for name in HISTORY})
+    history: dict = field(metadata=HISTORIES, default_factory=lambda: {name: [] for name in history_columns("accuracy")})
     # Before any update, on the training samples that accuracy is taken on: loss, and number of classes predicted.
     initial_loss: float = field(metadata=VALUE, default=math.nan)
     initial_n_classes: int = field(metadata=VALUE, default=0)
@@ -80,14 +84,15 @@ class TrainingState:
     schedule_length: tuple | None = field(metadata=VALUE, default=None)
 
     @classmethod
-    def of_net(cls, net, random_state):
-        """Return the state before any training of a net."""
+    def of_net(cls, trainee, random_state):
+        """Return the state before any training of a `Trainee`."""
         return cls(
-            params=net.params,
-            statistics=getattr(net, "statistics", {}),
-            optim_configs={name: {} for name in net.params},
+            params=trainee.net.params,
+            statistics=trainee.statistics,
+            optim_configs={name: {} for name in trainee.net.params},
             random_state=random_state,
-            net_random_state=getattr(net, "random_state", None),
+            net_random_state=trainee.random_state,
+            history={name: [] for name in history_columns(trainee.head.score_name)},
         )
 
     @property

@@ -1,0 +1,97 @@
+"""What a solver needs of a net. Here, and nowhere else, it is found out what a net has."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from sklearn_dl.nets.heads import Head, SoftmaxHead
+from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_head, trains_through_loss
+
+__all__ = ["NetLike", "Trainee"]
+
+
+class NetLike(Protocol):
+    """What a net must have to be trained: parameters, and a loss with its gradients.
+
+    Whatever else a `Net` has is used where it is there: ``backprop``, ``dtype``, ``input_shape``, ``num_classes``,
+    ``statistics``, ``random_state``, ``reg``, ``head``.
+    """
+
+    params: dict[str, np.ndarray]
+
+    def loss(self, X: Any, y: Any = None) -> Any:
+        """Return scores (N, num_classes), or with y the loss and the gradients by name."""
+        ...
+
+
+class Trainee:
+    """A net as a solver sees it.
+
+    Parameters
+    ----------
+    net : NetLike
+
+    Attributes
+    ----------
+    dtype : dtype
+        What minibatches are converted to.
+    through_loss : bool
+        Whether it is trained on what its ``loss`` returns, the penalty included, and not on ``backprop``.
+    takes_weights : bool
+        Whether samples may have weights in training.
+    knows_loss : bool
+        Whether its loss is that of its head.
+    head : Head
+        What takes targets and judges scores; a net without one has classes as targets.
+    n_scores : int or None
+    input_shape : tuple of int
+        Empty if it does not tell.
+    """
+
+    def __init__(self, net: NetLike) -> None:
+        self.net = net
+        self.is_net = isinstance(net, Net)
+        self.dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
+        self.through_loss = trains_through_loss(net)
+        self.takes_weights = not self.through_loss or loss_takes_weights(net)
+        self.knows_loss = trains_on_head(net)
+        self.n_scores: int | None = getattr(net, "num_classes", None)
+        self.input_shape: tuple[int, ...] = getattr(net, "input_shape", ())
+
+    @property
+    def head(self) -> Head:
+        """The net's head, as it is now."""
+        head = getattr(self.net, "head", None)
+        return head if isinstance(head, Head) else SoftmaxHead()
+
+    @property
+    def reg(self) -> float:
+        """Strength of its penalty."""
+        return getattr(self.net, "reg", 0.0)
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether ``backprop`` takes a whole data set and the rows of a minibatch."""
+        return self.is_net and self.net.takes_rows  # type: ignore[attr-defined]
+
+    @property
+    def varying_layers(self) -> tuple:
+        """The layers that make the loss depend on minibatches or draws."""
+        return getattr(self.net, "varying_layers", ())
+
+    def check_takes_csr(self) -> None:
+        """Raise TypeError for a `Net` that takes no sparse X."""
+        if self.is_net:
+            self.net.check_takes_csr()  # type: ignore[attr-defined]
+
+    @property
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Arrays that training changes beside the parameters."""
+        return getattr(self.net, "statistics", {})
+
+    @property
+    def random_state(self) -> np.random.RandomState | None:
+        """Where the net draws from."""
+        return getattr(self.net, "random_state", None)
