@@ -68,6 +68,7 @@ from sklearn_dl.solver import Solver
 from sklearn_dl.training.diagnosis import diagnose
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 from sklearn_dl.training.state import TrainingState, copy_field
+from sklearn_dl.training.trainee import Trainee
 
 # Attributes of an estimator that are fields of the training's state.
 PUBLISHED = {
@@ -301,7 +302,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         else:
             self._random_state = check_random_state(self.random_state)
             self._net = self._make_net(X.dtype, params)
-            self._state = TrainingState.of_net(self._net, self._random_state)
+            self._state = TrainingState.of_net(Trainee(self._net), self._random_state)
         self._net.reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
         before = self._state.epoch, self._state.num_updates
         if schedule_length is not None:
@@ -654,7 +655,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         drawn_so_far = self._random_state.get_state()
         self._net = self._net_class(**self._net_args, random_state=self._random_state)
         self._random_state.set_state(drawn_so_far)
-        restored = TrainingState.of_net(self._net, self._random_state)
+        restored = TrainingState.of_net(Trainee(self._net), self._random_state)
         restored.restore({**state["_state"], **{field: state[name] for name, field in PUBLISHED.items()}})
         self._publish(restored)
 

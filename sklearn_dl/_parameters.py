@@ -20,7 +20,6 @@ from sklearn_dl._names import HISTORY_ATTRIBUTES
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import CLIP_NORM, CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
 from sklearn_dl.schedules import check_schedule
-from sklearn_dl.solver import MONITORS
 
 # The constants of update rules that are parameters, too.
 RULE_PARAMETERS = {constant.name: constant for constant in CONSTANTS if constant is not LEARNING_RATE}
@@ -308,11 +307,11 @@ SETTINGS = {
         ),
         Setting(
             "monitor",
-            f"{{{', '.join(map(repr, MONITORS))}}}",
+            "{'accuracy', 'loss'}",
             """What decides on the validation set which epoch is the best one: its accuracy, or its loss without the
             penalty. Probabilities overfit before labels do, and only the loss shows it. Counts for `early_stopping`,
             for the weights that are kept, and for 'reduce_on_plateau'.""",
-            _choice(*MONITORS),
+            _choice("accuracy", "loss"),
         ),
         Setting(
             "class_weight",

@@ -263,7 +263,8 @@ def huber_loss(x, y, *, sample_weight=None, delta=1.0, out=None):
     -------
     loss : float
         ``d ** 2 / 2``, or ``delta * (abs(d) - delta / 2)`` where abs(d) is above delta, summed over the outputs and
-        averaged over the samples with their weights. Finite for any finite scores: beyond the largest float64 it is that number.
+        averaged over the samples with their weights. Finite for any finite scores: beyond the largest float64 it is
+        that number.
     dx : ndarray of the shape of x
         ``clip(d, -delta, delta) / N``, or the sample's share of the weights in place of 1/N.
 

@@ -26,14 +26,14 @@ from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._csr import CSR, as_given
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
-from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_softmax, trains_through_loss
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.schedules import Schedule, check_schedule
 from sklearn_dl.training import lbfgs
 from sklearn_dl.training._program import CHUNK, RecordedSteps, make_evaluator
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Evaluation, NotFiniteError
 from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight, permutation
-from sklearn_dl.training.state import HISTORY, TrainingState
+from sklearn_dl.training.state import TrainingState
+from sklearn_dl.training.trainee import Trainee
 from sklearn_dl.training.watchers import Watcher
 
 __all__ = ["Solver", "Watcher"]
@@ -51,7 +51,8 @@ TIE = 1e-6
 # How many parameters an error about large numbers names.
 SHOWN = 4
 
-MONITORS = ("accuracy", "loss")
+# How a line of `verbose` calls a score.
+SHORT_NAMES = {"accuracy": "acc"}
 
 
 def _of_state(name):
@@ -65,12 +66,14 @@ class Solver:
     Parameters
     ----------
     net : Net
-        Anything with a dict ``params`` and ``loss(X, y)``, as the nets of `sklearn_dl.nets`.
+        Anything with a dict ``params`` and ``loss(X, y)``, as the nets of `sklearn_dl.nets`. Its head, if it has one,
+        says what y are and how predictions are scored; without one, y are classes.
     data : dict
         ``X_train``, ``y_train`` and, if there is a validation set, ``X_val``, ``y_val``; optionally
         ``sample_weight_train`` and ``sample_weight_val`` (samples of weight 0 are left out), ``rows_train``
         and ``rows_val`` (the rows of X to use, where it is not all). X are arrays, or sparse matrices for a net whose
-        first layer is affine; y are integers from 0.
+        first layer is affine; y are what the net's head takes: integers from 0 for 'softmax' and 'hinge', numbers for
+        others.
     update_rule : {'sgd', 'sgd_momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw', 'lbfgs'}, default='sgd'
         A function of `sklearn_dl.optim`, or 'lbfgs': SciPy's L-BFGS on the loss of all samples, of which each iteration
         is an epoch and an update. 'adamw' takes ``net.reg`` for its decay, and the losses are then without a penalty.
@@ -108,9 +111,10 @@ class Solver:
         any more.
     early_stopping : bool, default=False
         Watch the validation set. Where an epoch is a single update, at least 50 epochs are waited.
-    monitor : {'accuracy', 'loss'}, default='accuracy'
+    monitor : {'accuracy', 'r2', 'loss'}, default=None
         What decides on the validation set which epoch is the best one, for `early_stopping`, for the weights that are
-        kept and for 'reduce_on_plateau'. The loss is without the penalty.
+        kept and for 'reduce_on_plateau'. None is the score of the net's head: 'accuracy' of classes, 'r2' (R², the
+        mean of all outputs') of other numbers. The loss is without the penalty.
     lr_schedule : None, 'cosine', 'linear', 'one_cycle', 'inverse_scaling', 'reduce_on_plateau', Schedule, default=None
         Multiplies the learning rate; see `sklearn_dl.schedules`. Its length is that of the whole training, `num_iters`
         or `num_epochs`. `lr_decay` counts as well. Where an epoch is a single update, a schedule is told every tenth
@@ -135,17 +139,21 @@ class Solver:
     learning_rate : float
         That of the last update; before the first, the one of `optim_config`.
     train_acc_history, val_acc_history : list of float
-        Accuracies before training and after each epoch; the latter empty without a validation set.
+        Accuracies, or R² where that is the head's score, before training and after each epoch; the latter empty without
+        a validation set.
     history : dict of str to list
         Columns with one row for each epoch: ``epoch`` (from 1), ``loss`` (mean over its updates, penalty included),
-        ``train_accuracy``, ``val_accuracy`` and ``val_loss`` (nan without a validation set; the latter without penalty,
-        and nan for a net with a loss of its own), ``learning_rate``, ``seconds`` (the evaluation's share included).
+        ``train_accuracy``, ``val_accuracy`` (``train_r2``, ``val_r2`` where that is the score) and ``val_loss`` (nan
+        without a validation set; the latter without penalty, and nan for a net with a loss of its own),
+        ``learning_rate``, ``seconds`` (the evaluation's share included).
     best_val_acc : float
-        The validation accuracy of the best epoch.
+        The validation accuracy, or R², of the best epoch.
     best_epoch : int or None
         The best epoch, 0 for the weights before training; None without a validation set.
     best_params : dict of str to ndarray
         The parameters of the best epoch; empty where there is no validation set or no accuracy was above zero.
+    trainee : Trainee
+        What the solver has found out of the net.
     stop_reason : str or None
         Why the last training ended: 'num_epochs', 'num_iters', 'no_improvement' (see `tol`; with 'lbfgs', also that no
         lower loss was found), 'converged' ('lbfgs' by `tol`), 'stopped' (by `stop` or a watcher) or 'interrupted' (by
@@ -205,7 +213,7 @@ class Solver:
         tol=None,
         n_iter_no_change=10,
         early_stopping=False,
-        monitor="accuracy",
+        monitor=None,
         lr_schedule=None,
         augmentation=None,
         watchers=(),
@@ -213,7 +221,7 @@ class Solver:
         schedule_length=None,
     ):
         self.net = net
-        self._dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
+        self.trainee = Trainee(net)
         self.update_rule = check_choice("update_rule", update_rule, tuple(UPDATE_RULES))
         self.optim_config = _check_optim_config(update_rule, optim_config, net.params)
         self.clip_norm = None if clip_norm is None else optim.CLIP_NORM.check(clip_norm, str)
@@ -228,7 +236,9 @@ class Solver:
         self.tol = None if tol is None else check_real("tol", tol, low=0)
         self.n_iter_no_change = check_int("n_iter_no_change", n_iter_no_change, low=1)
         self.early_stopping = check_bool("early_stopping", early_stopping)
-        self.monitor = check_choice("monitor", monitor, MONITORS)
+        self.monitor = check_choice(
+            "monitor", self._score_name if monitor is None else monitor, (self._score_name, "loss")
+        )
         self.random_state = check_random_state(random_state)
         self.lr_schedule = check_schedule("lr_schedule", lr_schedule)
         self.augmentation = check_augmentation("augmentation", augmentation)
@@ -242,14 +252,12 @@ class Solver:
         self._val = self._samples(data, "val") if data.get("X_val") is not None else None
         if self.early_stopping and self._val is None:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
-        self.through_loss = trains_through_loss(net)
-        if self._train.sample_weight is not None and self.through_loss and not loss_takes_weights(net):
+        if self._train.sample_weight is not None and not self.trainee.takes_weights:
             raise ValueError(
                 "data['sample_weight_train'] needs a net with backprop, or with an argument sample_weight of its loss:"
                 f" {type(net).__name__} has none."
             )
-        self._knows_loss = trains_on_softmax(net)
-        if self.monitor == "loss" and self._val is not None and not self._knows_loss:
+        if self.monitor == "loss" and self._val is not None and not self.trainee.knows_loss:
             raise ValueError(
                 f"monitor='loss' needs a net with the library's loss, {type(net).__name__} has one of its own."
             )
@@ -258,7 +266,7 @@ class Solver:
         self._image_shape = self._check_augmentation() if self.augmentation else None
         self._augmentation_work = {}
 
-        self.state = TrainingState.of_net(net, self.random_state) if state is None else state
+        self.state = TrainingState.of_net(self.trainee, self.random_state) if state is None else state
         self.state.begin(self.update_rule, self.optim_config, validates=self.validates)
         self.state.begin_schedule(self.lr_schedule, schedule_length)
         self._check_rule_fits()
@@ -283,26 +291,21 @@ class Solver:
             if data.get(name) is None:
                 held = ", ".join(map(repr, data)) or "nothing"
                 raise ValueError(f"data must hold {name!r}, it holds {held}.")
-        X, y = check_samples(*(data[name] for name in names), *(f"data[{n!r}]" for n in names))
-        if type(X) is CSR and isinstance(self.net, Net):
-            self.net.check_takes_csr()
-        num_classes = getattr(self.net, "num_classes", None)
-        if num_classes is not None and not (y.min() >= 0 and y.max() < num_classes):
-            raise ValueError(
-                f"data[{names[1]!r}] must hold classes from 0 to {num_classes - 1}, those of the net,"
-                f" got {y.min()} to {y.max()}."
-            )
+        X = check_samples(data[names[0]], f"data[{names[0]!r}]")
+        if type(X) is CSR:
+            self.trainee.check_takes_csr()
+        y = self.trainee.head.check_targets(f"data[{names[1]!r}]", data[names[1]], len(X), self.trainee.n_scores)
         rows, weight = data.get(f"rows_{part}"), data.get(f"sample_weight_{part}")
         if rows is not None:
             rows = check_rows(f"data['rows_{part}']", rows, len(X))
         if weight is not None:
-            weight = check_weight(f"data['sample_weight_{part}']", weight, y.shape, rows)
-        return Samples(X, y, weight, rows, dtype=self._dtype)
+            weight = check_weight(f"data['sample_weight_{part}']", weight, (len(X),), rows)
+        return Samples(X, y, weight, rows, dtype=self.trainee.dtype)
 
     def _check_rule_fits(self):
         """Raise if the update rule cannot do what it is asked to with this net."""
         name, net = self.update_rule, self.net
-        if self._rule.decoupled and self.through_loss and getattr(net, "reg", 0):
+        if self._rule.decoupled and self.trainee.through_loss and self.trainee.reg:
             raise ValueError(
                 f"update_rule={name!r} decays weights beside the loss, but {type(net).__name__} has a loss of its own,"
                 f" which may hold a penalty of reg={net.reg:g} already: set reg=0 or use another rule."
@@ -312,7 +315,7 @@ class Solver:
         for option in ("lr_schedule", "clip_norm", "augmentation"):
             if getattr(self, option):
                 raise ValueError(f"update_rule={name!r} chooses its steps itself, on all samples: set {option}=None.")
-        layers = getattr(net, "varying_layers", ())
+        layers = self.trainee.varying_layers
         if layers:
             raise ValueError(
                 f"update_rule={name!r} minimizes a function of the parameters alone, which the loss is not with"
@@ -320,7 +323,7 @@ class Solver:
             )
 
     def _subset(self, name, size, samples):
-        """Return the rows that an accuracy is taken on."""
+        """Return the rows that a score is taken on."""
         if size is not None:
             size = check_int(name, size, low=1)
         if samples is None or size is None or size >= len(samples):
@@ -331,7 +334,7 @@ class Solver:
         """Return the shape (C, H, W) of the images that are augmented."""
         if self._train.is_sparse:
             raise ValueError("augmentation needs images as an array, got a sparse matrix: give X.toarray().")
-        shapes = self._train.shape, getattr(self.net, "input_shape", ())
+        shapes = self._train.shape, self.trainee.input_shape
         shape = next((shape for shape in shapes if len(shape) == 3), None)
         if shape is None:
             raise ValueError(
@@ -440,6 +443,10 @@ class Solver:
         return UPDATE_RULES[self.update_rule]
 
     @property
+    def _score_name(self):
+        return self.trainee.head.score_name
+
+    @property
     def penalty_strength(self):
         """The net's `reg`, where it is that of a penalty and not a decay beside the loss."""
         return 0.0 if self._rule.decoupled else self.net.reg
@@ -532,9 +539,11 @@ class Solver:
         sign, least = 1.0, math.inf
         if self.validates:
             validation = self._evaluator(self._val, with_loss=True)
-            number, sign = validation.deciding_number(self.monitor)
+            if not validation.is_ready:
+                return False
+            number, sign, least = validation.deciding_number(self.monitor, self.state.best_score - self._tie)
             evaluators.append((validation, self._val_rows, number))
-            least = self._least_of_the_best()
+            least -= 1e-9 * abs(least)
         whole = self._recorded.whole_epochs(evaluators)
         if whole is None:
             return False
@@ -570,16 +579,10 @@ class Solver:
             left = min(left, self.patience + 1 - self.state.epochs_without_gain)
         return min(left, int(CHUNK / seconds[-1]) + 1)
 
-    def _least_of_the_best(self):
-        """Return the least sum over the validation set, but for rounding, with which `_keep_best` keeps the weights."""
-        least, weight = self.state.best_score - self._tie, self._val.sample_weight
-        total = len(self._val_rows) if weight is None else weight[self._val_rows].sum()
-        return (least - 1e-9 * abs(least)) * total
-
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""
         losses = self._mean_losses(made.losses, len(self._train)).tolist()
-        accuracies = made.evaluations[0][0].tolist()
+        scores = made.evaluations[0][0].tolist()
         validations = [NO_EVALUATION] * len(losses)
         if self.validates:
             pairs = zip(*(numbers.tolist() for numbers in made.evaluations[1]), strict=True)
@@ -587,7 +590,7 @@ class Solver:
         ended = 0.0
         for i in range(len(losses)):
             self.state.epoch += 1
-            self._note_epoch(losses[i], accuracies[i], validations[i], rates[i], made.ended[i] - ended)
+            self._note_epoch(losses[i], scores[i], validations[i], rates[i], made.ended[i] - ended)
             ended = made.ended[i]
 
     def _begin_update(self, learning_rate):
@@ -654,7 +657,7 @@ class Solver:
 
     def _step(self, rows, program=None):
         """Update the parameters once; a program records it."""
-        if self.through_loss:
+        if self.trainee.through_loss:
             self._plain_step(rows)
             return
         with program or nullcontext():
@@ -669,9 +672,9 @@ class Solver:
         """Return loss and gradients of a minibatch, both without the penalty."""
         net = self.net
         options = {}
-        if isinstance(net, Net) and net.takes_rows and not (self.augmentation or self._train.is_sparse):
+        if self.trainee.takes_rows and not (self.augmentation or self._train.is_sparse):
             X, options["rows"] = self._train.X, rows
-            y, weight = self._train.gather_labels(rows)
+            y, weight = self._train.gather_targets(rows)
         else:
             X, y, weight = self._train.gather(rows)
         self._augment(X)
@@ -697,7 +700,7 @@ class Solver:
         loss, grads = self.net.loss(X, y) if weight is None else self.net.loss(X, y, sample_weight=weight)
         self._record_losses([float(loss)])
         if self.clip_norm is not None:
-            grads = {name: np.array(grads[name], self._dtype, order="C") for name in self.net.params}
+            grads = {name: np.array(grads[name], self.trainee.dtype, order="C") for name in self.net.params}
             optim.clip_gradients(grads, self.clip_norm)
         rule = getattr(optim, self.update_rule)
         for name, w in self.net.params.items():
@@ -755,20 +758,20 @@ class Solver:
         self._check_finite()
         train, validation = self._evaluate_both()
         seconds = time.perf_counter() - self._epoch_began
-        self._note_epoch(float(train_loss), train.accuracy, validation, self.learning_rate, seconds)
+        self._note_epoch(float(train_loss), train.score, validation, self.learning_rate, seconds)
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
         for watcher in self.watchers:
             if watcher.on_epoch_end(self):
                 self.stop()
 
-    def _note_epoch(self, train_loss, train_accuracy, validation, learning_rate, seconds):
+    def _note_epoch(self, train_loss, train_score, validation, learning_rate, seconds):
         """Take note of an epoch that has ended."""
         state = self.state
-        self._note_accuracies(train_accuracy, validation)
-        row = state.epoch, train_loss, train_accuracy, validation.accuracy, validation.loss, learning_rate, seconds
-        for name, value in zip(HISTORY, row, strict=True):
-            state.history[name].append(value)
+        self._note_scores(train_score, validation)
+        row = state.epoch, train_loss, train_score, validation.score, validation.loss, learning_rate, seconds
+        for column, value in zip(state.history.values(), row, strict=True):
+            column.append(value)
         self._watch(self._score(validation) if self.early_stopping else -train_loss)
         if self.lr_schedule is not None and state.epoch % self._epochs_a_look == 0:
             scores = (
@@ -813,7 +816,7 @@ class Solver:
 
     def _score(self, evaluation):
         """Return the score of a validation, the higher the better."""
-        return evaluation.accuracy if self.monitor == "accuracy" else -evaluation.loss
+        return -evaluation.loss if self.monitor == "loss" else evaluation.score
 
     def _watch(self, score):
         """Count the epochs in which the score did not improve by more than tol."""
@@ -829,14 +832,14 @@ class Solver:
     # ------------------------------------------------------------ evaluation
 
     def check_accuracy(self, X, y, num_samples=None, batch_size=100):
-        """Return the accuracy of the net on the given data.
+        """Return the accuracy of the net on the given data, or what else its head has for a score.
 
         Parameters
         ----------
         X : ndarray of shape (n, …)
             Samples, as in the solver's data.
-        y : ndarray of int of shape (n,)
-            Classes, integers from 0.
+        y : ndarray of shape (n,) or (n, n_outputs)
+            Classes, integers from 0, or what else the head takes.
         num_samples : int, default=None
             Take it on so many samples, drawn at random.
         batch_size : int, default=100
@@ -845,19 +848,21 @@ class Solver:
         Returns
         -------
         accuracy : float
-            Share of the samples whose class has the highest score.
+            Share of the samples whose class has the highest score; R² for a head of regression.
         """
-        samples = Samples(*check_samples(X, y, "X", "y"), dtype=self._dtype)
+        X = check_samples(X, "X")
+        y = self.trainee.head.check_targets("y", y, len(X), self.trainee.n_scores)
+        samples = Samples(X, y, dtype=self.trainee.dtype)
         rows = self._subset("num_samples", num_samples, samples)
-        return self._evaluate(samples, rows, check_int("batch_size", batch_size, low=1), with_loss=False).accuracy
+        return self._evaluate(samples, rows, check_int("batch_size", batch_size, low=1), with_loss=False).score
 
     def evaluate_training_samples(self):
-        """Evaluate the net, as it is, on the training samples that accuracy is taken on.
+        """Evaluate the net, as it is, on the training samples that the score is taken on.
 
         Returns
         -------
         evaluation : Evaluation
-            Accuracy and loss, the loss without the penalty.
+            Score and loss, the loss without the penalty.
         """
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
             return self._evaluate(self._train, self._train_rows)
@@ -872,10 +877,10 @@ class Solver:
 
     def _evaluator(self, samples, *, with_loss):
         """Return the evaluator of some samples, the same one while training."""
-        with_loss = with_loss and self._knows_loss
+        with_loss = with_loss and self.trainee.knows_loss
         evaluator = self._evaluators.get((id(samples), with_loss))
         if evaluator is None:
-            evaluator = make_evaluator(self.net, samples, with_loss=with_loss)
+            evaluator = make_evaluator(self.net, self.trainee.head, samples, with_loss=with_loss)
             if samples is self._train or samples is self._val:
                 self._evaluators[id(samples), with_loss] = evaluator
         return evaluator
@@ -884,7 +889,7 @@ class Solver:
         """Evaluate the net before training."""
         train, validation = self._evaluate_both(with_loss=True)
         self.state.initial_loss, self.state.initial_n_classes = train.loss, train.n_classes
-        self._note_accuracies(train.accuracy, validation)
+        self._note_scores(train.score, validation)
 
     def _evaluate_both(self, *, with_loss=False):
         """Return the evaluations on the training set, with its loss if asked to, and on the validation set."""
@@ -893,14 +898,14 @@ class Solver:
             return train, NO_EVALUATION
         return train, self._evaluate(self._val, self._val_rows)
 
-    def _note_accuracies(self, train_accuracy, validation):
-        """Take note of the accuracies, and of the best weights."""
-        state = self.state
-        state.train_acc_history.append(train_accuracy)
-        line = f"(Epoch {self.epoch} / {self._last_epoch}) train acc: {train_accuracy:f}" if self.verbose else ""
+    def _note_scores(self, train_score, validation):
+        """Take note of the scores, and of the best weights."""
+        state, name = self.state, SHORT_NAMES.get(self._score_name, self._score_name)
+        state.train_acc_history.append(train_score)
+        line = f"(Epoch {self.epoch} / {self._last_epoch}) train {name}: {train_score:f}" if self.verbose else ""
         if self.validates:
-            state.val_acc_history.append(validation.accuracy)
-            line += f"; val_acc: {validation.accuracy:f}" if self.verbose else ""
+            state.val_acc_history.append(validation.score)
+            line += f"; val_{name}: {validation.score:f}" if self.verbose else ""
             self._keep_best(validation)
         elif state.val_acc_history:
             state.val_acc_history.append(math.nan)  # of an earlier training with a validation set
@@ -916,10 +921,10 @@ class Solver:
     def _keep_best(self, evaluation):
         state, score = self.state, self._score(evaluation)
         # Of equal ones the later: it has seen more of the data.
-        if score < state.best_score - self._tie or (self.monitor == "accuracy" and evaluation.accuracy == 0):
+        if score < state.best_score - self._tie or (self.monitor == "accuracy" and evaluation.score == 0):
             return
         state.best_score = max(state.best_score, score)
-        state.best_val_acc = state.best_score if self.monitor == "accuracy" else evaluation.accuracy
+        state.best_val_acc = evaluation.score if self.monitor == "loss" else state.best_score
         state.best_epoch = self.epoch
         _copy_into(state.best_params, self.net.params)
         _copy_into(state.best_statistics, state.statistics)

@@ -80,7 +80,7 @@ def restless(monkeypatch, accuracies, **options):
 
     def scripted(samples, *args, **kwargs):
         evaluation = evaluate(samples, *args, **kwargs)
-        return evaluation._replace(accuracy=next(values)) if samples is solver._val else evaluation
+        return evaluation._replace(score=next(values)) if samples is solver._val else evaluation
 
     monkeypatch.setattr(solver, "_evaluate", scripted)
     return solver

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from sklearn_dl.nets import FullyConnected
+from sklearn_dl.nets.heads import SoftmaxHead
 
 from ._solvers import Linear, assert_same, assert_same_training, make
+
+
+class HeadOfMinibatches(SoftmaxHead):
+    recordable = True
+    fuses_linear = False
 
 
 @pytest.mark.parametrize("source", [np.uint8, np.float32, np.float64])
@@ -17,7 +23,8 @@ def test_a_net_that_takes_rows_learns_what_it_would_from_minibatches(source, wei
         data["sample_weight_train"] = rng.rand(70) + 0.1
     nets = [FullyConnected([], 128, 3, dtype=np.float32, random_state=0) for _ in range(2)]
     assert nets[0].takes_rows
-    nets[1].takes_rows = False
+    nets[1].head = HeadOfMinibatches()
+    assert not nets[1].takes_rows
     calls = []
     monkeypatch.setattr(nets[0], "_linear_backprop", spied(nets[0]._linear_backprop, calls))
     solvers = [make(net, data, optim_config={"learning_rate": 1e-3}) for net in nets]

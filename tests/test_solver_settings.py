@@ -59,7 +59,7 @@ def test_bad_calls():
     with pytest.raises(ValueError, match=r"'sample_weight_train'.*needs a net with backprop"):
         make(Linear(), {**dataset(), "sample_weight_train": np.ones(60)})
     solver = make()
-    with pytest.raises(ValueError, match=r"^y must be 2 integers, one for each row of X.*\(3,\)"):
+    with pytest.raises(ValueError, match=r"^y must be 2 integers, one for each sample.*\(3,\)"):
         solver.check_accuracy(np.zeros((2, 8)), [0, 1, 2])
     with pytest.raises(ValueError, match=r"^X must be numbers.*\(8,\)"):
         solver.check_accuracy(np.zeros(8), [0])

@@ -12,7 +12,8 @@ from sklearn_dl import TwoLayerNet
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.persistence import read_archive
 from sklearn_dl.solver import Solver
-from sklearn_dl.training.state import HISTORY, TrainingState
+from sklearn_dl.training.state import TrainingState, new_history
+from sklearn_dl.training.trainee import Trainee
 
 from ._estimators import assert_same, batchnorm, blobs, each_estimator, small
 
@@ -24,7 +25,7 @@ def lengthen(estimator, n=LONG):
     state = estimator._state
     for values in (state.loss_history, state.learning_rate_history, state.train_acc_history):
         values.extend([0.5] * n)
-    for name in HISTORY:
+    for name in new_history("accuracy"):
         state.history[name].extend([0.5] * n)
     return estimator
 
@@ -114,7 +115,7 @@ def test_an_archive_has_every_field_and_restores_it():
 )
 def test_restore_refuses_another_archive_and_changes_nothing(change):
     net = FullyConnected([8], 16, 3, random_state=0)
-    state = TrainingState.of_net(net, np.random.RandomState(0))
+    state = TrainingState.of_net(Trainee(net), np.random.RandomState(0))
     archive, before = state.to_archive(), state.to_archive()
     archive["params"]["b1"] += 1
     change(archive)

@@ -30,8 +30,8 @@ __all__ = [
 class Head:
     """Base of the heads: loss and gradient of scores (N, C), and the score of predictions.
 
-    A subclass states `name`, `score_name` and `takes_labels`, and implements `check_targets`, `loss`, `judge`, `begin_tally`
-    and `score`. Heads are equal whose class and arguments are.
+    A subclass states `name`, `score_name` and `takes_labels`, and implements the methods below. Heads are equal whose
+    class and arguments are.
     """
 
     # By which `Net(head=…)` knows it.
@@ -42,8 +42,6 @@ class Head:
     takes_labels: ClassVar[bool]
     # Whether all arithmetic is left to kernels; a subclass says so itself.
     recordable: ClassVar[bool] = False
-    # Whether `loss_of_rows` does loss and gradients of a linear net at once.
-    fuses_linear: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments that it was made with."""
@@ -129,6 +127,11 @@ class Head:
     def least_judged(self, score: float, weight: float, tally: np.ndarray) -> tuple[float, float]:
         """Return a sign, and what the sum of what was judged, times this sign, is at least for such a score."""
         raise NotImplementedError
+
+    @property
+    def fuses_linear(self) -> bool:
+        """Whether `loss_of_rows` does loss and gradients of a linear net at once."""
+        return False
 
     def n_predicted(self, tally: np.ndarray) -> int:
         """Return how many classes were predicted, 0 where there are none."""
@@ -228,7 +231,11 @@ class _PointwiseHead(Head):
     # The least and the largest target that makes sense.
     low: ClassVar[float] = -np.inf
     high: ClassVar[float] = np.inf
-    width = 1.0
+
+    @property
+    def width(self) -> float:
+        """How far from the target the kernel's square ends, where it ends."""
+        return 1.0
 
     def check_targets(self, name, y, n_samples, n_scores):
         y = np.asarray(y)

@@ -23,7 +23,7 @@ from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._layer import Block, Initializer, Layer, Names
 from sklearn_dl.layers.affine import forget_touched
 from sklearn_dl.nets.fusion import fuse
-from sklearn_dl.nets.heads import Head, make_head
+from sklearn_dl.nets.heads import make_head
 from sklearn_dl.nets.layers import Affine
 
 __all__ = ["Net"]
@@ -122,9 +122,10 @@ class Net:
     input_shape : int or tuple of int
         Shape of one sample, D, (D,) or (C, H, W).
     head : str or Head, default='softmax'
-        What the scores are compared with, and how: 'softmax' or 'hinge' (y are the numbers of classes), 'logistic' (y of
-        the shape of the scores, in [0, 1]: labels that do not exclude each other), 'squared_error', 'absolute_error',
-        'huber' or 'poisson' (y of the shape of the scores), or an object of `sklearn_dl.nets.heads`. May be assigned.
+        What the scores are compared with, and how: 'softmax' or 'hinge' (y are the numbers of classes), 'logistic' (y
+        of the shape of the scores, in [0, 1]: labels that do not exclude each other), 'squared_error',
+        'absolute_error', 'huber' or 'poisson' (y of the shape of the scores), or an object of `sklearn_dl.nets.heads`.
+        May be assigned.
     reg : float, default=0.0
         Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over weights (not biases, gamma or beta). May be
         assigned.

@@ -332,7 +332,8 @@ def make_evaluator(net, head, samples, *, with_loss):
 
 def ingredients(net, samples):
     """Return the objects that a recording of a net on samples was made with."""
-    found = [*vars(samples).values(), *vars(net).values(), *vars(net.head).values(), *net.params.values(), *net.statistics.values()]
+    found = [*vars(samples).values(), *vars(net).values(), *vars(net.head).values()]
+    found += [*net.params.values(), *net.statistics.values()]
     for layer in net._steps:
         found += vars(layer).values()
     # `numpy.random.set_bit_generator` exchanges what the global generator draws from.

@@ -56,10 +56,53 @@ def _not_converged(solver):
 
 
 def _learned_nothing(solver):
-    """Say that the loss on the training samples grew, or that the net is no better than the class frequencies."""
-    losses = solver.history["loss"]
-    if not losses:
+    """Say that the loss on the training samples grew, or that the net is no better than a constant prediction."""
+    if not solver.history["loss"]:
         return None
+    if solver.trainee.head.takes_labels:
+        return _learned_no_classes(solver)
+    return _learned_no_numbers(solver)
+
+
+def _learned_no_numbers(solver):
+    """Say so of targets that are numbers."""
+    if solver.trainee.head.score_name == "r2" and _targets_are_equal(solver):
+        return None
+    began, final = solver.state.initial_loss, None
+    if not solver.history["loss"][-1] < began - (1 - CLEARLY_LESS) * abs(began):
+        final = solver.evaluate_training_samples()
+        if _rows_are_equal(solver):
+            return "X is constant: all training samples have the same values, and nothing tells their targets apart."
+        much = WORSE if solver.num_updates >= FEW_UPDATES else LEAP - 1
+        if final.loss > began + much * abs(began):
+            return (
+                f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the first"
+                f" weights: {_causes(solver)} is too large for this data and net. Lower it, or scale X."
+            )
+        if _scores_are_equal(solver):
+            return (
+                f"The net predicts the same for all training samples: {_causes(solver)} is too large for this data and"
+                " net. Lower it, or scale X."
+            )
+    return None
+
+
+def _targets_are_equal(solver):
+    targets = solver.train_samples.y[solver.train_rows]
+    return bool((targets == targets[0]).all())
+
+
+def _causes(solver):
+    """Return what may have been too large."""
+    causes = [f"learning_rate={rate:g}" for name, rate in solver.optim_config.items() if name == "learning_rate"]
+    if solver.trainee.reg:  # which makes the loss without the penalty grow
+        causes.append("reg")
+    return " or ".join(causes) or "weight_scale"
+
+
+def _learned_no_classes(solver):
+    """Say so of classes."""
+    losses = solver.history["loss"]
     shares = _class_shares(solver.train_samples, solver.train_rows)
     of_shares = -(shares * np.log(shares)).sum()
     began, whose = solver.state.initial_loss, "first weights"
@@ -71,10 +114,7 @@ def _learned_nothing(solver):
     if len(shares) > 1 and _rows_are_equal(solver):
         return "X is constant: all training samples have the same values, and nothing tells their classes apart."
     final = solver.evaluate_training_samples()
-    causes = [f"learning_rate={rate:g}" for name, rate in solver.optim_config.items() if name == "learning_rate"]
-    if solver.net.reg:  # which makes the loss without the penalty grow
-        causes.append("reg")
-    causes = " or ".join(causes) or "weight_scale"
+    causes = _causes(solver)
     if final.loss > (1 + WORSE if solver.num_updates >= FEW_UPDATES else LEAP) * began:
         return (
             f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the {whose}:"
@@ -84,13 +124,13 @@ def _learned_nothing(solver):
     if _has_leapt(solver):
         learned = final.loss < (1 - BARELY) * of_shares
     else:
-        learned = final.loss < (1 - SAME) * of_shares or final.accuracy > shares.max() + by_chance
+        learned = final.loss < (1 - SAME) * of_shares or final.score > shares.max() + by_chance
         learned = learned or not _scores_are_equal(solver)
     if len(shares) == 1 or learned:
         return None
     predicts = "one class for all training samples" if final.n_classes == 1 else "classes by chance"
     return (
-        f"The net predicts {predicts} (accuracy {final.accuracy:.1%}); its loss of {final.loss:.4g} is no better than"
+        f"The net predicts {predicts} (accuracy {final.score:.1%}); its loss of {final.loss:.4g} is no better than"
         f" the {of_shares:.4g} of predicting the class frequencies: {causes} is too large for this data and net. Lower"
         " it, or scale X."
     )

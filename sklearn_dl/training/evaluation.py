@@ -86,6 +86,11 @@ class Evaluator:
         losses = totals[:, -1] / weight if self.with_loss else np.full(len(totals), math.nan)
         return self.head.score(totals[:, 0], weight, self._tally), losses
 
+    @property
+    def is_ready(self):
+        """Whether there was an `evaluate`."""
+        return self._tally is not None
+
     def deciding_number(self, monitor, least):
         """Return what tells which epochs are good, before `judge` has seen their numbers.
 

@@ -147,7 +147,7 @@ class Objective:
     def __init__(self, solver):
         self._solver = solver
         net = solver.net
-        penalized = [] if solver.through_loss else list(net.weight_names)
+        penalized = [] if solver.trainee.through_loss else list(net.weight_names)
         self._names = [*penalized, *(name for name in net.params if name not in penalized)]
         ends = np.cumsum([net.params[name].size for name in self._names])
         self._slices = [slice(end - net.params[name].size, end) for name, end in zip(self._names, ends, strict=True)]
@@ -157,7 +157,7 @@ class Objective:
         samples = solver.train_samples
         low, high = BATCH_BOUNDS
         size = max(low, min(high, BATCH_VALUES // samples.X.shape[1]))
-        if solver.through_loss:  # which may divide by what it likes
+        if solver.trainee.through_loss:  # which may divide by what it likes
             size = len(samples)
         self._batches = [samples.rows[start : start + size] for start in range(0, len(samples), size)]
         self._recorded = RecordedGradients(solver) if has_recordable_gradients(solver) else None
@@ -176,7 +176,7 @@ class Objective:
         """Return the loss, and its gradient in a new vector."""
         self.put(point)
         solver = self._solver
-        if solver.through_loss:
+        if solver.trainee.through_loss:
             X, y, weight = solver.train_samples.gather(self._batches[0])
             loss, grads = solver.net.loss(X, y) if weight is None else solver.net.loss(X, y, sample_weight=weight)
             return float(loss), self._join(grads)

@@ -21,11 +21,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 
-
-def history_columns(score_name):
-    """Return the names of the columns of `TrainingState.history` for a head whose score is called so."""
-    return "epoch", "loss", f"train_{score_name}", f"val_{score_name}", "val_loss", "learning_rate", "seconds"
-
+def new_history(score_name):
+    """Return the columns of `TrainingState.history`, empty, for a head whose score is called so."""
+    names = "epoch", "loss", f"train_{score_name}", f"val_{score_name}", "val_loss", "learning_rate", "seconds"
+    return {name: [] for name in names}
 
 
 # The kinds of fields, see above.
@@ -61,7 +60,7 @@ class TrainingState:
     learning_rate_history: list = field(metadata=HISTORIES, default_factory=list)
     train_acc_history: list = field(metadata=HISTORIES, default_factory=list)
     val_acc_history: list = field(metadata=HISTORIES, default_factory=list)
-    history: dict = field(metadata=HISTORIES, default_factory=lambda: {name: [] for name in history_columns("accuracy")})
+    history: dict = field(metadata=HISTORIES, default_factory=lambda: new_history("accuracy"))
     # Before any update, on the training samples that accuracy is taken on: loss, and number of classes predicted.
     initial_loss: float = field(metadata=VALUE, default=math.nan)
     initial_n_classes: int = field(metadata=VALUE, default=0)
@@ -92,7 +91,7 @@ class TrainingState:
             optim_configs={name: {} for name in trainee.net.params},
             random_state=random_state,
             net_random_state=trainee.random_state,
-            history={name: [] for name in history_columns(trainee.head.score_name)},
+            history=new_history(trainee.head.score_name),
         )
 
     @property
