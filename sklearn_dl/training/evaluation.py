@@ -80,14 +80,22 @@ class Evaluator:
         losses = totals[:, -1] / weight if self.with_loss else np.full(len(totals), math.nan)
         return totals[:, 0] / weight, losses
 
-    def deciding_number(self, monitor):
-        """Return which number of a batch the score of an epoch is made of, and the sign of its part.
+    def score_of(self, rows, monitor):
+        """Say how the score of some rows is made of the numbers of their batches, see `_ext.Epochs`.
 
         Parameters
         ----------
+        rows : ndarray of intp
         monitor : {'accuracy', 'loss'}
+
+        Returns
+        -------
+        number, weight, total, sign : tuple
+            The score is sign * sum of a number / sum of another (of total, where its place is -1).
         """
-        return (0, 1.0) if monitor == "accuracy" else (1 + (self.samples.sample_weight is not None), -1.0)
+        weighted = self.samples.sample_weight is not None
+        number, sign = (0, 1.0) if monitor == "accuracy" else (1 + weighted, -1.0)
+        return number, 1 if weighted else -1, len(rows), sign
 
     def passes(self, rows, batch_size=EVALUATION_BATCH):
         """Return how to evaluate rows without Python, see `RecordedEvaluator`; None: not at all."""
