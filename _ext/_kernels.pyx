@@ -71,7 +71,15 @@ cdef extern from "record.h" nogil:
     ctypedef struct sdl_pass:
         sdl_program *program
         sdl_run run
-        int decides
+        int validates
+    ctypedef struct sdl_score:
+        int number, weight
+        double total, sign, offset, tie
+        int above_zero
+    ctypedef struct sdl_copy:
+        void *to
+        const void *_from "from"
+        size_t bytes
     ctypedef struct sdl_array:
         const sdl_kernels *kernels
         const void *values
@@ -94,7 +102,11 @@ cdef extern from "record.h" nogil:
         double reg
         const sdl_array *statistics
         idx n_statistics
-        double sign, least, most_seconds
+        sdl_score score
+        double best
+        const sdl_copy *copies
+        idx n_copies
+        double most_seconds
         int n_threads
     void sdl_record(sdl_program *)
     sdl_program *sdl_recording()
@@ -1627,20 +1639,34 @@ cdef class Epochs:
         That of the RandomState which shuffles them before each epoch, as its `permutation` does; None: they keep their order.
     training : list of tuple (Program, int)
         Programs of steps with updates, and how many steps of each make an epoch of these rows.
-    evaluations : list of tuple (Program, ndarray of intp, int, int)
-        Programs without updates, the rows of their steps, how many these are, and which of the numbers that a step returns is
-        a part of the epoch's score, or -1.
+    evaluations : list of tuple (Program, ndarray of intp, int, bool)
+        Programs without updates, the rows of their steps, how many these are, and whether these make the epoch's score.
     statistics : list of ndarray
         Arrays of float32 or float64 that updates write, but for the parameters.
+    score : tuple (number, weight, total, sign, offset, tie, above_zero) or None
+        Scores are offset + sign * sum of a number / sum of another (of total, where its place is -1). None: none.
+    copies : list of tuple (ndarray, ndarray)
+        Pairs (to, from): copied after each epoch whose score is not lower than the best one's by more than the tie, and, if
+        asked to, not zero.
     """
 
-    cdef list passes_kept, statistics_kept, generators
+    cdef list passes_kept, arrays_kept, generators
     cdef cnp.ndarray rows, order, squares
     cdef sdl_pass passes[8]
     cdef sdl_array *statistics
+    cdef sdl_copy *copies
     cdef sdl_epochs epochs
 
-    def __cinit__(self, cnp.ndarray rows not None, bit_generator, list training, list evaluations, list statistics):
+    def __cinit__(
+        self,
+        cnp.ndarray rows not None,
+        bit_generator,
+        list training,
+        list evaluations,
+        list statistics,
+        tuple score=None,
+        list copies=None,
+    ):
         cdef Program program
         cdef idx steps, used = 0
         require(rows, "rows", cnp.NPY_INTP, 1)
@@ -1660,27 +1686,28 @@ cdef class Epochs:
                 raise ValueError("all programs of updates must leave the squares at one place")
             self.squares = program.squares
             self.epochs.n_penalized = program.n_penalized
-            self.append(program, self.order[used:], steps, -1)
+            self.append(program, self.order[used:], steps, False)
             self.epochs.updates += steps
             used += steps * program.batch
-        for program, its_rows, steps, decides in evaluations:
-            self.append(program, its_rows, steps, decides)
+        for program, its_rows, steps, validates in evaluations:
+            self.append(program, its_rows, steps, validates)
         self.epochs.rows, self.epochs.order = <const intptr_t *>data(rows), <intptr_t *>data(self.order)
         self.epochs.n_rows = cnp.PyArray_DIM(rows, 0)
         self.epochs.squares, self.epochs.n_squares = <const double *>data(self.squares), cnp.PyArray_DIM(self.squares, 0)
         self.check_finite(statistics)
+        if score is not None:
+            self.keep_the_best(score, copies)
 
     def __dealloc__(self):
         free(self.statistics)
+        free(self.copies)
 
-    cdef int append(self, Program program, cnp.ndarray rows, idx steps, int decides) except -1:
+    cdef int append(self, Program program, cnp.ndarray rows, idx steps, bint validates) except -1:
         cdef sdl_pass *new = &self.passes[self.epochs.n_passes]
         require(rows, "rows", cnp.NPY_INTP, 1)
         if steps < 1 or cnp.PyArray_DIM(rows, 0) < steps * program.batch:
             raise ValueError(f"rows must hold {steps} x {program.batch}, at least one, got {cnp.PyArray_DIM(rows, 0)}")
-        if not -1 <= decides < program.program.n_outputs:
-            raise ValueError(f"decides must be one of {program.program.n_outputs} numbers or -1, got {decides}")
-        new.program, new.decides = &program.program, decides
+        new.program, new.validates = &program.program, validates
         new.run.rows, new.run.batch, new.run.steps = <const intptr_t *>data(rows), program.batch, steps
         self.generators += program.generators
         self.epochs.n_passes += 1
@@ -1691,7 +1718,7 @@ cdef class Epochs:
         """Have each epoch end with a look at these arrays."""
         cdef cnp.ndarray array
         cdef idx i
-        self.statistics_kept = statistics
+        self.arrays_kept = [statistics]
         self.statistics = <sdl_array *>calloc(len(statistics) + 1, sizeof(sdl_array))
         if self.statistics == NULL:
             raise MemoryError("not enough memory for a list of arrays")
@@ -1702,10 +1729,31 @@ cdef class Epochs:
         self.epochs.statistics, self.epochs.n_statistics = self.statistics, len(statistics)
         return 0
 
-    def run(
-        self, cnp.ndarray rates not None, double count, double reg, double sign, double least, double seconds, int n_threads
-    ):
-        """Make epochs until the time is up, numbers are not finite, or a score is high enough.
+    cdef int keep_the_best(self, tuple score, list copies) except -1:
+        """Have each epoch that is not worse than the best one end with copies of arrays."""
+        cdef cnp.ndarray to, source
+        cdef sdl_score *s = &self.epochs.score
+        cdef idx i
+        s.number, s.weight, s.total, s.sign, s.offset, s.tie, s.above_zero = score
+        for i in range(self.epochs.n_training, self.epochs.n_passes):
+            if self.passes[i].validates and max(s.number, s.weight) >= self.passes[i].program.n_outputs:
+                raise ValueError(f"a score must be made of {self.passes[i].program.n_outputs} numbers, got {score}")
+        if s.number < 0 or s.weight < -1:
+            raise ValueError(f"a score must be made of numbers from 0, got {score}")
+        self.arrays_kept.append(copies)
+        self.copies = <sdl_copy *>calloc(len(copies) + 1, sizeof(sdl_copy))
+        if self.copies == NULL:
+            raise MemoryError("not enough memory for a list of arrays")
+        for i, (to, source) in enumerate(copies):
+            require(source, "from", real_dtype(source, "from"), -1)
+            check_same_shape(to, "to", cnp.PyArray_TYPE(source), source, "from", True)
+            self.copies[i].to, self.copies[i]._from = data(to), data(source)
+            self.copies[i].bytes = cnp.PyArray_NBYTES(source)
+        self.epochs.copies, self.epochs.n_copies = self.copies, len(copies)
+        return 0
+
+    def run(self, cnp.ndarray rates not None, double count, double reg, double best, double seconds, int n_threads):
+        """Make epochs until the time is up or numbers are not finite.
 
         Parameters
         ----------
@@ -1714,8 +1762,8 @@ cdef class Epochs:
         count : float
             Number of the first update, from 1.
         reg : float
-        sign, least : float
-            The last epoch is one with sign * (sum of the numbers that decide) >= least.
+        best : float
+            The best score so far.
         seconds : float
             No epoch is begun after so many, but for the first.
         n_threads : int
@@ -1748,7 +1796,7 @@ cdef class Epochs:
         cdef cnp.ndarray ended = cnp.PyArray_EMPTY(1, [epochs.epochs], cnp.NPY_DOUBLE, 0)
         epochs.rates, epochs.count, epochs.reg = <const double *>data(rates), count, reg
         epochs.numbers, epochs.seconds = <double *>data(numbers), <double *>data(ended)
-        epochs.sign, epochs.least, epochs.most_seconds, epochs.n_threads = sign, least, seconds, threads(n_threads)
+        epochs.best, epochs.most_seconds, epochs.n_threads = best, seconds, threads(n_threads)
         with locked(self.generators):
             with nogil:
                 status = sdl_replay_epochs(epochs, &done, &updates, &finite)

@@ -7,6 +7,7 @@
     python benchmarks/compare.py lbfgs       L-BFGS on small tables, one thread, beside MLPClassifier
     python benchmarks/compare.py sparse      sparse X, as of text, beside MLPClassifier, and its memory
     python benchmarks/compare.py layers      layers and update rules, against loops, NumPy and PyTorch
+    python benchmarks/compare.py threads     fits two at a time, joblib's threads beside its processes
     python benchmarks/compare.py scaling     threads, batch, number of samples, memory
     python benchmarks/compare.py sweep       a parameter search under GridSearchCV
     python benchmarks/compare.py predict     prediction, import time, installed size
@@ -31,7 +32,7 @@ from _peers import PEERS
 from _report import environment, print_environment
 from _rows import ROWS
 
-COMMANDS = ("nets", "small", "lbfgs", "sparse", "layers", "scaling", "sweep", "predict", "defaults")
+COMMANDS = ("nets", "small", "lbfgs", "sparse", "layers", "threads", "scaling", "sweep", "predict", "defaults")
 
 
 def parse(arguments=None):

@@ -535,21 +535,21 @@ class Solver:
         most = self._epochs_at_once()
         if most < 2:
             return False
-        evaluators = [(self._evaluator(self._train, with_loss=False), self._train_rows, -1)]
-        sign, least = 1.0, math.inf
+        evaluators = [(self._evaluator(self._train, with_loss=False), self._train_rows)]
+        score, copies = None, ()
         if self.validates:
             validation = self._evaluator(self._val, with_loss=True)
             if not validation.is_ready:
                 return False
-            number, sign, least = validation.deciding_number(self.monitor, self.state.best_score - self._tie)
-            evaluators.append((validation, self._val_rows, number))
-            least -= 1e-9 * abs(least)
-        whole = self._recorded.whole_epochs(evaluators)
+            evaluators.append((validation, self._val_rows))
+            score = (*validation.score_of(self._val_rows, self.monitor), self._tie, self.monitor == "accuracy")
+            copies = self._copies_of_best()
+        whole = self._recorded.whole_epochs(evaluators, score, copies)
         if whole is None:
             return False
         began = time.perf_counter()
         rates = self._learning_rates(self._updates_per_epoch, most)
-        made = whole.run(rates, sign, least)
+        made = whole.run(rates)
         tuner.note(began, len(made.ended) * len(self._train), made.losses.size)
         self._record_losses(made.losses.ravel().tolist())
         self._record_whole_epochs(made, rates[:, -1].tolist())
@@ -568,6 +568,7 @@ class Solver:
             or self.verbose
             or self.checkpoint is not None
             or not seconds
+            or (self.validates and not self.best_params)
             or not (self.lr_schedule is None or type(self.lr_schedule).watch is Schedule.watch)
         ):
             return 1
@@ -590,7 +591,7 @@ class Solver:
         ended = 0.0
         for i in range(len(losses)):
             self.state.epoch += 1
-            self._note_epoch(losses[i], scores[i], validations[i], rates[i], made.ended[i] - ended)
+            self._note_epoch(losses[i], scores[i], validations[i], rates[i], made.ended[i] - ended, kept=True)
             ended = made.ended[i]
 
     def _begin_update(self, learning_rate):
@@ -765,10 +766,10 @@ class Solver:
             if watcher.on_epoch_end(self):
                 self.stop()
 
-    def _note_epoch(self, train_loss, train_score, validation, learning_rate, seconds):
-        """Take note of an epoch that has ended."""
+    def _note_epoch(self, train_loss, train_score, validation, learning_rate, seconds, *, kept=False):
+        """Take note of an epoch that has ended; if it was the best, its weights may have been kept already."""
         state = self.state
-        self._note_scores(train_score, validation)
+        self._note_scores(train_score, validation, kept=kept)
         row = state.epoch, train_loss, train_score, validation.score, validation.loss, learning_rate, seconds
         for column, value in zip(state.history.values(), row, strict=True):
             column.append(value)
@@ -898,7 +899,7 @@ class Solver:
             return train, NO_EVALUATION
         return train, self._evaluate(self._val, self._val_rows)
 
-    def _note_scores(self, train_score, validation):
+    def _note_scores(self, train_score, validation, *, kept=False):
         """Take note of the scores, and of the best weights."""
         state, name = self.state, SHORT_NAMES.get(self._score_name, self._score_name)
         state.train_acc_history.append(train_score)
@@ -906,7 +907,7 @@ class Solver:
         if self.validates:
             state.val_acc_history.append(validation.score)
             line += f"; val_{name}: {validation.score:f}" if self.verbose else ""
-            self._keep_best(validation)
+            self._keep_best(validation, kept=kept)
         elif state.val_acc_history:
             state.val_acc_history.append(math.nan)  # of an earlier training with a validation set
         if self.verbose:
@@ -918,7 +919,7 @@ class Solver:
     def _tie(self):
         return TIE if self.monitor == "accuracy" else 0.0
 
-    def _keep_best(self, evaluation):
+    def _keep_best(self, evaluation, *, kept=False):
         state, score = self.state, self._score(evaluation)
         # Of equal ones the later: it has seen more of the data.
         if score < state.best_score - self._tie or (self.monitor == "accuracy" and evaluation.score == 0):
@@ -926,8 +927,15 @@ class Solver:
         state.best_score = max(state.best_score, score)
         state.best_val_acc = evaluation.score if self.monitor == "loss" else state.best_score
         state.best_epoch = self.epoch
-        _copy_into(state.best_params, self.net.params)
-        _copy_into(state.best_statistics, state.statistics)
+        if not kept:
+            _copy_into(state.best_params, self.net.params)
+            _copy_into(state.best_statistics, state.statistics)
+
+    def _copies_of_best(self):
+        """Return pairs of arrays (to, from): what `_keep_best` copies from the second time on."""
+        state = self.state
+        params = [(state.best_params[name], value) for name, value in self.net.params.items()]
+        return params + [(state.best_statistics[name], value) for name, value in state.statistics.items()]
 
     def write_best(self, net):
         """Write the best validation weights so far, if there are any, into a net like the solver's.

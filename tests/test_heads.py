@@ -145,7 +145,8 @@ def test_an_output_of_equal_targets_counts_as_zero(rng):
     tally = head.new_tally(2)
     head.begin_tally(tally, y, None)
     judged = head.judge(y, y, None, tally)
-    assert head.score(judged, 20, tally) == 0.5
+    assert head.score_terms(tally) == (0.5, -1.0, False)
+    assert judged == 0
 
 
 def test_the_lines_of_verbose_name_the_score(rng, capsys):
@@ -167,7 +168,7 @@ def test_heads_by_name_and_as_objects():
     assert net.head == LogisticHead()
     assert Net([Affine(3)], 4, random_state=0).head == SoftmaxHead()
     assert ThreeLayerConv((1, 4, 4), 2, 3, 5, 3, head="hinge", random_state=0).head.name == "hinge"
-    with pytest.raises(ValueError, match="head must be one of 'softmax', 'hinge'.*got 'mse'"):
+    with pytest.raises(ValueError, match=r"head must be one of 'softmax', 'hinge'.*got 'mse'"):
         Net([Affine(3)], 4, head="mse")
     with pytest.raises(TypeError, match="or a Head, got 3"):
         net.head = 3
@@ -244,7 +245,7 @@ def test_a_head_of_ones_own_trains_step_by_step(rng):
             return float((off**3).sum() / (total or len(scores)))
 
         new_tally, begin_tally = SquaredErrorHead.new_tally, SquaredErrorHead.begin_tally
-        judge, score, predicts_exp = SquaredErrorHead.judge, SquaredErrorHead.score, False
+        judge, score_terms, predicts_exp = SquaredErrorHead.judge, SquaredErrorHead.score_terms, False
 
     X = rng.randn(100, 2)
     net = FullyConnected([], 2, 1, head=Cubic(), random_state=0)

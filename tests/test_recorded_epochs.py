@@ -338,9 +338,9 @@ def test_epochs_have_a_limit_of_time():
     from sklearn_dl._threads import ThreadTuner
 
     ours._run_epoch(ThreadTuner())
-    evaluators = [(ours._evaluator(ours._train, with_loss=False), ours._train_rows, -1)]
+    evaluators = [(ours._evaluator(ours._train, with_loss=False), ours._train_rows)]
     whole = steps.whole_epochs(evaluators)
-    made = whole.run(np.full((10**6, ours._updates_per_epoch), 1e-3), 1.0, np.inf)
+    made = whole.run(np.full((10**6, ours._updates_per_epoch), 1e-3))
     assert 1 <= len(made.ended) < 10**6
     assert made.ended[-1] >= _program.CHUNK
     assert all(end < _program.CHUNK for end in made.ended[:-1])

@@ -156,11 +156,11 @@ static int stays_finite(const sdl_epochs *e)
     return 1;
 }
 
-/* Make the evaluations of an epoch. *finite: whether all that they judged was; *score: the deciding numbers' sum. */
-static int evaluate_epoch(const sdl_epochs *e, idx epoch, int *finite, double *score)
+/* Make the evaluations of an epoch. *finite: whether all that they judged was; sums: of the numbers that validate. */
+static int evaluate_epoch(const sdl_epochs *e, idx epoch, int *finite, double *sums)
 {
     double *numbers = e->numbers + epoch * e->width + e->updates;
-    *score = 0;
+    for (int i = 0; i < SDL_MOST_OUTPUTS; i++) sums[i] = 0;
     for (idx i = e->n_training; i < e->n_passes; i++) {
         const sdl_pass *pass = &e->passes[i];
         sdl_run run = pass->run;
@@ -171,18 +171,27 @@ static int evaluate_epoch(const sdl_epochs *e, idx epoch, int *finite, double *s
         int all = 1;
         int status = sdl_replay(pass->program, &run, &done, &all);
         if (status) return status;
-        for (idx step = 0; step < run.steps; step++) {
+        for (idx step = 0; step < run.steps; step++)
             if (isnan(numbers[step])) *finite = 0;
-            if (pass->decides >= 0) *score += e->sign * numbers[pass->decides * run.steps + step];
-        }
-        numbers += pass->program->n_outputs * run.steps;
+        for (idx output = 0; output < pass->program->n_outputs; output++, numbers += run.steps)
+            for (idx step = 0; step < run.steps && pass->validates; step++) sums[output] += numbers[step];
     }
     return SDL_OK;
 }
 
+/* Copy the weights of an epoch that is not worse than the best one; decided and added up as Solver does. */
+static void keep_the_best(const sdl_epochs *e, const double *sums, double *best)
+{
+    const sdl_score *s = &e->score;
+    double score = s->offset + s->sign * (sums[s->number] / (s->weight < 0 ? s->total : sums[s->weight]));
+    if (score < *best - s->tie || (s->above_zero && score == 0)) return;
+    if (score > *best) *best = score;
+    for (idx i = 0; i < e->n_copies; i++) memcpy(e->copies[i].to, e->copies[i].from, e->copies[i].bytes);
+}
+
 int sdl_replay_epochs(const sdl_epochs *e, idx *done, idx *updates, int *finite)
 {
-    double began = now(), seconds = 0;
+    double began = now(), seconds = 0, best = e->best;
     *done = *updates = 0;
     *finite = 1;
     while (*done < e->epochs && (*done == 0 || seconds < e->most_seconds)) {
@@ -191,15 +200,15 @@ int sdl_replay_epochs(const sdl_epochs *e, idx *done, idx *updates, int *finite)
             e->kernels->shuffle_rows(e->generator, e->order, e->n_rows);
         }
         int scored = 1, status = train_epoch(e, *done, updates, finite);
-        double score;
+        double sums[SDL_MOST_OUTPUTS];
         if (status || !*finite || !stays_finite(e)) return status;
-        status = evaluate_epoch(e, *done, &scored, &score);
+        status = evaluate_epoch(e, *done, &scored, sums);
         if (status || !scored) return status;
+        if (e->n_copies) keep_the_best(e, sums, &best);
         seconds = now() - began;
         e->seconds[*done] = seconds;
         *done += 1;
         *updates = 0;
-        if (score >= e->least) break;
     }
     return SDL_OK;
 }

@@ -74,8 +74,22 @@ typedef struct {
 typedef struct {
     sdl_program *program;
     sdl_run run; /* rates, count, numbers, penalty and time are the epoch's */
-    int decides; /* which of its numbers is a part of the epoch's score, or -1 */
+    int validates; /* whether its numbers make the epoch's score */
 } sdl_pass;
+
+/* The score of an epoch: offset + sign * number / weight, of the sums over all steps that validate. */
+typedef struct {
+    int number, weight; /* which numbers of a step; a weight of -1: total */
+    double total, sign, offset;
+    double tie; /* scores that are lower by no more are equal */
+    int above_zero; /* no weights of a score of zero are kept */
+} sdl_score;
+
+typedef struct {
+    void *to;
+    const void *from;
+    size_t bytes;
+} sdl_copy;
 
 typedef struct {
     const sdl_kernels *kernels;
@@ -83,7 +97,7 @@ typedef struct {
     idx size;
 } sdl_array;
 
-/* Whole epochs: a new order of the rows, minibatches with their updates, evaluations. */
+/* Whole epochs: a new order of the rows, minibatches with their updates, evaluations, copies of the best weights. */
 typedef struct {
     idx epochs;
     sdl_pass *passes; /* first those with updates */
@@ -103,8 +117,11 @@ typedef struct {
     double reg;
     const sdl_array *statistics; /* what else is to stay finite */
     idx n_statistics;
-    double sign, least; /* no epoch follows one of a score of at least this */
-    double most_seconds; /* after these, no further one is begun */
+    sdl_score score;
+    double best; /* the best score so far */
+    const sdl_copy *copies; /* made after each epoch that is not worse; none of them: there is no score */
+    idx n_copies;
+    double most_seconds; /* after these, no further epoch is begun */
     int n_threads;
 } sdl_epochs;
 

@@ -112,20 +112,12 @@ class Head:
         """Return what is added up over all batches to make the score; nan if a score is not finite."""
         raise NotImplementedError
 
-    def score(self, judged: Any, weight: Any, tally: np.ndarray) -> Any:
-        """Return the scores of evaluations, the higher the better, from the sums of what was judged.
+    def score_terms(self, tally: np.ndarray) -> tuple[float, float, bool]:
+        """Return offset, sign and by_weight of the score of an evaluation, the higher the better.
 
-        Parameters
-        ----------
-        judged : float or ndarray of float64
-        weight : float or ndarray of float64
-            The total weight of the samples, their number without weights.
-        tally : ndarray
+        It is offset + sign * (sum of what was judged), this sum divided by the total weight of the samples (their number
+        without weights) if by_weight.
         """
-        raise NotImplementedError
-
-    def least_judged(self, score: float, weight: float, tally: np.ndarray) -> tuple[float, float]:
-        """Return a sign, and what the sum of what was judged, times this sign, is at least for such a score."""
         raise NotImplementedError
 
     @property
@@ -163,11 +155,8 @@ class _LabelsHead(Head):
     def judge(self, scores, targets, sample_weight, tally):
         return _ext.judge_scores(scores, targets, sample_weight, tally)
 
-    def score(self, judged, weight, tally):
-        return judged / weight
-
-    def least_judged(self, score, weight, tally):
-        return 1.0, score * weight
+    def score_terms(self, tally):
+        return 0.0, 1.0, True
 
     def n_predicted(self, tally):
         return int(np.count_nonzero(tally))
@@ -284,11 +273,8 @@ class LogisticHead(_PointwiseHead):
     def judge(self, scores, targets, sample_weight, tally):
         return _ext.judge_indicators(scores, targets, sample_weight)
 
-    def score(self, judged, weight, tally):
-        return judged / weight
-
-    def least_judged(self, score, weight, tally):
-        return 1.0, score * weight
+    def score_terms(self, tally):
+        return 0.0, 1.0, True
 
 
 class _RegressionHead(_PointwiseHead):
@@ -312,11 +298,8 @@ class _RegressionHead(_PointwiseHead):
     def judge(self, scores, targets, sample_weight, tally):
         return _ext.judge_residuals(scores, targets, sample_weight, self.predicts_exp, tally)
 
-    def score(self, judged, weight, tally):
-        return np.count_nonzero(tally) / len(tally) - judged
-
-    def least_judged(self, score, weight, tally):
-        return -1.0, score - np.count_nonzero(tally) / len(tally)
+    def score_terms(self, tally):
+        return np.count_nonzero(tally) / len(tally), -1.0, False
 
 
 class SquaredErrorHead(_RegressionHead):

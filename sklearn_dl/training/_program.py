@@ -128,20 +128,23 @@ class RecordedSteps:
 
     # ---------------------------------------------------------- whole epochs
 
-    def whole_epochs(self, evaluators):
+    def whole_epochs(self, evaluators, score=None, copies=()):
         """Return what makes whole epochs, evaluations included, or None where not all of it is recorded.
 
         Parameters
         ----------
-        evaluators : list of tuple (Evaluator, ndarray, int)
-            Evaluations at the end of each epoch, their rows, and which number of a batch decides on the best epoch
-            (-1: none).
+        evaluators : list of tuple (Evaluator, ndarray)
+            Evaluations at the end of each epoch, and their rows. The last one makes its score, if there is one.
+        score : tuple or None
+            As `_ext.Epochs` takes it.
+        copies : list of tuple (ndarray, ndarray)
+            What is copied (to, from) after an epoch that is the best so far.
         """
         if self._epochs is None and not self._spoiled:
-            self._epochs = self._make_epochs(evaluators)
+            self._epochs = self._make_epochs(evaluators, score, copies)
         return self._epochs if len(self._counts()) <= 1 else None
 
-    def _make_epochs(self, evaluators):
+    def _make_epochs(self, evaluators, score, copies):
         solver = self._solver
         rows, size = solver._train.rows, min(solver.batch_size, len(solver._train))
         if not (rows.dtype == np.intp and rows.flags.c_contiguous and all(_is_own(solver, n) for n in _OF_EPOCHS)):
@@ -151,10 +154,11 @@ class RecordedSteps:
             return None
         training = [(size, len(rows) // size), (len(rows) % size, 1)]
         training = [(self._programs.get(batch, (None,))[0], steps) for batch, steps in training if batch]
-        evaluations = [evaluator.passes(its_rows) for evaluator, its_rows, _ in evaluators]
+        evaluations = [evaluator.passes(its_rows) for evaluator, its_rows in evaluators]
         if None in evaluations or any(program is None for program, _ in training):
             return None
-        return RecordedEpochs(self, training, evaluators, evaluations, shuffles)
+        bit_generator = solver.random_state._bit_generator if shuffles else None
+        return RecordedEpochs(self, bit_generator, training, evaluators, evaluations, score, copies)
 
     def begin_replay(self):
         """Return the number of the next update, from 1; the penalties of the weights as they are, are written."""
@@ -208,42 +212,36 @@ class WholeEpochs(NamedTuple):
 class RecordedEpochs:
     """Makes whole epochs of a solver by recordings: a new order of the samples, updates, evaluations."""
 
-    def __init__(self, steps, training, evaluators, evaluations, shuffles):
-        self._steps, self._evaluators = steps, evaluators
-        self._net, self._solver = steps._solver.net, steps._solver
-        passes = []
-        for (_, _, decides), found in zip(evaluators, evaluations, strict=True):
-            passes += [(program, rows, count, decides) for program, rows, count in found]
+    def __init__(self, steps, bit_generator, training, evaluators, evaluations, score, copies):
+        self._steps, self._solver, self._evaluators = steps, steps._solver, evaluators
+        passes = [(*item, found is evaluations[-1]) for found in evaluations for item in found]
         # Where the numbers of each evaluation are among those of an epoch, pass by pass.
         self._updates = sum(count for _, count in training)
         ends = self._updates + np.cumsum([program.n_numbers * count for program, _, count, _ in passes], dtype=int)
         places = iter([slice(end - p.n_numbers * n, end) for end, (p, _, n, _) in zip(ends, passes, strict=True)])
         self._places = [[(next(places), program.n_numbers) for program, _, _ in found] for found in evaluations]
-        bit_generator = self._solver.random_state._bit_generator if shuffles else None
-        statistics = list(self._net.statistics.values())
-        self._epochs = _ext.Epochs(self._solver._train.rows, bit_generator, training, passes, statistics)
+        rows, statistics = self._solver._train.rows, list(self._solver.net.statistics.values())
+        self._epochs = _ext.Epochs(rows, bit_generator, training, passes, statistics, score, list(copies))
 
-    def run(self, rates, sign, least):
+    def run(self, rates):
         """Make epochs, no more than have learning rates.
 
         Parameters
         ----------
         rates : ndarray of float64 of shape (epochs, updates of an epoch)
-        sign, least : float
-            No epoch follows one whose deciding numbers, times the sign, are at least this.
 
         Returns
         -------
         made : WholeEpochs
         """
-        count = self._steps.begin_replay()
+        count, solver = self._steps.begin_replay(), self._solver
         numbers, ended, done, updates, finite = self._epochs.run(
-            rates, count, self._solver.penalty_strength, sign, least, CHUNK, n_threads()
+            rates, count, solver.penalty_strength, solver.state.best_score, CHUNK, n_threads()
         )
         made = done * self._updates + updates
         self._steps.end_replay(rates.ravel()[:made].tolist(), finite)
         evaluations = []
-        for (evaluator, rows, _), places in zip(self._evaluators, self._places, strict=True):
+        for (evaluator, rows), places in zip(self._evaluators, self._places, strict=True):
             parts = [numbers[:done, place].reshape(done, n, (place.stop - place.start) // n) for place, n in places]
             evaluations.append(evaluator.judge(np.concatenate(parts, axis=2), rows))
         rest = numbers[done, :updates].tolist() if updates else []

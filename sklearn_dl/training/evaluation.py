@@ -84,35 +84,36 @@ class Evaluator:
         totals = np.add.accumulate(numbers, axis=2)[:, :, -1]  # one after the other, however many there are
         weight = len(rows) if self.samples.sample_weight is None else totals[:, 1]
         losses = totals[:, -1] / weight if self.with_loss else np.full(len(totals), math.nan)
-        return self.head.score(totals[:, 0], weight, self._tally), losses
+        offset, sign, by_weight = self.head.score_terms(self._tally)
+        return offset + sign * (totals[:, 0] / (weight if by_weight else 1.0)), losses
 
     @property
     def is_ready(self):
         """Whether there was an `evaluate`."""
         return self._tally is not None
 
-    def deciding_number(self, monitor, least):
-        """Return what tells which epochs are good, before `judge` has seen their numbers.
+    def score_of(self, rows, monitor):
+        """Say how the score of some rows is made of the numbers of their batches, see `_ext.Epochs`.
 
         Parameters
         ----------
+        rows : ndarray of intp
+            Those of the last `evaluate`.
         monitor : str
             The head's `score_name`, or 'loss'.
-        least : float
-            The least score, or the least of the negative loss, of a good one.
 
         Returns
         -------
-        number : int
-            Which number of a batch.
-        sign, least : float
-            Of a good epoch, the sum over all batches times the sign is at least so much, but for rounding.
+        number, weight, total, sign, offset : tuple
+            The score is offset + sign * sum of a number / sum of another (of total, where its place is -1).
         """
-        weight, rows = self.samples.sample_weight, self._rows
-        total = len(rows) if weight is None else weight[rows].sum()
-        if monitor == "loss":
-            return 1 + (weight is not None), -1.0, least * total
-        return 0, *self.head.least_judged(least, total, self._tally)
+        weighted = self.samples.sample_weight is not None
+        number, offset, sign, by_weight = 1 + weighted, 0.0, -1.0, True
+        if monitor != "loss":
+            number, (offset, sign, by_weight) = 0, self.head.score_terms(self._tally)
+        if not by_weight:
+            return number, -1, 1.0, sign, offset
+        return number, 1 if weighted else -1, len(rows), sign, offset
 
     def passes(self, rows, batch_size=EVALUATION_BATCH):
         """Return how to evaluate rows without Python, see `RecordedEvaluator`; None: not at all."""

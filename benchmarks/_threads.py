@@ -1,0 +1,194 @@
+"""Fits side by side, as a parameter search runs them: joblib's threads beside its processes, time and memory."""
+
+import os
+import statistics
+import threading
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from _report import megabytes, number, print_table, times, write_json
+from _rounds import interleave
+from _small import Table
+from _workers import Workers
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+
+HIDDEN = 100
+# Data, and epochs of a fit.
+DATA = {"digits": 200, "50,000 x 100": 10}
+FITS = 6
+BACKENDS = {"one after the other": ("sequential", 1), "threads": ("threading", 2), "processes": ("loky", 2)}
+BETWEEN_LOOKS = 0.01
+
+
+class FitsDiffer(Exception):
+    """The same fit, run in another way, did not learn the same weights."""
+
+
+def load(name):
+    """Return X in float32, standardised, and y."""
+    if name != "digits":
+        return Table(50_000, 100).load()
+    from sklearn.datasets import load_digits
+    from sklearn.preprocessing import scale
+
+    X, y = load_digits(return_X_y=True)
+    return scale(X).astype(np.float32), y
+
+
+def fit(X, y, epochs, seed):
+    """Fit once; return the bytes of the weights."""
+    from sklearn_dl import TwoLayerNet
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = TwoLayerNet(hidden_dim=HIDDEN, num_epochs=epochs, tol=None, random_state=seed).fit(X, y)
+    return [net.params_[name].tobytes() for name in sorted(net.params_)]
+
+
+class Fits:
+    """Several fits to one table.
+
+    Parameters
+    ----------
+    name : str
+        Of the table.
+    epochs : int
+        Of each fit.
+    """
+
+    def __init__(self, name, epochs):
+        self.X, self.y = load(name)
+        self.epochs = epochs
+
+    def run(self, backend, n_jobs):
+        """Fit them all; return their weights."""
+        calls = [delayed(fit)(self.X, self.y, self.epochs, seed) for seed in range(FITS)]
+        return Parallel(n_jobs, backend=backend)(calls)
+
+    def same(self, backend, n_jobs):
+        """Fit, which also starts the processes; return whether what is learned is that of one after the other."""
+        return self.run(backend, n_jobs) == self.run("sequential", 1)
+
+    def most_memory(self, backend, n_jobs):
+        """Return the most bytes of memory, above those of now, that the fits take in all processes; None if unknown."""
+        before = held()
+        if before is None:
+            return None
+        peak, done = [before], threading.Event()
+
+        def look():
+            while not done.wait(BETWEEN_LOOKS):
+                peak.append(held())
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            self.run(backend, n_jobs)
+        finally:
+            done.set()
+            looking.join()
+        return max(peak) - before
+
+    def outside_of_recordings(self):
+        """Return the share of a fit's CPU time, on one thread, that is not in the recorded runs without the GIL."""
+        from sklearn_dl import _ext
+
+        fit(self.X, self.y, self.epochs, 0)
+        kinds, inside = (_ext.Program, _ext.Epochs), []
+
+        def timed(kind):
+            def run(self, *args, **kwargs):
+                began = time.thread_time()
+                result = kind.run(self, *args, **kwargs)
+                inside.append(time.thread_time() - began)
+                return result
+
+            return type(kind.__name__, (kind,), {"run": run})
+
+        _ext.Program, _ext.Epochs = map(timed, kinds)
+        try:
+            began = time.thread_time()
+            fit(self.X, self.y, self.epochs, 0)
+            return 1 - sum(inside) / (time.thread_time() - began)
+        finally:
+            _ext.Program, _ext.Epochs = kinds
+
+    def close(self):
+        """End joblib's processes."""
+        get_reusable_executor().shutdown(wait=True)
+
+
+def held():
+    """Return the bytes that this process and its children hold, what they share counted once; None without /proc."""
+    total = 0
+    for process in (os.getpid(), *_children(os.getpid())):
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        except FileNotFoundError:
+            if process == os.getpid():
+                return None
+            continue  # it has ended
+        total += 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def _children(parent):
+    """Return the processes that a process has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except FileNotFoundError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(path.parent.name))
+    return found
+
+
+def run(options):
+    """Time the fits, print and write the results."""
+    results = []
+    for name, epochs in DATA.items():
+        epochs = 1 if options.quick else epochs
+        result = {"data": name, "fits": FITS, "epochs": epochs, "bytes": {}}
+        with Workers(1) as workers:
+            measures, all_fits = {}, {}
+            for label, how in BACKENDS.items():
+                fits = all_fits[label] = workers.of(label).new(Fits, name, epochs)
+                result["bytes"][label] = fits.call("most_memory", *how)
+                if not fits.call("same", *how):
+                    raise FitsDiffer(f"{name}: {label} learned something else")
+                measures[label] = partial(fits.time, "run", *how)
+            result["outside"] = all_fits["one after the other"].call("outside_of_recordings")
+            result["seconds"] = interleave(measures, options.rounds)
+            for fits in all_fits.values():
+                fits.call("close")
+        results.append(result)
+        print(f"timed: {name}", flush=True)
+    _print(results)
+    write_json(options.output, "threads", {**options.record, "threads": results})
+
+
+def _print(results):
+    labels = list(BACKENDS)
+    rows = []
+    for r in results:
+        seconds = {label: statistics.median(r["seconds"][label]) for label in labels}
+        one, threads, processes = (seconds[label] for label in labels)
+        rows.append(
+            [
+                f"{r['data']}, {r['epochs']} epochs",
+                *(number(seconds[label]) for label in labels),
+                times(one / threads),
+                times(one / processes),
+                *(megabytes(r["bytes"][label]) for label in labels),
+                f"{100 * r['outside']:.1f} %",
+            ]
+        )
+    header = ["data", *(f"{label}, s" for label in labels), "gain of threads", "of processes"]
+    header += [*(f"memory: {label}" for label in labels), "CPU time that may hold the GIL"]
+    print_table(f"{FITS} fits of TwoLayerNet, two at a time (median)", header, rows)
