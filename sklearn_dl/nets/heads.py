@@ -115,8 +115,8 @@ class Head:
     def score_terms(self, tally: np.ndarray) -> tuple[float, float, bool]:
         """Return offset, sign and by_weight of the score of an evaluation, the higher the better.
 
-        It is offset + sign * (sum of what was judged), this sum divided by the total weight of the samples (their number
-        without weights) if by_weight.
+        It is offset + sign * (sum of what was judged), this sum divided by the total weight of the samples (their
+        number without weights) if by_weight.
         """
         raise NotImplementedError
 
