@@ -11,7 +11,6 @@ changes is in a `TrainingState`; a `Watcher` follows it and can end it early.
 
 import math
 import os
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -21,17 +20,19 @@ from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
 from sklearn_dl._archive import read_archive, write_archive
-from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
-from sklearn_dl._csr import CSR, as_given
+from sklearn_dl._csr import as_given
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.schedules import Schedule, check_schedule
 from sklearn_dl.training import lbfgs
-from sklearn_dl.training._program import CHUNK, RecordedSteps, make_evaluator
+from sklearn_dl.training._epochs import CHUNK
+from sklearn_dl.training._program import RecordedSteps, make_evaluator
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Evaluation, NotFiniteError
-from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight, permutation
+from sklearn_dl.training.overflow import check_finite, check_rule_state, divergence
+from sklearn_dl.training.rules import check_optim_config, check_rule_fits, decayed_rates
+from sklearn_dl.training.samples import Samples, check_images, check_samples, draw_rows, permutation, samples_of
 from sklearn_dl.training.state import TrainingState
 from sklearn_dl.training.trainee import Trainee
 from sklearn_dl.training.watchers import Watcher
@@ -47,9 +48,6 @@ EPOCHS_A_LOOK = 10
 
 # Accuracies that differ by less are equal.
 TIE = 1e-6
-
-# How many parameters an error about large numbers names.
-SHOWN = 4
 
 # How a line of `verbose` calls a score.
 SHORT_NAMES = {"accuracy": "acc"}
@@ -223,7 +221,7 @@ class Solver:
         self.net = net
         self.trainee = Trainee(net)
         self.update_rule = check_choice("update_rule", update_rule, tuple(UPDATE_RULES))
-        self.optim_config = _check_optim_config(update_rule, optim_config, net.params)
+        self.optim_config = check_optim_config(update_rule, optim_config, net.params)
         self.clip_norm = None if clip_norm is None else optim.CLIP_NORM.check(clip_norm, str)
         self.lr_decay = check_real("lr_decay", lr_decay, low=0, boundaries="neither")
         self.batch_size = check_int("batch_size", batch_size, low=1)
@@ -248,8 +246,8 @@ class Solver:
 
         if not isinstance(data, Mapping):
             raise TypeError(f"data must be a dict, got {type(data).__name__}.")
-        self._train = self._samples(data, "train")
-        self._val = self._samples(data, "val") if data.get("X_val") is not None else None
+        self._train = samples_of(data, "train", self.trainee)
+        self._val = samples_of(data, "val", self.trainee) if data.get("X_val") is not None else None
         if self.early_stopping and self._val is None:
             raise ValueError("early_stopping needs a validation set: data has no 'X_val'.")
         if self._train.sample_weight is not None and not self.trainee.takes_weights:
@@ -261,15 +259,23 @@ class Solver:
             raise ValueError(
                 f"monitor='loss' needs a net with the library's loss, {type(net).__name__} has one of its own."
             )
-        self._train_rows = self._subset("num_train_samples", num_train_samples, self._train)
-        self._val_rows = self._subset("num_val_samples", num_val_samples, self._val)
-        self._image_shape = self._check_augmentation() if self.augmentation else None
+        self._train_rows = draw_rows("num_train_samples", num_train_samples, self._train, self.random_state)
+        self._val_rows = draw_rows("num_val_samples", num_val_samples, self._val, self.random_state)
+        self._image_shape = None
+        if self.augmentation:
+            self._image_shape = check_images(self._train, self.trainee.input_shape, self.augmentation)
         self._augmentation_work = {}
 
         self.state = TrainingState.of_net(self.trainee, self.random_state) if state is None else state
         self.state.begin(self.update_rule, self.optim_config, validates=self.validates)
         self.state.begin_schedule(self.lr_schedule, schedule_length)
-        self._check_rule_fits()
+        check_rule_fits(
+            self._rule,
+            self.trainee,
+            lr_schedule=self.lr_schedule,
+            clip_norm=self.clip_norm,
+            augmentation=self.augmentation,
+        )
         if self._rule.full_batch:
             self.batch_size = len(self._train)
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
@@ -281,69 +287,6 @@ class Solver:
     def __getstate__(self):
         """Leave out what holds recordings of compiled calls, which training and evaluation make again."""
         return {**vars(self), "_recorded": None, "_evaluators": {}}
-
-    # ------------------------------------------------------------------ data
-
-    def _samples(self, data, part):
-        """Return the training or validation part of `data`, checked."""
-        names = f"X_{part}", f"y_{part}"
-        for name in names:
-            if data.get(name) is None:
-                held = ", ".join(map(repr, data)) or "nothing"
-                raise ValueError(f"data must hold {name!r}, it holds {held}.")
-        X = check_samples(data[names[0]], f"data[{names[0]!r}]")
-        if type(X) is CSR:
-            self.trainee.check_takes_csr()
-        y = self.trainee.head.check_targets(f"data[{names[1]!r}]", data[names[1]], len(X), self.trainee.n_scores)
-        rows, weight = data.get(f"rows_{part}"), data.get(f"sample_weight_{part}")
-        if rows is not None:
-            rows = check_rows(f"data['rows_{part}']", rows, len(X))
-        if weight is not None:
-            weight = check_weight(f"data['sample_weight_{part}']", weight, (len(X),), rows)
-        return Samples(X, y, weight, rows, dtype=self.trainee.dtype)
-
-    def _check_rule_fits(self):
-        """Raise if the update rule cannot do what it is asked to with this net."""
-        name, net = self.update_rule, self.net
-        if self._rule.decoupled and self.trainee.through_loss and self.trainee.reg:
-            raise ValueError(
-                f"update_rule={name!r} decays weights beside the loss, but {type(net).__name__} has a loss of its own,"
-                f" which may hold a penalty of reg={net.reg:g} already: set reg=0 or use another rule."
-            )
-        if not self._rule.full_batch:
-            return
-        for option in ("lr_schedule", "clip_norm", "augmentation"):
-            if getattr(self, option):
-                raise ValueError(f"update_rule={name!r} chooses its steps itself, on all samples: set {option}=None.")
-        layers = self.trainee.varying_layers
-        if layers:
-            raise ValueError(
-                f"update_rule={name!r} minimizes a function of the parameters alone, which the loss is not with"
-                f" {layers[0]!r}, of draws or of the minibatch: leave it out or use another rule."
-            )
-
-    def _subset(self, name, size, samples):
-        """Return the rows that a score is taken on."""
-        if size is not None:
-            size = check_int(name, size, low=1)
-        if samples is None or size is None or size >= len(samples):
-            return None if samples is None else samples.rows
-        return self.random_state.choice(samples.rows, size, replace=False)
-
-    def _check_augmentation(self):
-        """Return the shape (C, H, W) of the images that are augmented."""
-        if self._train.is_sparse:
-            raise ValueError("augmentation needs images as an array, got a sparse matrix: give X.toarray().")
-        shapes = self._train.shape, self.trainee.input_shape
-        shape = next((shape for shape in shapes if len(shape) == 3), None)
-        if shape is None:
-            raise ValueError(
-                "augmentation needs images (n, C, H, W) in data['X_train'], or a net of such an input_shape, got"
-                f" samples of shape {shapes[0]}."
-            )
-        for augmentation in self.augmentation:
-            augmentation.check_shape(shape)
-        return shape
 
     # -------------------------------------------------------------- training
 
@@ -390,7 +333,7 @@ class Solver:
 
     def _begin(self):
         """Note where a training begins, and where it will end."""
-        self.epochs_before, self._updates_before = self.epoch, self.num_updates
+        self.epochs_before, self.updates_before = self.epoch, self.num_updates
         epochs, updates = self.remaining()
         self._last_epoch, self._last_update = self.epoch + epochs, self.num_updates + updates
 
@@ -610,13 +553,8 @@ class Solver:
 
     def _learning_rates(self, count, epochs=1):
         """Return the learning rates of the first `count` updates of this epoch, and of others that follow it."""
-        decays = np.empty((epochs, 1))
-        for i in range(epochs):
-            try:
-                decays[i] = self.lr_decay ** (self.epoch + i)
-            except OverflowError:  # not infinity, which makes nan of a rate of zero
-                decays[i] = sys.float_info.max
-        rates = np.repeat(self.optim_config["learning_rate"] * decays, count, axis=1)
+        rates = decayed_rates(self.optim_config["learning_rate"], self.lr_decay, range(self.epoch, self.epoch + epochs))
+        rates = np.repeat(rates[:, None], count, axis=1)
         if self.lr_schedule is not None:
             position, length = self.schedule_position()
             multiplier, state = self.lr_schedule.multiplier, self.state.schedule_state
@@ -722,41 +660,12 @@ class Solver:
                 if math.isfinite(losses[i]):
                     print(f"(Iteration {done + i + 1} / {self._last_update}) loss: {losses[i]:f}")
         if not math.isfinite(losses[-1]):
-            self._check_rule_state()
-            raise self._divergence(f"The loss became {losses[-1]} at update {self.num_updates}", self.num_updates - 1)
-
-    def _divergence(self, what, updates):
-        """Return the error for numbers that are not finite after so many updates."""
-        if updates == self._updates_before:
-            return ValueError(
-                f"{what}, before this training changed a weight: X holds nan or very large values, or the first weights"
-                f" are very large ({self._largest_values()}). Scale X, or lower weight_scale."
-            )
-        if self.full_batch:
-            return ValueError(f"{what} (epoch {self.epoch + 1}): X holds nan or very large values. Scale X.")
-        return ValueError(
-            f"{what} (epoch {self.epoch + 1}): learning_rate {self.optim_config['learning_rate']}"
-            " is too large for this data and net, or X holds nan or very large values."
-            " Lower it, or scale X."
-        )
-
-    def _magnitudes(self):
-        """Return the largest magnitude among the values of X, and of each parameter."""
-        X = self._train.X[self._train.rows[:1000]]
-        sizes = {"X": X.compact().data if self._train.is_sparse else X, **self.state.params}
-        return {name: np.abs(values.astype(np.float64)).max(initial=0) for name, values in sizes.items()}
-
-    def _largest_values(self):
-        """Say how large the values of X and of the largest parameters are."""
-        sizes = self._magnitudes()
-        of_X = sizes.pop("X")
-        largest = sorted(sizes, key=sizes.get, reverse=True)[:SHOWN]  # a deep net has many
-        shown = [f"{name} {size:.3g}" for name, size in sizes.items() if name in largest]
-        return f"the largest magnitudes are {', '.join([f'X {of_X:.3g}', *shown])}"
+            check_rule_state(self)
+            raise divergence(self, f"The loss became {losses[-1]} at update {self.num_updates}", self.num_updates - 1)
 
     def _end_epoch(self, train_loss):
         self.state.epoch += 1
-        self._check_finite()
+        check_finite(self, self._squares)
         train, validation = self._evaluate_both()
         seconds = time.perf_counter() - self._epoch_began
         self._note_epoch(float(train_loss), train.score, validation, self.learning_rate, seconds)
@@ -779,41 +688,6 @@ class Solver:
                 (self._score(validation), f"val {self.monitor}") if self.validates else (-train_loss, "training loss")
             )
             self.lr_schedule.watch(state.schedule_state, *scores)
-
-    def _check_finite(self):
-        """Raise if what was learned is not finite, which finite scores can hide.
-
-        A unit with a weight of minus infinity is zero after relu, and a net that divides by an infinite running
-        variance scores all samples alike.
-        """
-        for name, values in self.state.statistics.items():
-            if not all_finite(values):
-                raise self._overflow(f"{name} of batch normalization", values.dtype)
-        # The updates have summed up the squares of the parameters, to nan where their state is not finite.
-        if self._squares is not None and math.isfinite(sum(self._squares.values())):
-            return
-        self._check_rule_state()
-        for name, values in self.state.params.items():
-            if not all_finite(values):
-                raise self._divergence(f"{name} became nan or infinite by update {self.num_updates}", self.num_updates)
-
-    def _check_rule_state(self):
-        """Raise if the update rule's state is not finite: weights whose squared gradients overflowed do not move."""
-        name, array = optim.overflowed_state(self.update_rule, self.optim_configs)
-        if name is not None:
-            what = f"The state {array!r} that update_rule {self.update_rule!r} has for {name}"
-            raise self._overflow(what, self.state.params[name].dtype)
-
-    def _overflow(self, what, dtype):
-        """Return the error for a number made of activations or gradients that is not finite."""
-        what = f"{what} became nan or infinite in {dtype} by update {self.num_updates}"
-        sizes = self._magnitudes()
-        if max(sizes, key=sizes.get) != "X":
-            return self._divergence(what, self.num_updates)
-        return ValueError(
-            f"{what}: activations or gradients are too large, because X is ({self._largest_values()}). Scale X; another"
-            " learning_rate does not help."
-        )
 
     def _score(self, evaluation):
         """Return the score of a validation, the higher the better."""
@@ -854,7 +728,7 @@ class Solver:
         X = check_samples(X, "X")
         y = self.trainee.head.check_targets("y", y, len(X), self.trainee.n_scores)
         samples = Samples(X, y, dtype=self.trainee.dtype)
-        rows = self._subset("num_samples", num_samples, samples)
+        rows = draw_rows("num_samples", num_samples, samples, self.random_state)
         return self._evaluate(samples, rows, check_int("batch_size", batch_size, low=1), with_loss=False).score
 
     def evaluate_training_samples(self):
@@ -872,8 +746,8 @@ class Solver:
         try:
             return self._evaluator(samples, with_loss=with_loss).evaluate(rows, batch_size)
         except NotFiniteError:
-            raise self._divergence(
-                f"Scores became nan or infinite by update {self.num_updates}", self.num_updates
+            raise divergence(
+                self, f"Scores became nan or infinite by update {self.num_updates}", self.num_updates
             ) from None
 
     def _evaluator(self, samples, *, with_loss):
@@ -983,14 +857,6 @@ class Solver:
             self.state.restore(state)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not fit this Solver: {error}") from error
-
-
-def _check_optim_config(update_rule, optim_config, params):
-    """Return all constants of an update rule, in range for updates of these parameters."""
-    if not (optim_config is None or isinstance(optim_config, Mapping)):
-        raise TypeError(f"optim_config must be a dict or None, got {optim_config!r}.")
-    dtype = FLOAT32 if any(w.dtype == FLOAT32 for w in params.values()) else FLOAT64
-    return UPDATE_RULES[update_rule].check(optim_config or {}, optim.in_optim_config, dtype)
 
 
 def _copy_into(copies, arrays):

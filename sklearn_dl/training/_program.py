@@ -8,24 +8,21 @@ augmentation, losses and update rules that are not the library's, and watchers o
 
 import operator
 import os
-from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_dl import _ext, optim
 from sklearn_dl._threads import n_threads
 from sklearn_dl.nets.net import Net, predicts_through_loss, trains_on_head
+from sklearn_dl.training._epochs import CHUNK, RecordedEpochs
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluator
 
 # SKLEARN_DL_RECORD=0 has all training run step by step, to compare.
 enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
 
-# Seconds without Python at most.
-CHUNK = 0.025
-
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
-_OF_EPOCHS = ("_run_epoch", "_epoch_rows", "_learning_rates", "_end_epoch", "_check_finite", "_evaluate")
+_OF_EPOCHS = ("_run_epoch", "_epoch_rows", "_learning_rates", "_end_epoch", "_evaluate")
 _OF_NET = ("backprop", "penalty", "_forward", "_linear_backprop")
 _OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")
 _OF_LAYER = ("forward", "backward")
@@ -187,65 +184,6 @@ class RecordedSteps:
         if solver._squares is not None:
             return [solver._squares[name] for name in names]
         return [_ext.sum_of_squares(solver.net.params[name], n_threads()) for name in names]
-
-
-class WholeEpochs(NamedTuple):
-    """What a run of `RecordedEpochs` made.
-
-    Parameters
-    ----------
-    losses : ndarray of shape (epochs, updates of an epoch)
-    evaluations : list of tuple (accuracies, losses)
-        For each evaluator, both of shape (epochs,).
-    ended : list of float
-        Seconds from the beginning to the end of each epoch.
-    rest : list of float
-        Losses of an epoch more, which ended where something was not finite.
-    """
-
-    losses: np.ndarray
-    evaluations: list
-    ended: list
-    rest: list
-
-
-class RecordedEpochs:
-    """Makes whole epochs of a solver by recordings: a new order of the samples, updates, evaluations."""
-
-    def __init__(self, steps, bit_generator, training, evaluators, evaluations, score, copies):
-        self._steps, self._solver, self._evaluators = steps, steps._solver, evaluators
-        passes = [(*item, found is evaluations[-1]) for found in evaluations for item in found]
-        # Where the numbers of each evaluation are among those of an epoch, pass by pass.
-        self._updates = sum(count for _, count in training)
-        ends = self._updates + np.cumsum([program.n_numbers * count for program, _, count, _ in passes], dtype=int)
-        places = iter([slice(end - p.n_numbers * n, end) for end, (p, _, n, _) in zip(ends, passes, strict=True)])
-        self._places = [[(next(places), program.n_numbers) for program, _, _ in found] for found in evaluations]
-        rows, statistics = self._solver._train.rows, list(self._solver.net.statistics.values())
-        self._epochs = _ext.Epochs(rows, bit_generator, training, passes, statistics, score, list(copies))
-
-    def run(self, rates):
-        """Make epochs, no more than have learning rates.
-
-        Parameters
-        ----------
-        rates : ndarray of float64 of shape (epochs, updates of an epoch)
-
-        Returns
-        -------
-        made : WholeEpochs
-        """
-        count, solver = self._steps.begin_replay(), self._solver
-        numbers, ended, done, updates, finite = self._epochs.run(
-            rates, count, solver.penalty_strength, solver.state.best_score, CHUNK, n_threads()
-        )
-        made = done * self._updates + updates
-        self._steps.end_replay(rates.ravel()[:made].tolist(), finite)
-        evaluations = []
-        for (evaluator, rows), places in zip(self._evaluators, self._places, strict=True):
-            parts = [numbers[:done, place].reshape(done, n, (place.stop - place.start) // n) for place, n in places]
-            evaluations.append(evaluator.judge(np.concatenate(parts, axis=2), rows))
-        rest = numbers[done, :updates].tolist() if updates else []
-        return WholeEpochs(numbers[:done, : self._updates], evaluations, ended[:done].tolist(), rest)
 
 
 def has_recordable_gradients(solver):

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn_dl import _ext
 from sklearn_dl._threads import n_threads
 from sklearn_dl.training._program import are_same, has_recordable_gradients, ingredients
+from sklearn_dl.training.overflow import divergence
 
 # Samples in one forward and backward pass: as many as this many values of X, within bounds.
 BATCH_VALUES = 2**20
@@ -99,7 +100,7 @@ class _Training:
             if not math.isfinite(self._loss):
                 self._record(self._loss)  # raises the error
             if not math.isfinite(self._gradient @ self._gradient):
-                raise solver._divergence("The gradient's norm is not finite", solver._updates_before)
+                raise divergence(solver, "The gradient's norm is not finite", solver.updates_before)
             self._best = self._at, self._loss, self._gradient
         return self._loss, self._gradient
 

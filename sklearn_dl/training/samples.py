@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from sklearn_dl._checks import check_int
 from sklearn_dl._csr import CSR, as_rows
 from sklearn_dl._ext import gather_items, gather_rows, shuffle_rows
 from sklearn_dl._threads import n_threads
@@ -126,3 +127,59 @@ def check_weight(name, weight, shape, rows):
             f"{name} must be finite, not negative and not all zero, got values from {used.min()} to {used.max()}."
         )
     return weight
+
+
+def samples_of(data, part, trainee):
+    """Return a part of a solver's data as `Samples`, checked.
+
+    Parameters
+    ----------
+    data : dict
+        As `Solver` takes it.
+    part : {'train', 'val'}
+    trainee : Trainee
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something is missing, or does not fit the net.
+    """
+    names = f"X_{part}", f"y_{part}"
+    for name in names:
+        if data.get(name) is None:
+            held = ", ".join(map(repr, data)) or "nothing"
+            raise ValueError(f"data must hold {name!r}, it holds {held}.")
+    X = check_samples(data[names[0]], f"data[{names[0]!r}]")
+    if type(X) is CSR:
+        trainee.check_takes_csr()
+    y = trainee.head.check_targets(f"data[{names[1]!r}]", data[names[1]], len(X), trainee.n_scores)
+    rows, weight = data.get(f"rows_{part}"), data.get(f"sample_weight_{part}")
+    if rows is not None:
+        rows = check_rows(f"data['rows_{part}']", rows, len(X))
+    if weight is not None:
+        weight = check_weight(f"data['sample_weight_{part}']", weight, (len(X),), rows)
+    return Samples(X, y, weight, rows, dtype=trainee.dtype)
+
+
+def draw_rows(name, size, samples, random_state):
+    """Return the rows that a score is taken on, all if size is None; `name` is the parameter's, for errors."""
+    if size is not None:
+        size = check_int(name, size, low=1)
+    if samples is None or size is None or size >= len(samples):
+        return None if samples is None else samples.rows
+    return random_state.choice(samples.rows, size, replace=False)
+
+
+def check_images(samples, input_shape, augmentations):
+    """Return the shape (C, H, W) of samples that are augmented, or raise ValueError if they are no such images."""
+    if samples.is_sparse:
+        raise ValueError("augmentation needs images as an array, got a sparse matrix: give X.toarray().")
+    shape = next((shape for shape in (samples.shape, input_shape) if len(shape) == 3), None)
+    if shape is None:
+        raise ValueError(
+            "augmentation needs images (n, C, H, W) in data['X_train'], or a net of such an input_shape, got"
+            f" samples of shape {samples.shape}."
+        )
+    for augmentation in augmentations:
+        augmentation.check_shape(shape)
+    return shape
