@@ -13,7 +13,7 @@ from sklearn_dl import FullyConnectedNet, Softmax, _ext, solver
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.nets.layers import Affine, BatchNorm, ReLU
 from sklearn_dl.solver import Solver, Watcher
-from sklearn_dl.training import _program
+from sklearn_dl.training import _epochs, _program
 
 from ._recorded import NETS, ROWS, assert_same, dense, images, outcome, solver_of, trained
 
@@ -22,15 +22,15 @@ from ._recorded import NETS, ROWS, assert_same, dense, images, outcome, solver_o
 def made(monkeypatch):
     """Collect the number of whole epochs that each run made; an epoch may take long, as it does on a busy machine."""
     counts = []
-    run = _program.RecordedEpochs.run
+    run = _epochs.RecordedEpochs.run
 
     def counted(self, *args):
         whole = run(self, *args)
         counts.append(len(whole.ended))
         return whole
 
-    monkeypatch.setattr(_program.RecordedEpochs, "run", counted)
-    monkeypatch.setattr(_program, "CHUNK", 60.0)
+    monkeypatch.setattr(_epochs.RecordedEpochs, "run", counted)
+    monkeypatch.setattr(_epochs, "CHUNK", 60.0)
     monkeypatch.setattr(solver, "CHUNK", 60.0)
     return counts
 
@@ -292,7 +292,7 @@ def digits_like():
 def test_ctrl_c_is_heard_at_once(monkeypatch):
     """Training by whole epochs comes back to Python every few dozen milliseconds."""
     runs = []
-    run = _program.RecordedEpochs.run
+    run = _epochs.RecordedEpochs.run
 
     def counted(self, *args):
         began = time.perf_counter()
@@ -300,7 +300,7 @@ def test_ctrl_c_is_heard_at_once(monkeypatch):
         runs.append(time.perf_counter() - began)
         return whole
 
-    monkeypatch.setattr(_program.RecordedEpochs, "run", counted)
+    monkeypatch.setattr(_epochs.RecordedEpochs, "run", counted)
     X, y = digits_like()
     pressed = []
 
@@ -342,8 +342,8 @@ def test_epochs_have_a_limit_of_time():
     whole = steps.whole_epochs(evaluators)
     made = whole.run(np.full((10**6, ours._updates_per_epoch), 1e-3))
     assert 1 <= len(made.ended) < 10**6
-    assert made.ended[-1] >= _program.CHUNK
-    assert all(end < _program.CHUNK for end in made.ended[:-1])
+    assert made.ended[-1] >= _epochs.CHUNK
+    assert all(end < _epochs.CHUNK for end in made.ended[:-1])
 
 
 def test_arguments_of_epochs_are_checked():
