@@ -24,7 +24,7 @@ CHUNK = 0.025
 
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
-_OF_NET = ("backprop", "penalty", "_forward", "_linear_backprop")
+_OF_NET = ("backprop", "_backprop", "penalty", "_forward", "_linear_backprop")
 _OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")
 _OF_LAYER = ("forward", "backward")
 
@@ -148,7 +148,7 @@ def has_recordable_gradients(solver):
         _is_recordable_net(solver.net, _OF_NET)
         and trains_on_softmax(solver.net)
         and not (solver.through_loss or solver.augmentation)
-        and all(_is_own(solver, name) for name in _OF_SOLVER)
+        and all(is_own(solver, name) for name in _OF_SOLVER)
     )
 
 
@@ -229,7 +229,7 @@ def _is_recordable_net(net, methods):
     return (
         enabled
         and isinstance(net, Net)
-        and all(_is_own(net, name) for name in methods)
+        and all(is_own(net, name) for name in methods)
         and all(_is_recordable(layer) for layer in net._steps)
     )
 
@@ -239,10 +239,10 @@ def _is_library_function(function):
     return module.startswith("sklearn_dl.") and not hasattr(function, "__wrapped__")
 
 
-def _is_own(thing, name):
+def is_own(thing, name):
     """Return whether a method is the library's, not a subclass's or one that was put in its place."""
     return name not in vars(thing) and _is_library_function(getattr(type(thing), name))
 
 
 def _is_recordable(layer):
-    return vars(type(layer)).get("recordable", False) and all(_is_own(layer, name) for name in _OF_LAYER)
+    return vars(type(layer)).get("recordable", False) and all(is_own(layer, name) for name in _OF_LAYER)
