@@ -164,7 +164,7 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     # Not one empty dict: skl2onnx would share it among objects that change it.
     options = _share_options(model, _by_key(model, options)) or None
     if isinstance(model, _OWN) or not any(isinstance(part, _OWN) for part in fitted_parts(model)):
-        return skl2onnx.to_onnx(model, X[:1], options=options, target_opset=target_opset)
+        return _convert(skl2onnx, model, X[:1], options, target_opset)
     refuse_known_faults(model)
     check_sample(model, X)
     onnx_model = _convert(skl2onnx, model, X[:1], options, target_opset)
@@ -212,7 +212,7 @@ def _share_options(model, options):
 
 
 def _convert(skl2onnx, model, sample, options, target_opset):
-    """Convert a model that holds others. Errors from inside skl2onnx do not always say that it cannot."""
+    """Convert a model. Errors from inside skl2onnx do not always say that it cannot."""
     try:
         return skl2onnx.to_onnx(model, sample, options=options, target_opset=target_opset)
     except (TypeError, ValueError, NameError):  # of the input, of the net, of the options

@@ -609,7 +609,6 @@ class Solver:
 
     def _gradients(self, rows):
         """Return loss and gradients of a minibatch, both without the penalty."""
-        net = self.net
         options = {}
         if self.trainee.takes_rows and not (self.augmentation or self._train.is_sparse):
             X, options["rows"] = self._train.X, rows
@@ -619,7 +618,8 @@ class Solver:
         self._augment(X)
         if weight is not None:
             options.update(sample_weight=weight, total_weight=len(rows) * self._train.mean_weight)
-        return net.backprop(X, y, **options)
+        # An update writes no gradients, and clipping leaves zeros as they are.
+        return self.trainee.backprop(X, y, **options)
 
     def _update(self, grads):
         """Apply the update rule to each parameter; return the sum of squares of each."""

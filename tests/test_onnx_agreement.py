@@ -551,10 +551,11 @@ def test_searches_that_skl2onnx_does_not_know(search):
 # -------------------------------------------------------------------------------------------------------- refusals
 
 
+# Codes are drawn: those that give two classes the same bits everywhere need no net.
 UNKNOWN = {
     "ClassifierChain": (ClassifierChain, lambda y: np.eye(2, dtype=int)[y]),
     "FixedThresholdClassifier": (FixedThresholdClassifier, lambda y: y),
-    "OutputCodeClassifier": (OutputCodeClassifier, lambda y: y),
+    "OutputCodeClassifier": (functools.partial(OutputCodeClassifier, random_state=0), lambda y: y),
     "SelfTrainingClassifier": (SelfTrainingClassifier, lambda y: np.where(np.arange(len(y)) < 4, -1, y)),
 }
 
@@ -568,6 +569,15 @@ def test_meta_estimators_that_skl2onnx_does_not_know_are_refused(name):
         ValueError,
         match=rf"{name} cannot be converted: .* Unable to find a shape calculator for type '<class '.*\.{name}'>'",
     ):
+        to_onnx(model, X)
+
+
+def test_a_model_that_needed_no_net_is_refused_alike():
+    """Where targets are constant, meta-estimators do not fit the net that they were given."""
+    X, y = blobs(n_classes=2)
+    model = OutputCodeClassifier(small(TwoLayerNet), code_size=0.5, random_state=0).fit(X, y)
+    assert not any(isinstance(part, TwoLayerNet) for part in model.estimators_)
+    with pytest.raises(ValueError, match=r"OutputCodeClassifier cannot be converted: .* Unable to find"):
         to_onnx(model, X)
 
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_dl._csr import as_given
 from sklearn_dl._threads import hold_threads
@@ -158,11 +159,19 @@ def _scores_are_equal(solver):
 def _rows_are_equal(solver):
     """Return whether X is the same for all training samples."""
     first = None
-    for X in map(as_given, _batches(solver)):
-        first = X[:1].copy() if first is None else first
-        if (first[np.zeros(X.shape[0], int)] != X).sum():
+    for X in _batches(solver):
+        lowest, highest = _column_range(X)
+        first = lowest if first is None else first
+        if not ((lowest == first) & (highest == first)).all():
             return False
     return True
+
+
+def _column_range(X):
+    """Return the least and the largest value of each column; those of a sparse X without making it dense."""
+    X = as_given(X)
+    ends = X.min(axis=0), X.max(axis=0)
+    return [end.toarray() for end in ends] if issparse(X) else ends
 
 
 def _batches(solver):

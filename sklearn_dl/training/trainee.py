@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sklearn_dl.nets.heads import Head, SoftmaxHead
-from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_head, trains_through_loss
+from sklearn_dl.nets.net import Net, loss_takes_weights, overrides, trains_on_head, trains_through_loss
 
 __all__ = ["NetLike", "Trainee"]
 
@@ -75,6 +75,13 @@ class Trainee:
     def takes_rows(self) -> bool:
         """Whether ``backprop`` takes a whole data set and the rows of a minibatch."""
         return self.is_net and self.net.takes_rows  # type: ignore[attr-defined]
+
+    @property
+    def backprop(self) -> Any:
+        """Loss and gradients of a minibatch, for a caller that leaves zeros in the gradients zero."""
+        if self.is_net and not overrides(self.net, "backprop"):
+            return self.net._backprop  # type: ignore[attr-defined]
+        return self.net.backprop  # type: ignore[attr-defined]
 
     @property
     def varying_layers(self) -> tuple:
