@@ -211,7 +211,7 @@ class Net:
         self._loss_work = {}
         self._is_linear = (
             [type(step) for step in self._steps] == [Affine]
-            and not overrides(self, "backprop", "_forward", *_PARTS_OF_LOSS)  # which may not know of rows
+            and not _overrides(self, "backprop", "_forward", *_PARTS_OF_LOSS)  # which may not know of rows
             and _ext.linear_takes(self.params[self._steps[0].w])
         )
         self._grads = {name: np.empty_like(value) for name, value in self.params.items()}
@@ -525,7 +525,7 @@ def _class_of_this_package(cls):
     return next(base for base in cls.__mro__ if base.__module__.startswith("sklearn_dl."))
 
 
-def overrides(net, *names):
+def _overrides(net, *names):
     """Return whether the object, or a class that is not of this package, has one of these methods of its own."""
     cls, on_itself = type(net), vars(net)
     ours = _class_of_this_package(cls)
@@ -543,14 +543,14 @@ def _distance(net, name):
 
 def _goes_through_loss(net, other):
     """Return whether `loss` is overridden, and the method `other` is not, or only in a base of the class that does."""
-    if not overrides(net, *_PARTS_OF_LOSS):
+    if not _overrides(net, *_PARTS_OF_LOSS):
         return False
-    return not overrides(net, other) or min(_distance(net, name) for name in _PARTS_OF_LOSS) < _distance(net, other)
+    return not _overrides(net, other) or min(_distance(net, name) for name in _PARTS_OF_LOSS) < _distance(net, other)
 
 
 def _check_penalty(net):
     """Raise if a penalty is overridden that `loss`, where it is defined, cannot know: its gradient would be missing."""
-    if overrides(net, "penalty") and _distance(net, "penalty") < _distance(net, "loss"):
+    if _overrides(net, "penalty") and _distance(net, "penalty") < _distance(net, "loss"):
         raise TypeError(
             f"{type(net).__name__} overrides penalty, but not loss: override loss as well, to return the loss with this"
             " penalty, and gradients that hold the penalty's."
@@ -573,12 +573,12 @@ def trains_through_loss(net):
     if not isinstance(net, Net):
         return not hasattr(net, "backprop")
     _check_penalty(net)
-    return overrides(net, "penalty") or _goes_through_loss(net, "backprop")
+    return _overrides(net, "penalty") or _goes_through_loss(net, "backprop")
 
 
 def trains_on_head(net):
     """Return whether a net is trained on what its head makes of its scores, and on nothing else."""
-    return isinstance(net, Net) and not overrides(net, "backprop", "penalty", *_PARTS_OF_LOSS)
+    return isinstance(net, Net) and not _overrides(net, "backprop", "penalty", *_PARTS_OF_LOSS)
 
 
 def predicts_through_loss(net):

@@ -16,6 +16,7 @@ from sklearn_dl._threads import n_threads
 from sklearn_dl.nets.net import Net, predicts_through_loss, trains_on_head
 from sklearn_dl.training._epochs import CHUNK, RecordedEpochs
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, Evaluator
+from sklearn_dl.training.trainee import is_own
 
 # SKLEARN_DL_RECORD=0 has all training run step by step, to compare.
 enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
@@ -291,16 +292,6 @@ def _is_recordable_net(net, methods):
         and all(_is_recordable(layer, _OF_LAYER) for layer in net._steps)
         and _is_recordable(net.head, _OF_HEAD)
     )
-
-
-def _is_library_function(function):
-    module = getattr(function, "__module__", None) or ""
-    return module.startswith("sklearn_dl.") and not hasattr(function, "__wrapped__")
-
-
-def is_own(thing, name):
-    """Return whether a method is the library's, not a subclass's or one that was put in its place."""
-    return name not in vars(thing) and _is_library_function(getattr(type(thing), name))
 
 
 def _is_recordable(thing, methods):

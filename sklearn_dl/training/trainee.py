@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sklearn_dl.nets.heads import Head, SoftmaxHead
-from sklearn_dl.nets.net import Net, loss_takes_weights, overrides, trains_on_head, trains_through_loss
+from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_head, trains_through_loss
 
 __all__ = ["NetLike", "Trainee"]
 
@@ -79,7 +79,7 @@ class Trainee:
     @property
     def backprop(self) -> Any:
         """Loss and gradients of a minibatch, for a caller that leaves zeros in the gradients zero."""
-        if self.is_net and not overrides(self.net, "backprop"):
+        if self.is_net and is_own(self.net, "backprop"):
             return self.net._backprop  # type: ignore[attr-defined]
         return self.net.backprop  # type: ignore[attr-defined]
 
@@ -102,3 +102,13 @@ class Trainee:
     def random_state(self) -> np.random.RandomState | None:
         """Where the net draws from."""
         return getattr(self.net, "random_state", None)
+
+
+def _is_library_function(function):
+    module = getattr(function, "__module__", None) or ""
+    return module.startswith("sklearn_dl.") and not hasattr(function, "__wrapped__")
+
+
+def is_own(thing, name):
+    """Return whether a method is the library's, not a subclass's or one that was put in its place."""
+    return name not in vars(thing) and _is_library_function(getattr(type(thing), name))
