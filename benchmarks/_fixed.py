@@ -21,7 +21,7 @@ PARTS = {
     "first accuracies": ("solver.py", "_record_first_evaluation"),
     "step": ("training/_program.py", "_record"),
     "last accuracies": ("solver.py", "_end_epoch"),
-    "warnings": ("diagnosis.py", "diagnose"),
+    "warnings": ("training/diagnosis.py", "diagnose"),
 }
 NETS = {
     "Softmax": {},
