@@ -1636,18 +1636,18 @@ cdef class Epochs:
     rows : ndarray of intp of shape (n,)
         The rows to train on.
     bit_generator : BitGenerator or None
-        That of the RandomState which shuffles them before each epoch, as its `permutation` does; None: they keep their order.
+        That of the RandomState which shuffles them before each epoch, as its `permutation` does. None: they stay.
     training : list of tuple (Program, int)
         Programs of steps with updates, and how many steps of each make an epoch of these rows.
     evaluations : list of tuple (Program, ndarray of intp, int, bool)
-        Programs without updates, the rows of their steps, how many these are, and whether these make the epoch's score.
+        Programs without updates, the rows of their steps, how many these are, and whether they make the score.
     statistics : list of ndarray
         Arrays of float32 or float64 that updates write, but for the parameters.
     score : tuple (number, weight, total, sign, offset, tie, above_zero) or None
         Scores are offset + sign * sum of a number / sum of another (of total, where its place is -1). None: none.
     copies : list of tuple (ndarray, ndarray)
-        Pairs (to, from): copied after each epoch whose score is not lower than the best one's by more than the tie, and, if
-        asked to, not zero.
+        Pairs (to, from): copied after each epoch whose score is not lower than the best one's by more than the tie
+        and, if it has to be above zero, not zero.
     """
 
     cdef list passes_kept, arrays_kept, generators
@@ -1693,7 +1693,8 @@ cdef class Epochs:
             self.append(program, its_rows, steps, validates)
         self.epochs.rows, self.epochs.order = <const intptr_t *>data(rows), <intptr_t *>data(self.order)
         self.epochs.n_rows = cnp.PyArray_DIM(rows, 0)
-        self.epochs.squares, self.epochs.n_squares = <const double *>data(self.squares), cnp.PyArray_DIM(self.squares, 0)
+        self.epochs.squares = <const double *>data(self.squares)
+        self.epochs.n_squares = cnp.PyArray_DIM(self.squares, 0)
         self.check_finite(statistics)
         if score is not None:
             self.keep_the_best(score, copies)

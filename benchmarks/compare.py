@@ -8,6 +8,7 @@
     python benchmarks/compare.py sparse      sparse X, as of text, beside MLPClassifier, and its memory
     python benchmarks/compare.py layers      layers and update rules, against loops, NumPy and PyTorch
     python benchmarks/compare.py threads     fits two at a time, joblib's threads beside its processes
+    python benchmarks/compare.py fixed       a fit of one step on many rows, beside another release (--release)
     python benchmarks/compare.py scaling     threads, batch, number of samples, memory
     python benchmarks/compare.py sweep       a parameter search under GridSearchCV
     python benchmarks/compare.py predict     prediction, import time, installed size
@@ -32,7 +33,7 @@ from _peers import PEERS
 from _report import environment, print_environment
 from _rows import ROWS
 
-COMMANDS = ("nets", "small", "lbfgs", "sparse", "layers", "threads", "scaling", "sweep", "predict", "defaults")
+COMMANDS = ("nets", "small", "lbfgs", "sparse", "layers", "threads", "fixed", "scaling", "sweep", "predict", "defaults")
 
 
 def parse(arguments=None):
@@ -54,6 +55,9 @@ def parse(arguments=None):
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="only these libraries")
     parser.add_argument("--epochs", type=int, default=10, help="of each setting of the sweep")
     parser.add_argument("--max-samples", type=int, default=500_000, help="the most samples that scaling tries")
+    parser.add_argument(
+        "--release", type=Path, metavar="FOLDER", help="another sklearn_dl, put there by pip install --target"
+    )
     parser.add_argument("--wheel", type=Path, help="a wheel of sklearn_dl, to tell its size")
     parser.add_argument(
         "--quick",

@@ -5,8 +5,9 @@ It knows parameters, gradients and minibatches, and neither scikit-learn's estim
 step.
 
 The loop, from the outside in: `Solver.train` -> `_run_epoch` -> `_step` (gather a minibatch, gradients, update). What
-happens between epochs (evaluation, best weights, early stopping, checkpoint) is in `_end_epoch`. All that training
-changes is in a `TrainingState`; a `Watcher` follows it and can end it early.
+happens between epochs (evaluation, best weights, early stopping, checkpoint) is in `_end_epoch`. Where nobody looks
+into them, compiled code makes several short epochs at once: `_run_whole_epochs`. All that training changes is in a
+`TrainingState`; a `Watcher` follows it and can end it early.
 """
 
 import math

@@ -254,7 +254,7 @@ def test_epochs_that_somebody_looks_into_are_run_one_by_one(options, made, monke
     assert not made
 
 
-@pytest.mark.parametrize("name", ["_end_epoch", "_epoch_rows", "_evaluate", "_run_epoch"])
+@pytest.mark.parametrize("name", ["_end_epoch", "_epoch_rows", "_evaluate", "_run_epoch", "_keep_best"])
 def test_methods_of_ones_own_are_called(name, monkeypatch, made):
     calls = []
     method = getattr(Solver, name)
@@ -264,7 +264,7 @@ def test_methods_of_ones_own_are_called(name, monkeypatch, made):
         return method(self, *args, **kwargs)
 
     monkeypatch.setattr(Solver, name, own)
-    trained(NETS["deep"], num_epochs=5)
+    trained(NETS["deep"], num_epochs=5, validated=True)
     assert not made
     assert len(calls) >= 5
 
@@ -357,3 +357,19 @@ def test_arguments_of_epochs_are_checked():
     program.finish(rows)
     with pytest.raises(ValueError, match="must leave the squares"):
         _ext.Epochs(rows, None, [(program, 1)], [], [])
+
+    trainer = solver_of(NETS["deep"](), batch_size=4, rows=4)
+    updates = _ext.Program()
+    trainer._step(rows, updates)
+    params = list(trainer.net.params.values())
+    updates.finish(rows, params, np.zeros(len(params)), 0)
+    training, evaluations = [(updates, 1)], [(program, rows, 1, True)]
+    copies = [(value.copy(), value) for value in params]
+    _ext.Epochs(rows, None, training, evaluations, [], (0, -1, 4, 1.0, 0.0, True), copies)
+    for number, weight in ((1, -1), (0, 1), (-1, -1), (0, -2)):
+        with pytest.raises(ValueError, match="a score must be made of"):
+            _ext.Epochs(rows, None, training, evaluations, [], (number, weight, 4, 1.0, 0.0, True), copies)
+    with pytest.raises(ValueError, match="to must have the shape of from"):
+        _ext.Epochs(rows, None, training, evaluations, [], (0, -1, 4, 1.0, 0.0, True), [(params[0][:1], params[0])])
+    with pytest.raises(ValueError, match="rows must hold 2 x 4"):
+        _ext.Epochs(rows, None, [(updates, 2)], [], [])

@@ -1,7 +1,8 @@
 """Epochs without Python: of the minibatches of a size, the first runs step by step while its kernel calls are recorded.
 
-The record is then replayed in compiled code, without the GIL, for the others, in training and in evaluation. Every few
-hundredths of a second Python looks at what may have happened meanwhile: Ctrl-C, other threads, a watcher that shows
+The record is then replayed in compiled code, without the GIL, for the others, in training and in evaluation; short
+epochs several at once, shuffling, evaluations and the choice of the best included. Every few hundredths of a second
+Python looks at what may have happened meanwhile: Ctrl-C, other threads, a watcher that shows
 progress. To the last bit, the results are those of the step-by-step run, which stays for all that is Python: layers,
 augmentation, losses and update rules that are not the library's, and watchers of each update.
 """
@@ -23,7 +24,15 @@ enabled = os.environ.get("SKLEARN_DL_RECORD", "1") != "0"
 
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
-_OF_EPOCHS = ("_run_epoch", "_epoch_rows", "_learning_rates", "_end_epoch", "_evaluate")
+_OF_EPOCHS = (
+    "_run_epoch",
+    "_epoch_rows",
+    "_learning_rates",
+    "_end_epoch",
+    "_evaluate",
+    "_score",
+    "_keep_best",
+)
 _OF_NET = ("backprop", "_backprop", "penalty", "_forward", "_linear_backprop")
 _OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")
 _OF_LAYER = ("forward", "backward")
