@@ -11,6 +11,7 @@ from scipy import sparse
 
 from sklearn_dl import FullyConnectedNet, Softmax, _ext, solver
 from sklearn_dl.nets import FullyConnected
+from sklearn_dl.nets.heads import HEADS
 from sklearn_dl.nets.layers import Affine, BatchNorm, ReLU
 from sklearn_dl.solver import Solver, Watcher
 from sklearn_dl.training import _epochs, _program
@@ -133,6 +134,30 @@ def test_the_best_epoch_is_the_same(monitor, early_stopping, weighted, monkeypat
     assert reason == ("no_improvement" if early_stopping else "num_epochs")
     assert (state["epoch"] < 60) == early_stopping
     assert 1 < state["best_epoch"] < state["epoch"]
+    assert_same(params, state["best_params"])
+
+
+@pytest.mark.parametrize("by_loss", [False, True], ids=["score", "loss"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("head", HEADS)
+def test_heads(head, weighted, by_loss, monkeypatch, made):
+    """Each has a score of its own, of which the best epoch is."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(90, 8)
+    y = rng.randint(3, size=90) if HEADS[head]().takes_labels else rng.randint(2, size=(90, 3)).astype(np.float64)
+    data = {"X_train": X[:60], "y_train": y[:60], "X_val": X[60:], "y_val": y[60:]}
+    if weighted:
+        data.update(sample_weight_train=rng.rand(60), sample_weight_val=rng.rand(30))
+
+    def train():
+        net = FullyConnected([7], 8, 3, head=head, weight_scale="he", random_state=0)
+        options = {"monitor": "loss"} if by_loss else {}
+        ours = Solver(net, data, update_rule="adam", num_epochs=40, verbose=False, random_state=1, **options)
+        ours.train()
+        return outcome(ours), ours.net.params
+
+    state, params = three_ways(monkeypatch, made, train)
+    assert state["best_epoch"] > 0
     assert_same(params, state["best_params"])
 
 
@@ -365,11 +390,13 @@ def test_arguments_of_epochs_are_checked():
     updates.finish(rows, params, np.zeros(len(params)), 0)
     training, evaluations = [(updates, 1)], [(program, rows, 1, True)]
     copies = [(value.copy(), value) for value in params]
-    _ext.Epochs(rows, None, training, evaluations, [], (0, -1, 4, 1.0, 0.0, True), copies)
+    _ext.Epochs(rows, None, training, evaluations, [], (0, -1, 4, 1.0, 0.0, 0.0, True), copies)
     for number, weight in ((1, -1), (0, 1), (-1, -1), (0, -2)):
         with pytest.raises(ValueError, match="a score must be made of"):
-            _ext.Epochs(rows, None, training, evaluations, [], (number, weight, 4, 1.0, 0.0, True), copies)
+            _ext.Epochs(rows, None, training, evaluations, [], (number, weight, 4, 1.0, 0.0, 0.0, True), copies)
     with pytest.raises(ValueError, match="to must have the shape of from"):
-        _ext.Epochs(rows, None, training, evaluations, [], (0, -1, 4, 1.0, 0.0, True), [(params[0][:1], params[0])])
+        _ext.Epochs(
+            rows, None, training, evaluations, [], (0, -1, 4, 1.0, 0.0, 0.0, True), [(params[0][:1], params[0])]
+        )
     with pytest.raises(ValueError, match="rows must hold 2 x 4"):
         _ext.Epochs(rows, None, [(updates, 2)], [], [])
