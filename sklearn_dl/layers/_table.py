@@ -6,8 +6,14 @@ from sklearn_dl.layers.batchnorm import *
 from sklearn_dl.layers.conv import *
 from sklearn_dl.layers.conv_relu_pool import *
 from sklearn_dl.layers.dropout import *
+from sklearn_dl.layers.gelu import *
 from sklearn_dl.layers.groupnorm import *
+from sklearn_dl.layers.identity import *
 from sklearn_dl.layers.layernorm import *
+from sklearn_dl.layers.leaky_relu import *
+from sklearn_dl.layers.logistic import *
 from sklearn_dl.layers.pool import *
 from sklearn_dl.layers.relu import *
 from sklearn_dl.layers.sandwich import *
+from sklearn_dl.layers.silu import *
+from sklearn_dl.layers.tanh import *

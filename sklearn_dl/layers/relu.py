@@ -3,9 +3,9 @@
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, buffer, check_not_empty, output, refuse_cache
+from sklearn_dl._arrays import as_floats, as_gradient, check_not_empty, output, refuse_cache
 from sklearn_dl._threads import n_threads
-from sklearn_dl.layers._layer import Layer
+from sklearn_dl.layers._activation import Activation
 from sklearn_dl.layers._registry import register
 
 __all__ = ["ReLU", "relu_backward", "relu_forward"]
@@ -86,7 +86,7 @@ def relu_backward(dout, cache, *, out=None):
 
 
 @register
-class ReLU(Layer):
+class ReLU(Activation):
     """``max(0, x)``.
 
     Examples
@@ -99,16 +99,27 @@ class ReLU(Layer):
     """
 
     recordable = True
+    name = "relu"
 
-    def forward(self, x, params, work, *, train, sample_weight):
-        """Return the output, of the shape of x."""
-        work["x_shape"] = x.shape
-        out, work["cache"] = relu_forward(x, out=buffer(work, "out", x.shape, x.dtype))
-        return out
+    @staticmethod
+    def function(x):
+        """Return the output."""
+        return np.where(x < 0, 0, x)
 
-    def backward(self, dout, grads, work, *, need_dx):
-        """Return dx."""
-        return relu_backward(dout, work["cache"], out=self._dx_buffer(work, True, dout.dtype))
+    @staticmethod
+    def slope(x):
+        """Return the derivative."""
+        return np.where(x > 0, x.dtype.type(1), x.dtype.type(0))
+
+    @classmethod
+    def run_forward(cls, x, out):
+        """Write the output; out may be x."""
+        _ext.relu_forward(x, out, n_threads())
+
+    @classmethod
+    def run_backward(cls, dout, kept, dx):
+        """Write dx, which may be dout."""
+        _ext.relu_backward(dout, kept, dx, n_threads())
 
     def to_onnx(self, graph, arrays, x, shape):
         """Add the operator Relu."""
