@@ -6,10 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from sklearn_dl import _ext
 from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_not_empty, output
+from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._layer import Layer
 
-__all__ = ["Activation", "backward", "forward"]
+__all__ = ["NO_ACTIVATION", "Activated", "Activation", "backward", "check_activation", "forward"]
+
+NO_ACTIVATION: int = _ext.activations["identity"]
 
 
 class Activation(Layer):
@@ -17,12 +21,13 @@ class Activation(Layer):
 
     A subclass states its `name`, the function and its slope in NumPy, and how it is converted to ONNX. By these it
     trains, is saved, and is a value of the parameter `activation` of nets and estimators. What it states in NumPy is
-    also what its kernel is tested against.
+    also what its kernel is tested against, if it says that it has one.
     """
 
     name: ClassVar[str]  # what the parameter `activation` calls it
     weight_scale: ClassVar[str] = "he"  # the scheme of first weights that suits it, see Initializer
-    takes_output: ClassVar[bool] = False  # whether run_backward is given the output, not the input
+    # Whether `_ext` has kernels of this name. Not inherited: a subclass may compute something else.
+    compiled: ClassVar[bool] = False
 
     @staticmethod
     def function(x: np.ndarray) -> np.ndarray:
@@ -35,20 +40,38 @@ class Activation(Layer):
         raise NotImplementedError
 
     @classmethod
+    def code(cls) -> int | None:
+        """Return the number that kernels know it by, if there are any."""
+        return _ext.activations[cls.name] if vars(cls).get("compiled", False) else None
+
+    @classmethod
+    def takes_output(cls) -> bool:
+        """Return whether `run_backward` is given the output, not the input."""
+        return cls.code() is not None and _ext.activation_backward_takes[cls.name] == "output"
+
+    @classmethod
     def run_forward(cls, x: np.ndarray, out: np.ndarray) -> None:
         """Write the output of checked arrays; out may be x."""
-        np.copyto(out, cls.function(x))
+        code = cls.code()
+        if code is None:
+            np.copyto(out, cls.function(x))
+        else:
+            _ext.activation_forward(x, out, code, n_threads())
 
     @classmethod
     def run_backward(cls, dout: np.ndarray, kept: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient with respect to x; dx may be dout."""
-        np.multiply(dout, cls.slope(kept), out=dx)
+        code = cls.code()
+        if code is None:
+            np.multiply(dout, cls.slope(kept), out=dx)
+        else:
+            _ext.activation_backward(dout, kept, dx, code, n_threads())
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return the output, of the shape of x."""
         out = buffer(work, "out", x.shape, x.dtype)
         self.run_forward(x, out)
-        work["kept"] = out if self.takes_output else x
+        work["kept"] = out if self.takes_output() else x
         return out
 
     def backward(self, dout, grads, work, *, need_dx):
@@ -68,7 +91,7 @@ def forward(activation: type[Activation], cache: type[Cache], x, out):
     check_not_empty("x", x)
     out = output(out, x.shape, x.dtype)
     kept = out
-    if not activation.takes_output:
+    if not activation.takes_output():
         kept = x.copy() if np.may_share_memory(x, out) else x
     activation.run_forward(x, out)
     return out, cache((kept,))
@@ -81,3 +104,38 @@ def backward(activation: type[Activation], cache_class: type[Cache], dout, cache
     dx = output(out, kept.shape, kept.dtype)
     activation.run_backward(dout, kept, dx)
     return dx
+
+
+def check_activation(activation: Activation) -> Activation:
+    """Return an activation that kernels can do in the pass of another layer."""
+    if not isinstance(activation, Activation) or activation.code() is None:
+        raise TypeError(f"activation must be an activation of sklearn_dl.nets.layers itself, got {activation!r}.")
+    return activation
+
+
+class Activated(Layer):
+    """A layer with weights and its activation in one pass, before the layer itself among the bases of a class.
+
+    The layer offers ``run(x, params, work, code)``, which returns the output, activated.
+    """
+
+    activation: Activation
+
+    def forward(self, x, params, work, *, train, sample_weight):
+        """Return the activated output."""
+        activation = self.activation
+        if train and not activation.takes_output():
+            kept = self.run(x, params, work, NO_ACTIVATION)
+            out = buffer(work, "activated", kept.shape, kept.dtype)
+            activation.run_forward(kept, out)
+        else:
+            kept = out = self.run(x, params, work, activation.code())
+        work["kept"] = kept
+        return out
+
+    def backward(self, dout, grads, work, *, need_dx):
+        """Write dW and db; return dx."""
+        kept = work["kept"]
+        dout = as_gradient(dout, kept.shape, kept.dtype)
+        self.activation.run_backward(dout, kept, dout)
+        return super().backward(dout, grads, work, need_dx=need_dx)

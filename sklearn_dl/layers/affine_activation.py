@@ -1,6 +1,6 @@
 """Affine layer and activation in one pass."""
 
-from sklearn_dl.layers._activation import Activation
+from sklearn_dl.layers._activation import Activated, Activation, check_activation
 from sklearn_dl.layers._layer import check_layer
 from sklearn_dl.layers._registry import register
 from sklearn_dl.layers.affine import Affine
@@ -9,14 +9,14 @@ __all__ = ["AffineActivation"]
 
 
 @register
-class AffineActivation(Affine):
+class AffineActivation(Activated, Affine):
     """Affine and an activation in one pass; `Net` puts it in the place of the two.
 
     Parameters
     ----------
     affine : Affine
         The first of the two.
-    activation : ReLU, LeakyReLU, Tanh, Logistic, GELU or SiLU
+    activation : ReLU, LeakyReLU, Tanh, Logistic, Identity, GELU or SiLU
         The second.
 
     Examples
@@ -27,12 +27,11 @@ class AffineActivation(Affine):
     """
 
     recordable = True
+    takes_csr = True
 
     def __init__(self, affine: Affine, activation: Activation) -> None:
         self.affine = check_layer("affine", affine, Affine)
-        if not (isinstance(activation, Activation) and activation.has_kernel()):
-            raise TypeError(f"activation must be an activation of sklearn_dl.nets.layers itself, got {activation!r}.")
-        self.activation = activation
+        self.activation = check_activation(activation)
         self.__dict__.update(affine.__dict__)
 
     def to_onnx(self, graph, arrays, x, shape):

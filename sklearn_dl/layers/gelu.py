@@ -97,6 +97,8 @@ class GELU(Activation):
     GELU()
     """
 
+    recordable = True
+    compiled = True
     name = "gelu"
 
     @staticmethod

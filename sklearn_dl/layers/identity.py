@@ -11,7 +11,7 @@ __all__ = ["Identity", "identity_backward", "identity_forward"]
 
 
 class IdentityCache(Cache):
-    """The input."""
+    """The output."""
 
     __slots__ = ()
     forward = "identity_forward"
@@ -90,6 +90,7 @@ class Identity(Activation):
     """
 
     recordable = True
+    compiled = True
     name = "identity"
     weight_scale = "xavier"
 
@@ -102,6 +103,12 @@ class Identity(Activation):
     def slope(x):
         """Return the derivative."""
         return np.ones_like(x)
+
+    @classmethod
+    def run_backward(cls, dout, kept, dx):
+        """Write dout to dx, unless it is there."""
+        if dx is not dout:
+            super().run_backward(dout, kept, dx)
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return x."""

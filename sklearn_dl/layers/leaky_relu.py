@@ -13,7 +13,7 @@ NEGATIVE_SLOPE = 0.01
 
 
 class LeakyReLUCache(Cache):
-    """The input."""
+    """The output."""
 
     __slots__ = ()
     forward = "leaky_relu_forward"
@@ -95,6 +95,8 @@ class LeakyReLU(Activation):
     LeakyReLU()
     """
 
+    recordable = True
+    compiled = True
     name = "leaky_relu"
 
     @staticmethod

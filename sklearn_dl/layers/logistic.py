@@ -11,7 +11,7 @@ __all__ = ["Logistic", "logistic_backward", "logistic_forward"]
 
 
 class LogisticCache(Cache):
-    """The input."""
+    """The output."""
 
     __slots__ = ()
     forward = "logistic_forward"
@@ -89,6 +89,8 @@ class Logistic(Activation):
     Logistic()
     """
 
+    recordable = True
+    compiled = True
     name = "logistic"
     weight_scale = "xavier"
 

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from sklearn_dl import _ext
 from sklearn_dl._arrays import as_floats, as_gradient, check_not_empty, output, refuse_cache
-from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._activation import Activation
 from sklearn_dl.layers._registry import register
 
@@ -47,7 +45,7 @@ def relu_forward(x, *, out=None):
     (x,) = as_floats(x=x)
     check_not_empty("x", x)
     out = output(out, x.shape, x.dtype)
-    _ext.relu_forward(x, out, n_threads())
+    ReLU.run_forward(x, out)
     return out, x
 
 
@@ -81,7 +79,7 @@ def relu_backward(dout, cache, *, out=None):
     (x,) = as_floats(cache=cache)
     dout = as_gradient(dout, x.shape, x.dtype, of="the forward output (cache is that of relu_forward)")
     dx = output(out, x.shape, x.dtype)
-    _ext.relu_backward(dout, x, dx, n_threads())
+    ReLU.run_backward(dout, x, dx)
     return dx
 
 
@@ -99,6 +97,7 @@ class ReLU(Activation):
     """
 
     recordable = True
+    compiled = True
     name = "relu"
 
     @staticmethod
@@ -110,16 +109,6 @@ class ReLU(Activation):
     def slope(x):
         """Return the derivative."""
         return np.where(x > 0, x.dtype.type(1), x.dtype.type(0))
-
-    @classmethod
-    def run_forward(cls, x, out):
-        """Write the output; out may be x."""
-        _ext.relu_forward(x, out, n_threads())
-
-    @classmethod
-    def run_backward(cls, dout, kept, dx):
-        """Write dx, which may be dout."""
-        _ext.relu_backward(dout, kept, dx, n_threads())
 
     def to_onnx(self, graph, arrays, x, shape):
         """Add the operator Relu."""

@@ -94,6 +94,8 @@ class SiLU(Activation):
     SiLU()
     """
 
+    recordable = True
+    compiled = True
     name = "silu"
 
     @staticmethod

@@ -11,7 +11,7 @@ __all__ = ["Tanh", "tanh_backward", "tanh_forward"]
 
 
 class TanhCache(Cache):
-    """The input."""
+    """The output."""
 
     __slots__ = ()
     forward = "tanh_forward"
@@ -89,6 +89,8 @@ class Tanh(Activation):
     Tanh()
     """
 
+    recordable = True
+    compiled = True
     name = "tanh"
     weight_scale = "xavier"
 
