@@ -228,9 +228,9 @@ def kinds(stack):
 
 
 def test_fusion():
-    assert kinds([Affine(3), ReLU(), Affine(2)]) == ["AffineReLU", "Affine"]
-    assert kinds([ReLU(), Affine(3), ReLU(), ReLU()]) == ["ReLU", "AffineReLU", "ReLU"]
-    assert kinds([Conv(2, 3), ReLU(), MaxPool(), Conv(2, 3), ReLU()]) == ["ConvReLUPool", "Conv", "ReLU"]
+    assert kinds([Affine(3), ReLU(), Affine(2)]) == ["AffineActivation", "Affine"]
+    assert kinds([ReLU(), Affine(3), ReLU(), ReLU()]) == ["ReLU", "AffineActivation", "ReLU"]
+    assert kinds([Conv(2, 3), ReLU(), MaxPool(), Conv(2, 3), ReLU()]) == ["ConvReLUPool", "ConvActivation"]
     assert kinds([ReLU()]) == ["ReLU"]
     assert kinds([]) == []
 

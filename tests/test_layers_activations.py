@@ -1,17 +1,30 @@
-"""Activations: kernels against NumPy and PyTorch, at the ends of the range, in place, in one pass with what precedes."""
+"""Activations: kernels against NumPy and PyTorch, at the ends of the range, in place, in the pass of other layers."""
 
 import inspect
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import sparse, special
 
 from sklearn_dl import _ext, layers
 from sklearn_dl.gradient_check import check_net
 from sklearn_dl.layers import _activation
 from sklearn_dl.nets import Net, fusion
 from sklearn_dl.nets.activations import ACTIVATIONS
-from sklearn_dl.nets.layers import LAYERS, Affine, AffineActivation, AffineReLU, Dropout, Identity, ReLU, Tanh
+from sklearn_dl.nets.layers import (
+    LAYERS,
+    Affine,
+    AffineActivation,
+    AffineReLU,
+    Conv,
+    ConvActivation,
+    ConvReLUPool,
+    Dropout,
+    Identity,
+    MaxPool,
+    ReLU,
+    Tanh,
+)
 
 NAMES = ["gelu", "identity", "leaky_relu", "logistic", "relu", "silu", "tanh"]
 each_name = pytest.mark.parametrize("name", NAMES)
@@ -57,7 +70,9 @@ def test_kernels_are_what_numpy_gives(name, shape, dtype, threads):
     slope = ACTIVATIONS[name].slope(x.astype(np.float64))
     expected = np.asarray(dout * slope, dtype)
     # In the output, a slope of almost nothing is the difference of almost equal numbers.
-    np.testing.assert_allclose(backward_of(name)(dout, cache), expected, rtol=CLOSE[dtype]["rtol"], atol=2e-6 if dtype == np.float32 else 4e-15)
+    np.testing.assert_allclose(
+        backward_of(name)(dout, cache), expected, rtol=CLOSE[dtype]["rtol"], atol=2e-6 if dtype == np.float32 else 4e-15
+    )
 
 
 @each_name
@@ -186,32 +201,60 @@ def test_empty_arrays_are_refused(name):
         forward_of(name)(np.ones((3, 0)))
 
 
-# ----------------------------------------------------- in one pass with the affine layer
+# ------------------------------------------------- in one pass with an affine layer or a convolution
 
 
-def pair(name, n_inputs, n_units, dtype):
-    """Return a net with the activation in the pass of the affine layer, and one with it by itself."""
+def pair(stated, input_shape, dtype):
+    """Return a net with activations in the passes of other layers, and one with each layer by itself."""
     options = {"weight_scale": "he", "dtype": dtype, "random_state": 0}
-    stated = [Affine(n_units), ACTIVATIONS[name](), Affine(3)]
-    fused, apart = (Net(stated, (n_inputs,), **options) for _ in range(2))
+    fused, apart = (Net(stated, input_shape, **options) for _ in range(2))
     apart._steps = list(apart._layers)
     apart._work = apart.workspace()
-    assert len(fused._steps) == 2
     for net in (fused, apart):
-        net.params["b1"] = np.linspace(-1, 1, n_units)
+        net.params["b1"] = np.linspace(-1, 1, len(net.params["b1"]))
     return fused, apart
 
 
-@each_name
-@pytest.mark.parametrize(("n_samples", "n_inputs", "n_units"), [(1, 1, 1), (5, 7, 3), (33, 65, 17), (64, 200, 100), (9, 1500, 31)])
-def test_one_pass_is_what_two_are(name, n_samples, n_inputs, n_units, dtype, tol, threads):
-    X, y = draw((n_samples, n_inputs), dtype, 1.0), np.arange(n_samples) % 3
-    fused, apart = pair(name, n_inputs, n_units, dtype)
+def assert_same_results(fused, apart, X, tol):
+    y = np.arange(X.shape[0]) % 3
     np.testing.assert_allclose(fused.loss(X), apart.loss(X), **tol)
     (loss, grads), (expected_loss, expected) = fused.loss(X, y), apart.loss(X, y)
     np.testing.assert_allclose(loss, expected_loss, **tol)
     for grad in expected:
         np.testing.assert_allclose(grads[grad], expected[grad], **tol, err_msg=grad)
+
+
+@each_name
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 3), (33, 65, 17), (64, 200, 100), (9, 1500, 31)], ids=str)
+def test_one_pass_is_what_two_are(name, shape, dtype, tol, threads):
+    n_samples, n_inputs, n_units = shape
+    fused, apart = pair([Affine(n_units), ACTIVATIONS[name](), Affine(3)], (n_inputs,), dtype)
+    assert len(fused._steps) == 2
+    assert_same_results(fused, apart, draw((n_samples, n_inputs), dtype, 1.0), tol)
+
+
+@each_name
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (5, 2, 7, 3), (9, 3, 16, 17)], ids=str)
+@pytest.mark.parametrize("end", [[Affine(3)], [MaxPool(), Affine(3)], [Conv(2, 3), Tanh(), Affine(3)]], ids=str)
+def test_one_pass_of_a_convolution(name, shape, end, dtype, tol, threads):
+    fused, apart = pair([Conv(5, 3), ACTIVATIONS[name](), *end], shape[1:], dtype)
+    assert len(fused._steps) < len(apart._steps)
+    assert_same_results(fused, apart, draw(shape, dtype, 1.0), tol)
+
+
+@each_name
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 3), (33, 65, 17), (64, 500, 100)], ids=str)
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_one_pass_of_rows_of_a_sparse_matrix(name, shape, index, dtype, tol, threads):
+    n_samples, n_inputs, n_units = shape
+    X = sparse.random_array((n_samples, n_inputs), density=0.2, rng=np.random.default_rng(0), dtype=dtype).tocsr()
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    layers = [Affine(n_units), ACTIVATIONS[name](), Affine(3)]
+    fused, apart = pair(layers, (n_inputs,), dtype)
+    assert len(fused._steps) == 2
+    assert_same_results(fused, apart, X, tol)
+    dense, _ = pair(layers, (n_inputs,), dtype)
+    np.testing.assert_allclose(fused.loss(X), dense.loss(X.toarray()), **tol)
 
 
 @each_name
@@ -226,8 +269,11 @@ def test_training_and_prediction_compute_the_same_scores(name, dtype, rng):
 
 def test_what_is_fused():
     for name, cls in ACTIVATIONS.items():
-        (step, _) = fusion.fuse([Affine(4), cls(), Affine(3)])
-        assert step == (AffineReLU(Affine(4)) if name == "relu" else AffineActivation(Affine(4), cls()))
+        affine, conv = AffineActivation(Affine(4), cls()), ConvActivation(Conv(4, 3), cls())
+        assert fusion.fuse([Affine(4), cls(), cls(), Affine(3)]) == [affine, cls(), Affine(3)]
+        steps = fusion.fuse([Conv(4, 3), cls(), MaxPool(), Conv(4, 3), cls(), Affine(4), cls()])
+        pooled = [ConvReLUPool(Conv(4, 3), MaxPool())] if name == "relu" else [conv, MaxPool()]
+        assert steps == [*pooled, conv, affine]
 
 
 class Shifted(Tanh):
@@ -239,8 +285,11 @@ def test_one_pass_is_of_the_librarys_own_layers():
     for wrong in (Shifted(), Dropout(0.5), Tanh, "tanh", None):
         with pytest.raises(TypeError, match=r"^activation must be an activation of sklearn_dl.nets.layers itself, got"):
             AffineActivation(Affine(4), wrong)
-    with pytest.raises(TypeError, match="^affine must be a layer of class Affine itself"):
+    with pytest.raises(TypeError, match=r"^affine must be a layer of class Affine itself"):
         AffineActivation(AffineReLU(Affine(4)), Tanh())
+    with pytest.raises(TypeError, match=r"^conv must be a layer of class Conv itself"):
+        ConvActivation(ConvActivation(Conv(4, 3), Tanh()), Tanh())
+    assert Shifted.code() is None
 
 
 # -------------------------------------------------- a new one: by NumPy, without a kernel
@@ -260,16 +309,19 @@ class Softsign(_activation.Activation):
 
 @pytest.mark.parametrize("end", [[], [Softsign()]])
 def test_what_a_class_states_in_numpy_trains(end, rng):
-    net = Net([Softsign(), Affine(5), Softsign(), Affine(3), *end], (4,), weight_scale="he", dtype=float, random_state=0)
+    net = Net(
+        [Softsign(), Affine(5), Softsign(), Affine(3), *end], (4,), weight_scale="he", dtype=float, random_state=0
+    )
     check_net(net, rng.randn(7, 4), rng.randint(3, size=7))
-    assert not Softsign.has_kernel()
+    assert Softsign.code() is None
+    assert len(net._steps) == len(net.layers)
 
 
 @each_name
 def test_all_of_the_librarys_have_kernels(name):
     cls = ACTIVATIONS[name]
-    assert cls.has_kernel()
-    assert cls.takes_output is (_ext.activation_backward_takes[name] == "output")
+    assert cls.code() == _ext.activations[name]
+    assert cls.takes_output() is (_ext.activation_backward_takes[name] == "output")
     assert vars(cls)["recordable"] is True
     assert LAYERS[cls.__name__] is cls
 
@@ -293,4 +345,4 @@ def test_relu_may_be_given_its_output_for_its_input():
     out, cache = layers.relu_forward(x)
     assert cache is x
     np.testing.assert_array_equal(layers.relu_backward(x, out), layers.relu_backward(x, cache))
-    assert ReLU.takes_output
+    assert ReLU.takes_output()

@@ -10,7 +10,20 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, _ext
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
-from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, LayerNorm, MaxPool, ReLU
+from sklearn_dl.nets.activations import ACTIVATIONS
+from sklearn_dl.nets.layers import (
+    GELU,
+    Affine,
+    BatchNorm,
+    Conv,
+    Dropout,
+    GroupNorm,
+    LayerNorm,
+    MaxPool,
+    ReLU,
+    SiLU,
+    Tanh,
+)
 from sklearn_dl.solver import Solver, Watcher
 from sklearn_dl.training import _program
 from sklearn_dl.training.samples import permutation
@@ -128,6 +141,21 @@ NETS = {
     "float64": dense(Affine(10), BatchNorm(), ReLU(), Dropout(0.5), dtype=np.float64),
     "conv float64": convolving(Conv(4, 3), ReLU(), MaxPool(), dtype=np.float64),
     "global generator": dense(Affine(10), ReLU(), Dropout(0.7), random_state=None),
+    **{f"{name} affine": dense(Affine(10), cls(), Affine(9), cls()) for name, cls in ACTIVATIONS.items()},
+    **{f"{name} conv": convolving(Conv(3, 3), cls(), MaxPool(), cls()) for name, cls in ACTIVATIONS.items()},
+    **{f"{name} apart": dense(cls(), Affine(10), LayerNorm(), cls(), cls()) for name, cls in ACTIVATIONS.items()},
+    "activations float64": convolving(
+        Conv(3, 3),
+        GELU(),
+        MaxPool(),
+        Affine(10),
+        SiLU(),
+        Affine(9),
+        BatchNorm(),
+        Tanh(),
+        Dropout(0.7),
+        dtype=np.float64,
+    ),
     "FullyConnected": lambda: FullyConnected(
         [9, 8], 72, 4, normalization="batchnorm", dropout_keep_ratio=0.6, reg=1e-3, random_state=0
     ),
@@ -182,11 +210,13 @@ def test_settings(setting, monkeypatch, replays):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("net", ["FullyConnected", "ThreeLayerConv"])
-def test_threads(net, threads, monkeypatch, replays):
+@pytest.mark.parametrize("activation", ["relu", "silu", "tanh"])
+def test_threads(net, activation, threads, monkeypatch, replays):
     def make():
+        options = {"activation": activation, "weight_scale": "he", "random_state": 0}
         if net == "ThreeLayerConv":
-            return ThreeLayerConv((2, 6, 6), 32, 5, 200, 4, weight_scale="he", random_state=0)
-        return FullyConnected([300, 200], 72, 4, weight_scale="he", random_state=0)
+            return ThreeLayerConv((2, 6, 6), 32, 5, 200, 4, **options)
+        return FullyConnected([300, 200], 72, 4, **options)
 
     options = {"update_rule": "adam", "batch_size": 256, "rows": 1000, "num_epochs": 2}
     with threadpool_limits(threads, user_api="openmp"):
@@ -211,6 +241,7 @@ def test_printed_lines(monkeypatch, replays, capsys):
         TwoLayerNet(hidden_dim=9, weight_scale=0.1, num_iters=50),
         FullyConnectedNet(hidden_dims=(9, 8), normalization="batchnorm", dropout_keep_ratio=0.5, num_epochs=4),
         FullyConnectedNet(hidden_dims=(9,), normalization="layernorm", num_epochs=4, early_stopping=True),
+        TwoLayerNet(hidden_dim=9, activation="gelu", num_epochs=4),
         ThreeLayerConvNet(num_filters=4, filter_size=3, hidden_dim=7, normalization="batchnorm", num_epochs=4),
     ],
     ids=lambda net: type(net).__name__,
