@@ -18,7 +18,7 @@ from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int,
 from sklearn_dl._inputs import named
 from sklearn_dl._names import HISTORY_ATTRIBUTES
 from sklearn_dl.augmentation import check_augmentation
-from sklearn_dl.nets.activations import ACTIVATIONS
+from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
 from sklearn_dl.optim import CLIP_NORM, CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
 from sklearn_dl.schedules import check_schedule
 from sklearn_dl.solver import MONITORS
@@ -363,7 +363,7 @@ SETTINGS = {
             "activation",
             f"{{{', '.join(map(repr, ACTIVATIONS))}}}",
             "Function of `sklearn_dl.layers` after each hidden layer.",
-            _choice(*ACTIVATIONS),
+            check_activation,
         ),
         Setting(
             "normalization",

@@ -66,8 +66,8 @@ def test_the_activations_are_these():
 def test_kernels_are_what_numpy_gives(name, shape, dtype, threads):
     x, dout = draw(shape, dtype), draw(shape, dtype, 1.0, 1)
     out, cache = forward_of(name)(x)
-    np.testing.assert_allclose(out, exact(ACTIVATIONS[name].function, x, dtype), **CLOSE[dtype])
-    slope = ACTIVATIONS[name].slope(x.astype(np.float64))
+    np.testing.assert_allclose(out, exact(ACTIVATIONS[name]().function, x, dtype), **CLOSE[dtype])
+    slope = ACTIVATIONS[name]().slope(x.astype(np.float64))
     expected = np.asarray(dout * slope, dtype)
     # In the output, a slope of almost nothing is the difference of almost equal numbers.
     np.testing.assert_allclose(
@@ -95,9 +95,9 @@ def test_the_slope_is_the_derivative_of_the_function(name):
     """Of what NumPy computes, which the kernels are compared to."""
     x = np.linspace(-6, 6, 1000)  # without zero
     h = 1e-6
-    function = ACTIVATIONS[name].function
+    function = ACTIVATIONS[name]().function
     numerical = (function(x + h) - function(x - h)) / (2 * h)
-    np.testing.assert_allclose(ACTIVATIONS[name].slope(x), numerical, atol=1e-8)
+    np.testing.assert_allclose(ACTIVATIONS[name]().slope(x), numerical, atol=1e-8)
 
 
 @each_name
@@ -156,7 +156,7 @@ def test_logistic_and_tanh_stay_within_their_limits(name, dtype):
         assert out.min() >= (0 if name == "logistic" else -1)
         assert out.max() <= 1
         assert dx.min() >= 0
-    np.testing.assert_allclose(dx, exact(ACTIVATIONS[name].slope, x, dtype), atol=1e-6)
+    np.testing.assert_allclose(dx, exact(ACTIVATIONS[name]().slope, x, dtype), atol=1e-6)
 
 
 def test_small_tails_are_not_rounded_away():
@@ -167,6 +167,12 @@ def test_small_tails_are_not_rounded_away():
     np.testing.assert_allclose(layers.logistic_forward(x)[0], special.expit(x), rtol=1e-13)
     x = np.array([1e-300, -1e-20, 1e-9, 1e-3])
     np.testing.assert_allclose(layers.tanh_forward(x)[0], np.tanh(x), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["identity", "leaky_relu", "tanh"])
+def test_the_sign_of_zero(name, dtype):
+    x = np.array([0.0, -0.0] * 9, dtype)
+    np.testing.assert_array_equal(np.signbit(forward_of(name)(x)[0]), np.signbit(x))
 
 
 # ----------------------------------------------------------------------- in place
@@ -298,12 +304,10 @@ def test_one_pass_is_of_the_librarys_own_layers():
 class Softsign(_activation.Activation):
     name = "softsign"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         return x / (1 + np.abs(x))
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         return 1 / (1 + np.abs(x)) ** 2
 
 

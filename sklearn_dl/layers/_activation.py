@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from sklearn_dl import _ext
 from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_not_empty, output
 from sklearn_dl._threads import n_threads
-from sklearn_dl.layers._layer import Layer
+from sklearn_dl.layers._layer import Arrays, Layer, Work
 
 __all__ = ["NO_ACTIVATION", "Activated", "Activation", "backward", "check_activation", "forward"]
 
@@ -29,14 +30,34 @@ class Activation(Layer):
     # Whether `_ext` has kernels of this name. Not inherited: a subclass may compute something else.
     compiled: ClassVar[bool] = False
 
-    @staticmethod
-    def function(x: np.ndarray) -> np.ndarray:
-        """Return the output, by NumPy."""
+    def function(self, x: np.ndarray) -> np.ndarray:
+        """Return the output, by NumPy.
+
+        Parameters
+        ----------
+        x : ndarray of any shape
+            Input.
+
+        Returns
+        -------
+        out : ndarray of the shape of x
+            The output.
+        """
         raise NotImplementedError
 
-    @staticmethod
-    def slope(x: np.ndarray) -> np.ndarray:
-        """Return the derivative at x, by NumPy."""
+    def slope(self, x: np.ndarray) -> np.ndarray:
+        """Return the derivative, by NumPy.
+
+        Parameters
+        ----------
+        x : ndarray of any shape
+            Input.
+
+        Returns
+        -------
+        slope : ndarray of the shape of x
+            The derivative of each output with respect to its input.
+        """
         raise NotImplementedError
 
     @classmethod
@@ -46,31 +67,29 @@ class Activation(Layer):
 
     @classmethod
     def takes_output(cls) -> bool:
-        """Return whether `run_backward` is given the output, not the input."""
+        """Return whether `_run_backward` is given the output, not the input."""
         return cls.code() is not None and _ext.activation_backward_takes[cls.name] == "output"
 
-    @classmethod
-    def run_forward(cls, x: np.ndarray, out: np.ndarray) -> None:
+    def _run_forward(self, x: np.ndarray, out: np.ndarray) -> None:
         """Write the output of checked arrays; out may be x."""
-        code = cls.code()
+        code = self.code()
         if code is None:
-            np.copyto(out, cls.function(x))
+            np.copyto(out, self.function(x))
         else:
             _ext.activation_forward(x, out, code, n_threads())
 
-    @classmethod
-    def run_backward(cls, dout: np.ndarray, kept: np.ndarray, dx: np.ndarray) -> None:
+    def _run_backward(self, dout: np.ndarray, kept: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient with respect to x; dx may be dout."""
-        code = cls.code()
+        code = self.code()
         if code is None:
-            np.multiply(dout, cls.slope(kept), out=dx)
+            np.multiply(dout, self.slope(kept), out=dx)
         else:
             _ext.activation_backward(dout, kept, dx, code, n_threads())
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return the output, of the shape of x."""
         out = buffer(work, "out", x.shape, x.dtype)
-        self.run_forward(x, out)
+        self._run_forward(x, out)
         work["kept"] = out if self.takes_output() else x
         return out
 
@@ -81,11 +100,11 @@ class Activation(Layer):
         kept = work["kept"]
         dout = as_gradient(dout, kept.shape, kept.dtype)
         dx = buffer(work, "dx", kept.shape, kept.dtype)
-        self.run_backward(dout, kept, dx)
+        self._run_backward(dout, kept, dx)
         return dx
 
 
-def forward(activation: type[Activation], cache: type[Cache], x, out):
+def forward(activation: Activation, cache: type[Cache], x, out):
     """Return the output and the cache of an activation's function."""
     (x,) = as_floats(x=x)
     check_not_empty("x", x)
@@ -93,16 +112,16 @@ def forward(activation: type[Activation], cache: type[Cache], x, out):
     kept = out
     if not activation.takes_output():
         kept = x.copy() if np.may_share_memory(x, out) else x
-    activation.run_forward(x, out)
+    activation._run_forward(x, out)
     return out, cache((kept,))
 
 
-def backward(activation: type[Activation], cache_class: type[Cache], dout, cache, out):
+def backward(activation: Activation, cache_class: type[Cache], dout, cache, out):
     """Return the gradient with respect to x."""
     (kept,) = cache_class.check(cache)
     dout = as_gradient(dout, kept.shape, kept.dtype)
     dx = output(out, kept.shape, kept.dtype)
-    activation.run_backward(dout, kept, dx)
+    activation._run_backward(dout, kept, dx)
     return dx
 
 
@@ -114,22 +133,21 @@ def check_activation(activation: Activation) -> Activation:
 
 
 class Activated(Layer):
-    """A layer with weights and its activation in one pass, before the layer itself among the bases of a class.
-
-    The layer offers ``run(x, params, work, code)``, which returns the output, activated.
-    """
+    """A layer with weights and its activation in one pass: in front of the layer itself among the bases of a class."""
 
     activation: Activation
+    # Of the layer: returns the output for x, params, work, after the activation of this number.
+    _run: Callable[[np.ndarray, Arrays, Work, int | None], np.ndarray]
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return the activated output."""
         activation = self.activation
         if train and not activation.takes_output():
-            kept = self.run(x, params, work, NO_ACTIVATION)
+            kept = self._run(x, params, work, NO_ACTIVATION)
             out = buffer(work, "activated", kept.shape, kept.dtype)
-            activation.run_forward(kept, out)
+            activation._run_forward(kept, out)
         else:
-            kept = out = self.run(x, params, work, activation.code())
+            kept = out = self._run(x, params, work, activation.code())
         work["kept"] = kept
         return out
 
@@ -137,5 +155,5 @@ class Activated(Layer):
         """Write dW and db; return dx."""
         kept = work["kept"]
         dout = as_gradient(dout, kept.shape, kept.dtype)
-        self.activation.run_backward(dout, kept, dout)
+        self.activation._run_backward(dout, kept, dout)
         return super().backward(dout, grads, work, need_dx=need_dx)

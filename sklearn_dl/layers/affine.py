@@ -170,9 +170,9 @@ class Affine(Layer):
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return (N, units)."""
-        return self.run(x, params, work, NO_ACTIVATION)
+        return self._run(x, params, work, NO_ACTIVATION)
 
-    def run(self, x, params, work, code):
+    def _run(self, x, params, work, code):
         """Return the output, after the activation of this number."""
         w, b = params[self.w], params[self.b]
         rows = x if x.ndim == 2 else x.reshape(len(x), -1)

@@ -321,9 +321,9 @@ class Conv(Layer):
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return (N, filters, H, W)."""
-        return self.run(x, params, work, NO_ACTIVATION)
+        return self._run(x, params, work, NO_ACTIVATION)
 
-    def run(self, x, params, work, code):
+    def _run(self, x, params, work, code):
         """Return the output, after the activation of this number."""
         work["x_shape"] = x.shape
         out = buffer(work, "out", (len(x), self.filters, *x.shape[2:]), x.dtype)

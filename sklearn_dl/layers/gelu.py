@@ -54,7 +54,7 @@ def gelu_forward(x, *, out=None):
     >>> gelu_forward(np.array([-1.0, 0.0, 2.0]))[0].round(3)
     array([-0.159,  0.   ,  1.954])
     """
-    return _activation.forward(GELU, GELUCache, x, out)
+    return _activation.forward(GELU(), GELUCache, x, out)
 
 
 def gelu_backward(dout, cache, *, out=None):
@@ -82,7 +82,7 @@ def gelu_backward(dout, cache, *, out=None):
     >>> gelu_backward(np.ones(3), cache).round(3)
     array([-0.083,  0.5  ,  1.085])
     """
-    return _activation.backward(GELU, GELUCache, dout, cache, out)
+    return _activation.backward(GELU(), GELUCache, dout, cache, out)
 
 
 @register
@@ -101,13 +101,11 @@ class GELU(Activation):
     compiled = True
     name = "gelu"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         """Return the output."""
         return x * ndtr(x)
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         """Return the derivative."""
         return ndtr(x) + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 

@@ -30,7 +30,7 @@ def identity_forward(x, *, out=None):
     Returns
     -------
     out : ndarray of the shape of x
-        x.
+        Equal to x.
     cache : tuple
         What `identity_backward` needs.
 
@@ -46,7 +46,7 @@ def identity_forward(x, *, out=None):
     >>> identity_forward(np.array([-1.0, 0.0, 2.0]))[0].round(3)
     array([-1.,  0.,  2.])
     """
-    return _activation.forward(Identity, IdentityCache, x, out)
+    return _activation.forward(Identity(), IdentityCache, x, out)
 
 
 def identity_backward(dout, cache, *, out=None):
@@ -64,7 +64,7 @@ def identity_backward(dout, cache, *, out=None):
     Returns
     -------
     dx : ndarray of the shape of dout
-        dout.
+        Equal to dout.
 
     Examples
     --------
@@ -74,12 +74,12 @@ def identity_backward(dout, cache, *, out=None):
     >>> identity_backward(np.ones(3), cache).round(3)
     array([1., 1., 1.])
     """
-    return _activation.backward(Identity, IdentityCache, dout, cache, out)
+    return _activation.backward(Identity(), IdentityCache, dout, cache, out)
 
 
 @register
 class Identity(Activation):
-    """x as it is.
+    """Its input as it is: ``x``.
 
     Examples
     --------
@@ -94,21 +94,18 @@ class Identity(Activation):
     name = "identity"
     weight_scale = "xavier"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         """Return the output."""
         return x
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         """Return the derivative."""
         return np.ones_like(x)
 
-    @classmethod
-    def run_backward(cls, dout, kept, dx):
+    def _run_backward(self, dout, kept, dx):
         """Write dout to dx, unless it is there."""
         if dx is not dout:
-            super().run_backward(dout, kept, dx)
+            super()._run_backward(dout, kept, dx)
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return x."""

@@ -32,7 +32,7 @@ def leaky_relu_forward(x, *, out=None):
     Returns
     -------
     out : ndarray of the shape of x
-        x where it is positive, ``0.01 * x`` elsewhere.
+        Equal to x where it is positive, ``0.01 * x`` elsewhere.
     cache : tuple
         What `leaky_relu_backward` needs.
 
@@ -52,7 +52,7 @@ def leaky_relu_forward(x, *, out=None):
     >>> leaky_relu_forward(np.array([-1.0, 0.0, 2.0]))[0].round(3)
     array([-0.01,  0.  ,  2.  ])
     """
-    return _activation.forward(LeakyReLU, LeakyReLUCache, x, out)
+    return _activation.forward(LeakyReLU(), LeakyReLUCache, x, out)
 
 
 def leaky_relu_backward(dout, cache, *, out=None):
@@ -80,12 +80,12 @@ def leaky_relu_backward(dout, cache, *, out=None):
     >>> leaky_relu_backward(np.ones(3), cache).round(3)
     array([0.01, 0.01, 1.  ])
     """
-    return _activation.backward(LeakyReLU, LeakyReLUCache, dout, cache, out)
+    return _activation.backward(LeakyReLU(), LeakyReLUCache, dout, cache, out)
 
 
 @register
 class LeakyReLU(Activation):
-    """x where it is positive, ``0.01 * x`` elsewhere.
+    """The input where it is positive, 0.01 times it elsewhere.
 
     Examples
     --------
@@ -99,13 +99,11 @@ class LeakyReLU(Activation):
     compiled = True
     name = "leaky_relu"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         """Return the output."""
         return np.where(x > 0, x, x.dtype.type(NEGATIVE_SLOPE) * x)
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         """Return the derivative."""
         return np.where(x > 0, x.dtype.type(1), x.dtype.type(NEGATIVE_SLOPE))
 

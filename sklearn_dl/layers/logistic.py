@@ -46,7 +46,7 @@ def logistic_forward(x, *, out=None):
     >>> logistic_forward(np.array([-1.0, 0.0, 2.0]))[0].round(3)
     array([0.269, 0.5  , 0.881])
     """
-    return _activation.forward(Logistic, LogisticCache, x, out)
+    return _activation.forward(Logistic(), LogisticCache, x, out)
 
 
 def logistic_backward(dout, cache, *, out=None):
@@ -74,7 +74,7 @@ def logistic_backward(dout, cache, *, out=None):
     >>> logistic_backward(np.ones(3), cache).round(3)
     array([0.197, 0.25 , 0.105])
     """
-    return _activation.backward(Logistic, LogisticCache, dout, cache, out)
+    return _activation.backward(Logistic(), LogisticCache, dout, cache, out)
 
 
 @register
@@ -94,13 +94,11 @@ class Logistic(Activation):
     name = "logistic"
     weight_scale = "xavier"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         """Return the output."""
         return expit(x)
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         """Return the derivative."""
         return expit(x) * expit(-x)
 

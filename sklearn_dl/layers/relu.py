@@ -45,7 +45,7 @@ def relu_forward(x, *, out=None):
     (x,) = as_floats(x=x)
     check_not_empty("x", x)
     out = output(out, x.shape, x.dtype)
-    ReLU.run_forward(x, out)
+    ReLU()._run_forward(x, out)
     return out, x
 
 
@@ -79,7 +79,7 @@ def relu_backward(dout, cache, *, out=None):
     (x,) = as_floats(cache=cache)
     dout = as_gradient(dout, x.shape, x.dtype, of="the forward output (cache is that of relu_forward)")
     dx = output(out, x.shape, x.dtype)
-    ReLU.run_backward(dout, x, dx)
+    ReLU()._run_backward(dout, x, dx)
     return dx
 
 
@@ -100,13 +100,11 @@ class ReLU(Activation):
     compiled = True
     name = "relu"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         """Return the output."""
         return np.where(x < 0, 0, x)
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         """Return the derivative."""
         return np.where(x > 0, x.dtype.type(1), x.dtype.type(0))
 

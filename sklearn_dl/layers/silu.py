@@ -51,7 +51,7 @@ def silu_forward(x, *, out=None):
     >>> silu_forward(np.array([-1.0, 0.0, 2.0]))[0].round(3)
     array([-0.269,  0.   ,  1.762])
     """
-    return _activation.forward(SiLU, SiLUCache, x, out)
+    return _activation.forward(SiLU(), SiLUCache, x, out)
 
 
 def silu_backward(dout, cache, *, out=None):
@@ -79,7 +79,7 @@ def silu_backward(dout, cache, *, out=None):
     >>> silu_backward(np.ones(3), cache).round(3)
     array([0.072, 0.5  , 1.091])
     """
-    return _activation.backward(SiLU, SiLUCache, dout, cache, out)
+    return _activation.backward(SiLU(), SiLUCache, dout, cache, out)
 
 
 @register
@@ -98,13 +98,11 @@ class SiLU(Activation):
     compiled = True
     name = "silu"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         """Return the output."""
         return x * expit(x)
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         """Return the derivative."""
         return expit(x) * (1 + x * expit(-x))
 

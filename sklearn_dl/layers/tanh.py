@@ -46,7 +46,7 @@ def tanh_forward(x, *, out=None):
     >>> tanh_forward(np.array([-1.0, 0.0, 2.0]))[0].round(3)
     array([-0.762,  0.   ,  0.964])
     """
-    return _activation.forward(Tanh, TanhCache, x, out)
+    return _activation.forward(Tanh(), TanhCache, x, out)
 
 
 def tanh_backward(dout, cache, *, out=None):
@@ -74,7 +74,7 @@ def tanh_backward(dout, cache, *, out=None):
     >>> tanh_backward(np.ones(3), cache).round(3)
     array([0.42 , 1.   , 0.071])
     """
-    return _activation.backward(Tanh, TanhCache, dout, cache, out)
+    return _activation.backward(Tanh(), TanhCache, dout, cache, out)
 
 
 @register
@@ -94,13 +94,11 @@ class Tanh(Activation):
     name = "tanh"
     weight_scale = "xavier"
 
-    @staticmethod
-    def function(x):
+    def function(self, x):
         """Return the output."""
         return np.tanh(x)
 
-    @staticmethod
-    def slope(x):
+    def slope(self, x):
         """Return the derivative."""
         return 1 - np.tanh(x) ** 2
 

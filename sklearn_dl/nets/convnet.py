@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_dl._checks import check_choice, check_dims, check_int, check_real
-from sklearn_dl.nets.activations import ACTIVATIONS
+from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
 from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, MaxPool
 from sklearn_dl.nets.net import Net
 
@@ -92,7 +92,7 @@ class ThreeLayerConv(Net):
         filter_size = check_int("filter_size", filter_size, low=1)
         hidden_dim = check_int("hidden_dim", hidden_dim, low=1)
         num_classes = check_int("num_classes", num_classes, low=1)
-        check_choice("activation", activation, ACTIVATIONS)
+        check_activation("activation", activation)
         check_choice("normalization", normalization, (None, "batchnorm", "groupnorm"))
         keep_ratio = check_real("dropout_keep_ratio", dropout_keep_ratio, low=0, high=1, boundaries="right")
         seed = None if seed is None else check_int("seed", seed, low=0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_dl._checks import check_choice, check_dims, check_int, check_real
-from sklearn_dl.nets.activations import ACTIVATIONS
+from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
 from sklearn_dl.nets.layers import Affine, BatchNorm, Dropout, LayerNorm
 from sklearn_dl.nets.net import Net
 
@@ -75,7 +75,7 @@ class FullyConnected(Net):
         hidden_dims = check_dims("hidden_dims", hidden_dims)
         input_dim = check_int("input_dim", input_dim, low=1)
         num_classes = check_int("num_classes", num_classes, low=1)
-        check_choice("activation", activation, ACTIVATIONS)
+        check_activation("activation", activation)
         keep_ratio = check_real("dropout_keep_ratio", dropout_keep_ratio, low=0, high=1, boundaries="right")
         check_choice("normalization", normalization, (None, *NORMALIZATIONS))
         seed = None if seed is None else check_int("seed", seed, low=0)
