@@ -15,6 +15,7 @@ from sklearn_dl.gradient_check import check_net
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
 from sklearn_dl.nets.activations import ACTIVATIONS
 from sklearn_dl.nets.layers import (
+    LAYERS,
     Affine,
     AffineActivation,
     AffineReLU,
@@ -165,7 +166,7 @@ def test_any_list_of_layers_comes_back_to_the_bit(tmp_path_factory, stated, dtyp
 def test_any_layer_prints_compares_and_clones_by_its_arguments(stated):
     layers, input_shape = stated
     for layer, built in zip(layers, Net(layers, input_shape).layers, strict=True):
-        for twin in (built, eval(repr(layer)), type(layer)(**layer.arguments()), clone(layer), clone(built)):
+        for twin in (built, eval(repr(layer), LAYERS), type(layer)(**layer.arguments()), clone(layer), clone(built)):
             assert twin is not layer
             assert twin == layer
             assert hash(twin) == hash(layer)
