@@ -21,7 +21,7 @@ The same for the rows `rows` (N,) intp of a CSR matrix: data (stored,), indices 
 which are checked. touched (D + 2,) int64 and is_touched (D,) bool go from call to call: the rows of dw that are not
 zero, their number first. Begin with a number of -1, and set it wherever something else writes to dw::
 
-    csr_affine_forward(data, indices, indptr, rows, w (D, M), b (M,) or None, out (N, M), relu, n_threads)
+    csr_affine_forward(data, indices, indptr, rows, w (D, M), b (M,) or None, out (N, M), activation, n_threads)
     csr_affine_backward_dw(data, indices, indptr, rows, dout (N, M), dw, db or None, touched, is_touched, n_threads)
 
 Convolution and pooling::

@@ -397,7 +397,7 @@ cdef int check_csr(cnp.ndarray values, cnp.ndarray indices, cnp.ndarray indptr, 
 
 def csr_affine_forward(
     cnp.ndarray values not None, cnp.ndarray indices not None, cnp.ndarray indptr not None, cnp.ndarray rows not None,
-    cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, bint relu, int n_threads
+    cnp.ndarray w not None, cnp.ndarray b, cnp.ndarray out not None, int activation, int n_threads
 ):
     """Write what affine_forward does of some rows of a CSR matrix to out."""
     cdef int dtype = real_dtype(w, "w"), status
@@ -407,11 +407,12 @@ def csr_affine_forward(
     vector(b, "b", dtype, m)
     matrix(out, "out", dtype, n, m, True)
     check_no_overlap((out, values, indices, indptr, rows, w, b), 1, "out data indices indptr rows w b")
+    check_activation(activation)
     threads(n_threads)
     with nogil:
         status = call_csr_affine_forward(
             kernels(dtype), data(values), data(indices), data(indptr), cnp.PyArray_ITEMSIZE(indices), <const intptr_t
-            *>data(rows), data(w), data(b), data(out), relu, n, cnp.PyArray_DIM(values, 0), d, m, n_threads
+            *>data(rows), data(w), data(b), data(out), activation, n, cnp.PyArray_DIM(values, 0), d, m, n_threads
         )
     check_status(status)
 

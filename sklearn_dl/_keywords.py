@@ -13,6 +13,7 @@ _ALIASES = {
     "lr_schedule": ["scheduler", "lr_scheduler"],
     "update_rule": ["optimizer", "solver", "optim"],
     "reg": ["alpha", "l2", "weight_decay"],
+    "activation": ["act", "activation_fn", "activation_function", "hidden_activation", "nonlinearity"],
     "hidden_dims": ["hidden_layer_sizes", "hidden_units"],
     "hidden_dim": ["hidden_layer_sizes", "hidden_units", "hidden_size"],
     "n_iter_no_change": ["early_stopping_rounds", "patience"],

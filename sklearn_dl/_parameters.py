@@ -18,6 +18,7 @@ from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int,
 from sklearn_dl._inputs import named
 from sklearn_dl._names import HISTORY_ATTRIBUTES
 from sklearn_dl.augmentation import check_augmentation
+from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
 from sklearn_dl.optim import CLIP_NORM, CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
 from sklearn_dl.schedules import check_schedule
 
@@ -47,10 +48,10 @@ def resolve_lengths(params, *, single_updates=False):
     return {**params, **{name: length for name, length in lengths.items() if params[name] == "auto"}}
 
 
-def resolve_weight_scale(weight_scale, *, linear):
-    """Return what 'auto' stands for, anything else as it is."""
+def resolve_weight_scale(weight_scale, activation="relu", *, linear=False):
+    """Return what 'auto' stands for, given a checked activation; anything else as it is."""
     if isinstance(weight_scale, str) and weight_scale == "auto":
-        return LINEAR_WEIGHT_SCALE if linear else "he"
+        return LINEAR_WEIGHT_SCALE if linear else ACTIVATIONS[activation].weight_scale
     return weight_scale
 
 
@@ -184,6 +185,14 @@ def _of_rule(constant):
     return Setting(constant.name, constant.kind, text, _or_none(_in_range(constant)))
 
 
+def _schemes():
+    """Return which scheme of first weights is taken for which activations."""
+    schemes = {}
+    for name, activation in ACTIVATIONS.items():
+        schemes.setdefault(activation.weight_scale, []).append(repr(name))
+    return " and ".join(f"{scheme!r} for {', '.join(names)}" for scheme, names in schemes.items())
+
+
 def learning_rate(rates):
     """Return the row of the learning rate, given what 'auto' takes."""
     text = f"Step size. 'auto' takes what suits the update rule: {rates}. 'lbfgs' has none."
@@ -265,8 +274,8 @@ SETTINGS = {
             "weight_scale",
             "float, 'he', 'xavier' or 'auto'",
             "Standard deviation of the first weights, or the scheme that gives it: sqrt(2 / fan_in) [He et al. 2015] or"
-            f" sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010]. 'auto' is 'he', and {LINEAR_WEIGHT_SCALE} without"
-            " hidden layers.",
+            f" sqrt(2 / (fan_in + fan_out)) [Glorot & Bengio 2010]. 'auto' is {_schemes()},"
+            f" and {LINEAR_WEIGHT_SCALE} without hidden layers.",
             _or_auto(check_weight_scale),
         ),
         Setting(
@@ -350,15 +359,21 @@ SETTINGS = {
             _check_repeatable,
         ),
         Setting(
+            "activation",
+            f"{{{', '.join(map(repr, ACTIVATIONS))}}}",
+            "Function of `sklearn_dl.layers` after each hidden layer.",
+            check_activation,
+        ),
+        Setting(
             "normalization",
             "None, 'batchnorm' or 'layernorm'",
-            "Normalization before each relu. With batch normalization, weights of the samples count in the batch"
+            "Normalization before each activation. With batch normalization, weights of the samples count in the batch"
             " statistics.",
         ),
         Setting(
             "dropout_keep_ratio",
             "float in (0, 1]",
-            "Probability that dropout, after each relu, keeps a value; 1 is no dropout.",
+            "Probability that dropout, after each activation, keeps a value; 1 is no dropout.",
         ),
         Setting(
             "augmentation",

@@ -22,7 +22,9 @@ __all__ = ["ThreeLayerConvNet"]
     ),
 )
 class ThreeLayerConvNet(BaseNetClassifier):
-    """Convolutional net: conv - [normalization] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
+    """Convolutional net.
+
+    conv - [normalization] - activation - 2x2 max-pool - affine - activation - [dropout] - affine - softmax.
 
     X may be images (n_samples, C, H, W), or rows of their pixels, channel by channel. `input_shape` says what they are.
     Without it, rows of a square number of features are grey images, of three times a square colour images, and of any
@@ -67,6 +69,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         num_filters=32,
         filter_size=7,
         hidden_dim=100,
+        activation="relu",
         learning_rate="auto",
         lr_decay=1.0,
         lr_schedule=None,
@@ -83,7 +86,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         beta2=None,
         epsilon=None,
         clip_norm=None,
-        weight_scale="he",
+        weight_scale="auto",
         dtype="auto",
         tol=1e-4,
         n_iter_no_change="auto",
@@ -107,9 +110,10 @@ class ThreeLayerConvNet(BaseNetClassifier):
             "filter_size": self.filter_size,
             "hidden_dim": self.hidden_dim,
             "num_classes": n_classes,
+            "activation": self.activation,
             "normalization": self.normalization,
             "dropout_keep_ratio": self.dropout_keep_ratio,
-            "weight_scale": resolve_weight_scale(self.weight_scale, linear=False),
+            "weight_scale": resolve_weight_scale(self.weight_scale, self.activation),
             "reg": self.reg,
         }
 

@@ -17,16 +17,17 @@ class _FullyConnectedBase(LayerNames, BaseNetClassifier):
             "hidden_dims": self._hidden_dims(),
             "input_dim": n_features,
             "num_classes": n_classes,
+            "activation": self.activation,
             "normalization": self.normalization,
             "dropout_keep_ratio": self.dropout_keep_ratio,
-            "weight_scale": resolve_weight_scale(self.weight_scale, linear=self._is_linear()),
+            "weight_scale": resolve_weight_scale(self.weight_scale, self.activation, linear=self._is_linear()),
             "reg": self.reg,
         }
 
 
 @documented(attributes=LAYER_ATTRIBUTES)
 class TwoLayerNet(_FullyConnectedBase):
-    """Net with one hidden layer: affine - relu - affine - softmax.
+    """Net with one hidden layer: affine - activation - affine - softmax.
 
     Parameters
     ----------
@@ -56,6 +57,7 @@ class TwoLayerNet(_FullyConnectedBase):
         self,
         *,
         hidden_dim=100,
+        activation="relu",
         learning_rate="auto",
         lr_decay=1.0,
         lr_schedule=None,
@@ -72,7 +74,7 @@ class TwoLayerNet(_FullyConnectedBase):
         beta2=None,
         epsilon=None,
         clip_norm=None,
-        weight_scale="he",
+        weight_scale="auto",
         dtype="auto",
         tol=1e-4,
         n_iter_no_change="auto",
@@ -97,7 +99,7 @@ class TwoLayerNet(_FullyConnectedBase):
 
 @documented(learning_rate(f"{RATES}; without hidden layers {LINEAR_RATES}"), attributes=LAYER_ATTRIBUTES)
 class FullyConnectedNet(_FullyConnectedBase):
-    """Net of any depth: {affine - [normalization] - relu - [dropout]} x L - affine - softmax.
+    """Net of any depth: {affine - [normalization] - activation - [dropout]} x L - affine - softmax.
 
     Parameters
     ----------
@@ -129,6 +131,7 @@ class FullyConnectedNet(_FullyConnectedBase):
         self,
         *,
         hidden_dims=(100, 100),
+        activation="relu",
         learning_rate="auto",
         lr_decay=1.0,
         lr_schedule=None,

@@ -3,7 +3,20 @@
 import numpy as np
 
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
-from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, LayerNorm, MaxPool, ReLU
+from sklearn_dl.nets.activations import ACTIVATIONS
+from sklearn_dl.nets.layers import (
+    GELU,
+    Affine,
+    BatchNorm,
+    Conv,
+    Dropout,
+    GroupNorm,
+    LayerNorm,
+    MaxPool,
+    ReLU,
+    SiLU,
+    Tanh,
+)
 from sklearn_dl.solver import Solver
 
 # 37 rows in minibatches of 8 leave one of 5.
@@ -91,6 +104,21 @@ NETS = {
     "float64": dense(Affine(10), BatchNorm(), ReLU(), Dropout(0.5), dtype=np.float64),
     "conv float64": convolving(Conv(4, 3), ReLU(), MaxPool(), dtype=np.float64),
     "global generator": dense(Affine(10), ReLU(), Dropout(0.7), random_state=None),
+    **{f"{name} affine": dense(Affine(10), cls(), Affine(9), cls()) for name, cls in ACTIVATIONS.items()},
+    **{f"{name} conv": convolving(Conv(3, 3), cls(), MaxPool(), cls()) for name, cls in ACTIVATIONS.items()},
+    **{f"{name} apart": dense(cls(), Affine(10), LayerNorm(), cls(), cls()) for name, cls in ACTIVATIONS.items()},
+    "activations float64": convolving(
+        Conv(3, 3),
+        GELU(),
+        MaxPool(),
+        Affine(10),
+        SiLU(),
+        Affine(9),
+        BatchNorm(),
+        Tanh(),
+        Dropout(0.7),
+        dtype=np.float64,
+    ),
     "FullyConnected": lambda: FullyConnected(
         [9, 8], 72, 4, normalization="batchnorm", dropout_keep_ratio=0.6, reg=1e-3, random_state=0
     ),

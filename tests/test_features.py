@@ -8,13 +8,6 @@ from ._estimators import ESTIMATORS, blobs, each_estimator, small
 
 
 @each_estimator
-def test_relu_is_the_only_activation(cls):
-    assert not [name for name in cls().get_params() if "activation" in name]
-    with pytest.raises(TypeError, match="activation"):
-        cls(activation="tanh")
-
-
-@each_estimator
 def test_no_regressor(cls):
     X, _ = blobs()
     assert is_classifier(cls())

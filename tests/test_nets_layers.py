@@ -13,11 +13,15 @@ from sklearn.base import clone
 
 from sklearn_dl.gradient_check import check_net
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv
+from sklearn_dl.nets.activations import ACTIVATIONS
 from sklearn_dl.nets.layers import (
+    LAYERS,
     Affine,
+    AffineActivation,
     AffineReLU,
     BatchNorm,
     Conv,
+    ConvActivation,
     ConvReLUPool,
     Dropout,
     GroupNorm,
@@ -59,19 +63,24 @@ def units():
     return st.integers(1, 5)
 
 
+def activations():
+    return st.one_of(*map(st.builds, ACTIVATIONS.values()))
+
+
 def shapeless():
     """Return layers that take any input and leave its shape."""
     dropout = st.builds(Dropout, st.sampled_from([0.5, 0.8, 1.0]), st.integers(0, 2))
-    return st.one_of(st.builds(ReLU), st.builds(BatchNorm), dropout)
+    return st.one_of(activations(), st.builds(BatchNorm), dropout)
 
 
 def fitting(shape):
     """Return the layers that take an input of this shape."""
     if len(shape) == 1:
-        return st.one_of(shapeless(), st.builds(LayerNorm), st.builds(Affine, units()), st.builds(AffineReLU, affine()))
+        fused = st.one_of(st.builds(AffineReLU, affine()), st.builds(AffineActivation, affine(), activations()))
+        return st.one_of(shapeless(), st.builds(LayerNorm), st.builds(Affine, units()), fused)
     conv = st.builds(Conv, st.integers(1, 4), st.sampled_from([1, 3, 5]))
     group_norm = st.builds(GroupNorm, st.sampled_from(divisors(shape[0])))
-    fused = st.builds(ConvReLUPool, conv, st.builds(MaxPool))
+    fused = st.one_of(st.builds(ConvReLUPool, conv, st.builds(MaxPool)), st.builds(ConvActivation, conv, activations()))
     return st.one_of(shapeless(), conv, group_norm, st.builds(MaxPool), st.builds(Affine, units()), fused)
 
 
@@ -82,7 +91,7 @@ def affine():
 def shape_after(layer, shape):
     """Return the shape that a layer makes, as written down in its docstring."""
     if isinstance(layer, Affine):
-        return (layer.affine if isinstance(layer, AffineReLU) else layer).units, *()
+        return (layer.affine if isinstance(layer, AffineActivation) else layer).units, *()
     channels, *sizes = shape
     if isinstance(layer, (MaxPool, ConvReLUPool)):
         sizes = [max(1, size // 2) for size in sizes]
@@ -157,7 +166,7 @@ def test_any_list_of_layers_comes_back_to_the_bit(tmp_path_factory, stated, dtyp
 def test_any_layer_prints_compares_and_clones_by_its_arguments(stated):
     layers, input_shape = stated
     for layer, built in zip(layers, Net(layers, input_shape).layers, strict=True):
-        for twin in (built, eval(repr(layer)), type(layer)(**layer.arguments()), clone(layer), clone(built)):
+        for twin in (built, eval(repr(layer), LAYERS), type(layer)(**layer.arguments()), clone(layer), clone(built)):
             assert twin is not layer
             assert twin == layer
             assert hash(twin) == hash(layer)

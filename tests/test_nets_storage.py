@@ -10,21 +10,28 @@ import pytest
 import sklearn_dl
 from sklearn_dl import Softmax, TwoLayerNet, persistence
 from sklearn_dl.nets import FullyConnected, Net, ThreeLayerConv, _storage
+from sklearn_dl.nets.activations import ACTIVATIONS
 from sklearn_dl.nets.layers import (
     Affine,
+    AffineActivation,
     AffineReLU,
     BatchNorm,
     Conv,
+    ConvActivation,
     ConvReLUPool,
     Dropout,
     GroupNorm,
     LayerNorm,
     MaxPool,
     ReLU,
+    SiLU,
+    Tanh,
 )
 from sklearn_dl.persistence import read_archive, write_archive
 
 ALL_LAYERS = [Conv(4, 3), GroupNorm(2), ReLU(), BatchNorm(), MaxPool(), ConvReLUPool(Conv(3, 1), MaxPool())]
+ALL_LAYERS += [ConvActivation(Conv(2, 3), Tanh()), *(cls() for cls in ACTIVATIONS.values())]
+ALL_LAYERS += [AffineActivation(Affine(6), SiLU())]
 ALL_LAYERS += [AffineReLU(Affine(6)), LayerNorm(), Dropout(0.7), Dropout(0.5, seed=3), BatchNorm(), Affine(3)]
 NETS = {
     "net": lambda **o: Net(ALL_LAYERS, (2, 6, 5), **o),

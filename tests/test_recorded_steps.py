@@ -90,11 +90,13 @@ def test_settings(setting, monkeypatch, replays):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("net", ["FullyConnected", "ThreeLayerConv"])
-def test_threads(net, threads, monkeypatch, replays):
+@pytest.mark.parametrize("activation", ["relu", "silu", "tanh"])
+def test_threads(net, activation, threads, monkeypatch, replays):
     def make():
+        options = {"activation": activation, "weight_scale": "he", "random_state": 0}
         if net == "ThreeLayerConv":
-            return ThreeLayerConv((2, 6, 6), 32, 5, 200, 4, weight_scale="he", random_state=0)
-        return FullyConnected([300, 200], 72, 4, weight_scale="he", random_state=0)
+            return ThreeLayerConv((2, 6, 6), 32, 5, 200, 4, **options)
+        return FullyConnected([300, 200], 72, 4, **options)
 
     options = {"update_rule": "adam", "batch_size": 256, "rows": 1000, "num_epochs": 2}
     with threadpool_limits(threads, user_api="openmp"):
@@ -119,6 +121,7 @@ def test_printed_lines(monkeypatch, replays, capsys):
         TwoLayerNet(hidden_dim=9, weight_scale=0.1, num_iters=50),
         FullyConnectedNet(hidden_dims=(9, 8), normalization="batchnorm", dropout_keep_ratio=0.5, num_epochs=4),
         FullyConnectedNet(hidden_dims=(9,), normalization="layernorm", num_epochs=4, early_stopping=True),
+        TwoLayerNet(hidden_dim=9, activation="gelu", num_epochs=4),
         ThreeLayerConvNet(num_filters=4, filter_size=3, hidden_dim=7, normalization="batchnorm", num_epochs=4),
     ],
     ids=lambda net: type(net).__name__,

@@ -93,6 +93,7 @@ LAYER_ARGUMENTS = {
     # What nets fuse.
     "affine": layers.Affine(3),
     "conv": layers.Conv(2, 3),
+    "activation": layers.Tanh(),
     "pool": POOL,
 }
 

@@ -98,7 +98,7 @@ INLINE vec NAME(vector_tanh)(vec x)
     vec rounded,
         fraction = NAME(reduced_exp)(NAME(at_least)(NAME(magnitude)(x) * -2, LEAST_TANH), (vec){ 0 }, &rounded);
     vec power = NAME(power_of_2)(rounded), less_1 = (power - 1) + power * fraction;
-    return (vec)((ivec)(-less_1 / (less_1 + 2)) | ((ivec)x & ~MAGNITUDE));
+    return (vec)(((ivec)(less_1 / (less_1 + 2)) & MAGNITUDE) | ((ivec)x & ~MAGNITUDE));
 }
 
 /* 1 / (1 + exp(-x)); 1 less that as well, unless NULL. */

@@ -36,6 +36,9 @@ class OnnxGraph(Protocol):
     def constant(self, values: Any) -> str:
         """Add an array of numbers; return its name."""
 
+    def cast(self, x: str, dtype: DTypeLike) -> str:
+        """Add a cast to a NumPy dtype."""
+
     def reshape(self, x: str, shape: Shape) -> str:
         """Give each sample this shape."""
 
@@ -149,8 +152,8 @@ class Layer:
         Parameters
         ----------
         graph : OnnxGraph
-            Has ``add(op, *inputs, **attributes)``, ``constant(values)``, ``reshape(x, shape)`` and ``mean(x, axis)``,
-            each of which returns the name of its result.
+            Has ``add(op, *inputs, **attributes)``, ``constant(values)``, ``cast(x, dtype)``, ``reshape(x, shape)`` and
+            ``mean(x, axis)``, each of which returns the name of its result.
         arrays : dict of str to ndarray
             Parameters and statistics of the net.
         x : str

@@ -9,6 +9,7 @@ from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_batc
 from sklearn_dl._checks import check_int
 from sklearn_dl._csr import CSR
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._activation import NO_ACTIVATION
 from sklearn_dl.layers._layer import Layer, names_of
 from sklearn_dl.layers._registry import register
 
@@ -58,11 +59,11 @@ def affine_forward(x, w, b, *, out=None):
     array([[21.5],
            [43.5]])
     """
-    return forward(x, w, b, out, relu=False)
+    return forward(x, w, b, out, NO_ACTIVATION)
 
 
-def forward(x, w, b, out, *, relu):
-    """Affine layer with or without relu, which is free while a result is in registers."""
+def forward(x, w, b, out, code):
+    """Affine layer and an activation, which costs less while a result is in registers or in the caches."""
     x, w, b = as_floats(x=x, w=w, b=b)
     check_batch("x", x, None, "(N, ...)")
     rows = x if x.ndim == 2 else x.reshape(x.shape[0], -1)
@@ -73,7 +74,7 @@ def forward(x, w, b, out, *, relu):
         )
     check_shape("b", b, w.shape[1:], "(M,)")
     out = output(out, (rows.shape[0], w.shape[1]), x.dtype)
-    _ext.affine_forward(rows, w, b, out, relu, n_threads())
+    _ext.affine_forward(rows, w, b, out, code, n_threads())
     return out, AffineCache((x, rows, w))
 
 
@@ -152,7 +153,6 @@ class Affine(Layer):
     recordable = True
     takes_csr = True
     starts_block = True
-    relu = False  # whether one follows, see AffineReLU
 
     def __init__(self, units: int) -> None:
         self.units = check_int("units", units, low=1)
@@ -170,22 +170,24 @@ class Affine(Layer):
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return (N, units)."""
+        return self._run(x, params, work, NO_ACTIVATION)
+
+    def _run(self, x, params, work, code):
+        """Return the output, after the activation of this number."""
         w, b = params[self.w], params[self.b]
         rows = x if x.ndim == 2 else x.reshape(len(x), -1)
         out = buffer(work, "out", (len(x), w.shape[1]), x.dtype)
         if type(x) is CSR:
-            _ext.csr_affine_forward(x.data, x.indices, x.indptr, x.rows, w, b, out, self.relu, n_threads())
+            _ext.csr_affine_forward(x.data, x.indices, x.indptr, x.rows, w, b, out, code, n_threads())
         else:
-            _ext.affine_forward(rows, w, b, out, self.relu, n_threads())
-        work["cache"] = x.shape, rows, w, out
+            _ext.affine_forward(rows, w, b, out, code, n_threads())
+        work["cache"] = x.shape, rows, w
         return out
 
     def backward(self, dout, grads, work, *, need_dx):
         """Write dW and db; return dx in the shape of x."""
-        x_shape, rows, w, out = work["cache"]
+        x_shape, rows, w = work["cache"]
         threads = n_threads()
-        if self.relu:
-            _ext.relu_backward(dout, out, dout, threads)
         if type(rows) is CSR:
             return _csr_backward(rows, dout, grads[self.w], grads[self.b], work, threads)
         forget_touched(work)

@@ -2,9 +2,9 @@
 
 from sklearn_dl._arrays import Cache, Held
 from sklearn_dl.layers import affine
-from sklearn_dl.layers._layer import check_layer
 from sklearn_dl.layers._registry import register
 from sklearn_dl.layers.affine import Affine, affine_backward
+from sklearn_dl.layers.affine_activation import AffineActivation
 from sklearn_dl.layers.relu import ReLU, relu_backward
 
 __all__ = ["AffineReLU", "affine_relu_backward", "affine_relu_forward"]
@@ -49,7 +49,7 @@ def affine_relu_forward(x, w, b, *, out=None, work=None):
     array([[1.5],
            [0. ]])
     """
-    out, affine_cache = affine.forward(x, w, b, out, relu=True)
+    out, affine_cache = affine.forward(x, w, b, out, ReLU.code())
     return out, AffineReLUCache((affine_cache, out, work))
 
 
@@ -87,8 +87,8 @@ def affine_relu_backward(dout, cache, *, out=None, need_dx=True):
 
 
 @register
-class AffineReLU(Affine):
-    """Affine and ReLU in one pass; `Net` puts it in the place of the two.
+class AffineReLU(AffineActivation):
+    """`AffineActivation` of relu.
 
     Parameters
     ----------
@@ -98,19 +98,16 @@ class AffineReLU(Affine):
     Examples
     --------
     >>> from sklearn_dl.nets.layers import Affine, AffineReLU
-    >>> AffineReLU(Affine(8)).relu
-    True
+    >>> AffineReLU(Affine(8)).units
+    8
     """
 
     recordable = True
     takes_csr = True
-    relu = True
 
     def __init__(self, affine: Affine) -> None:
-        self.affine = check_layer("affine", affine, Affine)
-        self.__dict__.update(affine.__dict__)
+        super().__init__(affine, ReLU())
 
     def to_onnx(self, graph, arrays, x, shape):
         """Add what the two layers do."""
-        x, shape = super().to_onnx(graph, arrays, x, shape)
-        return ReLU().to_onnx(graph, arrays, x, shape)
+        return super().to_onnx(graph, arrays, x, shape)

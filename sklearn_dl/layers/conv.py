@@ -16,6 +16,7 @@ from sklearn_dl._arrays import (
 )
 from sklearn_dl._checks import check_int
 from sklearn_dl._threads import n_threads
+from sklearn_dl.layers._activation import NO_ACTIVATION
 from sklearn_dl.layers._images import image_shape, window_at
 from sklearn_dl.layers._layer import Layer, names_of
 from sklearn_dl.layers._registry import register
@@ -79,9 +80,14 @@ def conv_forward_fast(x, w, b, conv_param, *, out=None):
     array([[10., 18.],
            [42., 50.]])
     """
+    return forward(x, w, b, conv_param, out, NO_ACTIVATION)
+
+
+def forward(x, w, b, conv_param, out, code):
+    """Convolution and an activation, which costs less while a result is in registers or in the caches."""
     x, w, b, stride, pad, shape = check_conv(x, w, b, conv_param)
     out = output(out, shape, x.dtype)
-    _ext.conv_forward(x, w, b, out, stride, pad, n_threads())
+    _ext.conv_forward(x, w, b, out, stride, pad, n_threads(), code)
     return out, ConvCache((x, w, stride, pad, shape))
 
 
@@ -315,9 +321,13 @@ class Conv(Layer):
 
     def forward(self, x, params, work, *, train, sample_weight):
         """Return (N, filters, H, W)."""
+        return self._run(x, params, work, NO_ACTIVATION)
+
+    def _run(self, x, params, work, code):
+        """Return the output, after the activation of this number."""
         work["x_shape"] = x.shape
         out = buffer(work, "out", (len(x), self.filters, *x.shape[2:]), x.dtype)
-        out, work["cache"] = conv_forward_fast(x, params[self.w], params[self.b], self.param, out=out)
+        out, work["cache"] = forward(x, params[self.w], params[self.b], self.param, out, code)
         return out
 
     def backward(self, dout, grads, work, *, need_dx):

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from sklearn_dl import _ext
-from sklearn_dl._arrays import as_floats, as_gradient, buffer, check_not_empty, output, refuse_cache
-from sklearn_dl._threads import n_threads
-from sklearn_dl.layers._layer import Layer
+from sklearn_dl._arrays import as_floats, as_gradient, check_not_empty, output, refuse_cache
+from sklearn_dl.layers._activation import Activation
 from sklearn_dl.layers._registry import register
 
 __all__ = ["ReLU", "relu_backward", "relu_forward"]
@@ -47,7 +45,7 @@ def relu_forward(x, *, out=None):
     (x,) = as_floats(x=x)
     check_not_empty("x", x)
     out = output(out, x.shape, x.dtype)
-    _ext.relu_forward(x, out, n_threads())
+    ReLU()._run_forward(x, out)
     return out, x
 
 
@@ -81,12 +79,12 @@ def relu_backward(dout, cache, *, out=None):
     (x,) = as_floats(cache=cache)
     dout = as_gradient(dout, x.shape, x.dtype, of="the forward output (cache is that of relu_forward)")
     dx = output(out, x.shape, x.dtype)
-    _ext.relu_backward(dout, x, dx, n_threads())
+    ReLU()._run_backward(dout, x, dx)
     return dx
 
 
 @register
-class ReLU(Layer):
+class ReLU(Activation):
     """``max(0, x)``.
 
     Examples
@@ -99,16 +97,16 @@ class ReLU(Layer):
     """
 
     recordable = True
+    compiled = True
+    name = "relu"
 
-    def forward(self, x, params, work, *, train, sample_weight):
-        """Return the output, of the shape of x."""
-        work["x_shape"] = x.shape
-        out, work["cache"] = relu_forward(x, out=buffer(work, "out", x.shape, x.dtype))
-        return out
+    def function(self, x):
+        """Return the output."""
+        return np.where(x < 0, 0, x)
 
-    def backward(self, dout, grads, work, *, need_dx):
-        """Return dx."""
-        return relu_backward(dout, work["cache"], out=self._dx_buffer(work, True, dout.dtype))
+    def slope(self, x):
+        """Return the derivative."""
+        return np.where(x > 0, x.dtype.type(1), x.dtype.type(0))
 
     def to_onnx(self, graph, arrays, x, shape):
         """Add the operator Relu."""

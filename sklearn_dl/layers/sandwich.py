@@ -4,7 +4,7 @@ Those which a net runs in one pass have files of their own.
 """
 
 from sklearn_dl._arrays import Cache, Held, nested, outputs, required
-from sklearn_dl.layers import affine
+from sklearn_dl.layers import affine, conv
 from sklearn_dl.layers.affine import affine_backward, affine_forward
 from sklearn_dl.layers.batchnorm import (
     batchnorm_backward_alt,
@@ -17,7 +17,7 @@ from sklearn_dl.layers.dropout import dropout_backward, dropout_forward
 from sklearn_dl.layers.groupnorm import spatial_groupnorm_backward, spatial_groupnorm_forward
 from sklearn_dl.layers.layernorm import layernorm_backward, layernorm_forward
 from sklearn_dl.layers.pool import max_pool_backward_fast, max_pool_forward_fast
-from sklearn_dl.layers.relu import relu_backward, relu_forward
+from sklearn_dl.layers.relu import ReLU, relu_backward, relu_forward
 
 __all__ = [
     "affine_norm_relu_dropout_backward",
@@ -37,7 +37,7 @@ class HiddenCache(Cache):
 
 
 class ConvReLUCache(Cache):
-    """Caches of the convolution and of relu, work."""
+    """Cache of the convolution, the output, work."""
 
     __slots__ = ()
     forward = "conv_relu_forward"
@@ -119,7 +119,7 @@ def affine_norm_relu_dropout_forward(
     norm_forward, _ = _norm(normalization, _DENSE_NORMS)
     norm_cache = dropout_cache = None
     if norm_forward is None:
-        h, affine_cache = affine.forward(x, w, b, out, relu=True)
+        h, affine_cache = affine.forward(x, w, b, out, ReLU.code())
     else:
         a, affine_cache = affine_forward(x, w, b, out=Held(work, "affine"))
         h, norm_cache = norm_forward(a, gamma, beta, norm_param, out=out, work=nested(work, "norm"))
@@ -217,9 +217,8 @@ def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
     >>> out
     array([[[[1., 0.]]]])
     """
-    out, conv_cache = conv_forward_fast(x, w, b, conv_param, out=out)
-    out, relu_cache = relu_forward(out, out=out)
-    return out, ConvReLUCache((conv_cache, relu_cache, work))
+    out, conv_cache = conv.forward(x, w, b, conv_param, out, ReLU.code())
+    return out, ConvReLUCache((conv_cache, out, work))
 
 
 def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
@@ -253,8 +252,8 @@ def conv_relu_backward(dout, cache, *, out=None, need_dx=True):
     >>> dx, db
     (array([[[[1., 0.]]]]), array([1.]))
     """
-    conv_cache, relu_cache, work = ConvReLUCache.check(cache)
-    da = relu_backward(dout, relu_cache, out=Held(work, "da"))
+    conv_cache, a, work = ConvReLUCache.check(cache)
+    da = relu_backward(dout, a, out=Held(work, "da"))
     return conv_backward_fast(da, conv_cache, out=out, need_dx=need_dx)
 
 

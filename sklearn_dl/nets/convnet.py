@@ -3,7 +3,8 @@
 import numpy as np
 
 from sklearn_dl._checks import check_choice, check_dims, check_int, check_real
-from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, MaxPool, ReLU
+from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
+from sklearn_dl.nets.layers import Affine, BatchNorm, Conv, Dropout, GroupNorm, MaxPool
 from sklearn_dl.nets.net import Net
 
 __all__ = ["ThreeLayerConv"]
@@ -17,7 +18,7 @@ def num_groups(num_filters):
 class ThreeLayerConv(Net):
     """Net of a convolution and two affine layers.
 
-    conv - [batchnorm | groupnorm] - relu - 2x2 max-pool - affine - relu - [dropout] - affine - softmax.
+    conv - [batchnorm | groupnorm] - activation - 2x2 max-pool - affine - activation - [dropout] - affine - softmax.
 
     Batch normalization is spatial, by channel. The convolution has stride 1 and keeps the image's
     size. An axis of one pixel is not pooled.
@@ -34,11 +35,14 @@ class ThreeLayerConv(Net):
         Units of the hidden affine layer.
     num_classes : int, default=10
         Number of classes.
+    activation : str, default='relu'
+        After the convolution and the hidden affine layer: 'relu', 'leaky_relu', 'tanh', 'logistic', 'identity', 'gelu'
+        or 'silu'.
     normalization : None, 'batchnorm' or 'groupnorm', default=None
         Normalization after the convolution. Group normalization takes the most groups that divide
         the filters and leave four in each.
     dropout_keep_ratio : float in (0, 1], default=1
-        Probability that dropout, after the relu of the hidden layer, keeps a value; 1 is no dropout.
+        Probability that dropout, after the activation of the hidden layer, keeps a value; 1 is no dropout.
     head : str or Head, default='softmax'
         What the scores are compared with, see `Net`.
     reg : float, default=0.0
@@ -76,6 +80,7 @@ class ThreeLayerConv(Net):
         hidden_dim=100,
         num_classes=10,
         *,
+        activation="relu",
         normalization=None,
         dropout_keep_ratio=1,
         head="softmax",
@@ -90,6 +95,7 @@ class ThreeLayerConv(Net):
         filter_size = check_int("filter_size", filter_size, low=1)
         hidden_dim = check_int("hidden_dim", hidden_dim, low=1)
         num_classes = check_int("num_classes", num_classes, low=1)
+        check_activation("activation", activation)
         check_choice("normalization", normalization, (None, "batchnorm", "groupnorm"))
         keep_ratio = check_real("dropout_keep_ratio", dropout_keep_ratio, low=0, high=1, boundaries="right")
         seed = None if seed is None else check_int("seed", seed, low=0)
@@ -99,7 +105,8 @@ class ThreeLayerConv(Net):
             layers.append(BatchNorm())
         elif normalization == "groupnorm":
             layers.append(GroupNorm(num_groups(num_filters)))
-        layers += [ReLU(), MaxPool(), Affine(hidden_dim), ReLU()]
+        activate = ACTIVATIONS[activation]
+        layers += [activate(), MaxPool(), Affine(hidden_dim), activate()]
         if keep_ratio < 1:
             layers.append(Dropout(keep_ratio, seed))
         layers.append(Affine(num_classes))

@@ -3,7 +3,8 @@
 import numpy as np
 
 from sklearn_dl._checks import check_choice, check_dims, check_int, check_real
-from sklearn_dl.nets.layers import Affine, BatchNorm, Dropout, LayerNorm, ReLU
+from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
+from sklearn_dl.nets.layers import Affine, BatchNorm, Dropout, LayerNorm
 from sklearn_dl.nets.net import Net
 
 __all__ = ["FullyConnected"]
@@ -12,7 +13,7 @@ NORMALIZATIONS = {"batchnorm": BatchNorm, "layernorm": LayerNorm}
 
 
 class FullyConnected(Net):
-    """{affine - [batchnorm | layernorm] - relu - [dropout]} x L - affine - softmax.
+    """{affine - [batchnorm | layernorm] - activation - [dropout]} x L - affine - softmax.
 
     Parameters
     ----------
@@ -22,6 +23,8 @@ class FullyConnected(Net):
         Number of inputs D.
     num_classes : int, default=10
         Number of classes C.
+    activation : str, default='relu'
+        Activation of each hidden layer: 'relu', 'leaky_relu', 'tanh', 'logistic', 'identity', 'gelu' or 'silu'.
     dropout_keep_ratio : float in (0, 1], default=1
         Probability of keeping a value; 1 is no dropout.
     normalization : None, 'batchnorm' or 'layernorm', default=None
@@ -62,6 +65,7 @@ class FullyConnected(Net):
         input_dim=3 * 32 * 32,
         num_classes=10,
         *,
+        activation="relu",
         dropout_keep_ratio=1,
         normalization=None,
         head="softmax",
@@ -74,6 +78,7 @@ class FullyConnected(Net):
         hidden_dims = check_dims("hidden_dims", hidden_dims)
         input_dim = check_int("input_dim", input_dim, low=1)
         num_classes = check_int("num_classes", num_classes, low=1)
+        check_activation("activation", activation)
         keep_ratio = check_real("dropout_keep_ratio", dropout_keep_ratio, low=0, high=1, boundaries="right")
         check_choice("normalization", normalization, (None, *NORMALIZATIONS))
         seed = None if seed is None else check_int("seed", seed, low=0)
@@ -83,7 +88,7 @@ class FullyConnected(Net):
             layers.append(Affine(units))
             if normalization is not None:
                 layers.append(NORMALIZATIONS[normalization]())
-            layers.append(ReLU())
+            layers.append(ACTIVATIONS[activation]())
             if keep_ratio < 1:
                 layers.append(Dropout(keep_ratio, seed))
         layers.append(Affine(num_classes))

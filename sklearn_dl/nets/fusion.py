@@ -3,15 +3,17 @@
 from collections.abc import Callable, Sequence
 
 from sklearn_dl.layers._layer import Layer
-from sklearn_dl.nets.layers import Affine, AffineReLU, Conv, ConvReLUPool, MaxPool, ReLU
+from sklearn_dl.nets.activations import ACTIVATIONS
+from sklearn_dl.nets.layers import Affine, AffineActivation, Conv, ConvActivation, ConvReLUPool, MaxPool, ReLU
 
 __all__ = ["PATTERNS", "fuse"]
 
-# The classes of a run, and what makes one layer of its layers. These classes themselves: a subclass may compute
-# something else.
+# The classes of a run, and what makes one layer of its layers; of two runs with the same beginning, the longer one
+# stands first. These classes themselves: a subclass may compute something else.
 PATTERNS: tuple[tuple[tuple[type[Layer], ...], Callable[..., Layer]], ...] = (
-    ((Affine, ReLU), lambda affine, relu: AffineReLU(affine)),
     ((Conv, ReLU, MaxPool), lambda conv, relu, pool: ConvReLUPool(conv, pool)),
+    *(((Conv, kind), ConvActivation) for kind in ACTIVATIONS.values()),
+    *(((Affine, kind), AffineActivation) for kind in ACTIVATIONS.values()),
 )
 
 
@@ -26,14 +28,16 @@ def fuse(layers: Sequence[Layer]) -> list[Layer]:
     Returns
     -------
     steps : list of Layer
-        The layers, with the first run of `PATTERNS` that ends at a layer fused.
+        The layers, with the first run of `PATTERNS` that begins at a layer fused.
     """
     steps: list[Layer] = []
-    for layer in layers:
-        steps.append(layer)
+    rest = list(layers)
+    while rest:
         for kinds, make in PATTERNS:
-            run = steps[-len(kinds) :]
-            if tuple(map(type, run)) == kinds:
-                steps[-len(kinds) :] = [make(*run)]
+            if tuple(map(type, rest[: len(kinds)])) == kinds:
+                steps.append(make(*rest[: len(kinds)]))
+                del rest[: len(kinds)]
                 break
+        else:
+            steps.append(rest.pop(0))
     return steps

@@ -62,20 +62,20 @@ static idx NAME(csr_count)(const NAME(csr) *s, int index_size)
 }
 
 /* IN data, indices (stored,), indptr (any,), the last two of index_size 4 or 8, rows (n,) in range of indptr, w (d, m),
- * b (m,) or NULL; OUT out (n, m) = rows @ w + b, clipped at zero if relu. Returns SDL_WRONG_COLUMN, and has written
+ * b (m,) or NULL; OUT out (n, m) = the activation of rows @ w + b. Returns SDL_WRONG_COLUMN, and has written
  * nothing, unless all elements are within `stored` and d. */
 static int NAME(csr_affine_forward)(const void *data, const void *indices, const void *indptr, int index_size,
-                                    const intptr_t *rows, const void *w, const void *b, void *out, int relu, idx n,
-                                    idx stored, idx d, idx m, int n_threads)
+                                    const intptr_t *rows, const void *w, const void *b, void *out, int activation,
+                                    idx n, idx stored, idx d, idx m, int n_threads)
 {
     NAME(csr) s = { data, indices, indptr, rows, n, stored, d, m };
     idx count = NAME(csr_count)(&s, index_size);
     if (count < 0) return (int)count;
     n_threads = sdl_threads(n_threads, (double)count * (m + 8) / 8);
     if (index_size == 4)
-        SDL_SPANS(n_threads, n, 1, lo, hi, SDL_FLUSHED(NAME(csr_forward_i32)(&s, w, b, relu, out, lo, hi)));
+        SDL_SPANS(n_threads, n, 1, lo, hi, SDL_FLUSHED(NAME(csr_forward_i32)(&s, w, b, activation, out, lo, hi)));
     else
-        SDL_SPANS(n_threads, n, 1, lo, hi, SDL_FLUSHED(NAME(csr_forward_i64)(&s, w, b, relu, out, lo, hi)));
+        SDL_SPANS(n_threads, n, 1, lo, hi, SDL_FLUSHED(NAME(csr_forward_i64)(&s, w, b, activation, out, lo, hi)));
     return SDL_OK;
 }
 

@@ -25,9 +25,10 @@ INLINE idx ROWS(csr_row)(const NAME(csr) *s, idx i, const real **data, const ind
     return begin[1] - begin[0];
 }
 
-/* out = sum over the elements of data * the row of w at their column, plus bias; clipped at zero if relu. */
+/* out = sum over the elements of data * the row of w at their column, plus bias; clipped at zero if the activation is
+ * relu. */
 INLINE void ROWS(csr_sum)(int width, idx last, const real *data, const index *indices, idx count, const real *w, idx m,
-                          const real *bias, int relu, real *out)
+                          const real *bias, int activation, real *out)
 {
     vec c[NONZERO_TILE];
     UNROLL(int v = 0; v < width; v++) c[v] = (vec){ 0 };
@@ -41,13 +42,13 @@ INLINE void ROWS(csr_sum)(int width, idx last, const real *data, const index *in
     }
     UNROLL(int v = 0; v < width; v++) {
         if (bias) c[v] += NAME(load)(bias + CSR_BEGIN(v));
-        NAME(store)(out + CSR_BEGIN(v), relu ? NAME(clip)(c[v]) : c[v]);
+        NAME(store)(out + CSR_BEGIN(v), NAME(finish)(c[v], activation));
     }
 }
 
 /* The same of fewer columns than a vector has. */
 static void ROWS(csr_sum_few)(const real *data, const index *indices, idx count, const real *w, idx m, const real *bias,
-                              int relu, real *out)
+                              int activation, real *out)
 {
     real sums[VL];
     for (idx j = 0; j < m; j++) sums[j] = 0;
@@ -55,23 +56,26 @@ static void ROWS(csr_sum_few)(const real *data, const index *indices, idx count,
         for (idx j = 0; j < m; j++) sums[j] += data[l] * w[indices[l] * m + j];
     for (idx j = 0; j < m; j++) {
         real v = sums[j] + (bias ? bias[j] : 0);
-        out[j] = relu && v < 0 ? 0 : v;
+        out[j] = NAME(finish_one)(v, activation);
     }
 }
 
 /* Rows [lo, hi) of out. */
-SPAN void ROWS(csr_forward)(const NAME(csr) *s, const real *w, const real *bias, int relu, real *out, idx lo, idx hi)
+SPAN void ROWS(csr_forward)(const NAME(csr) *s, const real *w, const real *bias, int activation, real *out, idx lo,
+                            idx hi)
 {
     const real *data;
     const index *indices;
     idx m = s->m;
     for (idx i = lo; i < hi; i++) {
         idx count = ROWS(csr_row)(s, i, &data, &indices);
-        if (m < VL) ROWS(csr_sum_few)(data, indices, count, w, m, bias, relu, out + i * m);
+        if (m < VL) ROWS(csr_sum_few)(data, indices, count, w, m, bias, activation, out + i * m);
         for (idx t = 0; t < CSR_TILES(m); t++) {
             CSR_TILE(t, 0, m);
-            CSR_OF_WIDTH(ROWS(csr_sum), data, indices, count, w + j, m, bias ? bias + j : NULL, relu, out + i * m + j);
+            CSR_OF_WIDTH(ROWS(csr_sum), data, indices, count, w + j, m, bias ? bias + j : NULL, activation,
+                         out + i * m + j);
         }
+        NAME(finish_late)(out + i * m, 0, 1, m, activation);
     }
 }
 
