@@ -2,6 +2,7 @@
 
 import copy
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from sklearn_dl.nets import FullyConnected, Net
 from sklearn_dl.nets.layers import Affine, BatchNorm, Dropout, LayerNorm, ReLU
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 from sklearn_dl.solver import Solver
-from sklearn_dl.training import _program
+from sklearn_dl.training import _program, diagnosis
 
 from ._estimators import RULES, each_estimator, learned, small
 
@@ -200,6 +201,24 @@ def test_updates_are_recorded(cls, monkeypatch):
     X, y = counts()
     small(cls, batch_size=8).fit(sp.csr_array(X), y)
     assert made
+
+
+@each_taking
+@pytest.mark.parametrize("value", [0, 3])
+@pytest.mark.parametrize("form", ["csr array", "untidy"])
+def test_constant_X_is_called_that(cls, form, value, monkeypatch):
+    monkeypatch.setattr(diagnosis, "EVALUATION_BATCH", 7)
+    X, y = np.zeros((60, 9)), np.arange(60) % 3
+    X[:, 2:5] = value
+    with pytest.warns(ConvergenceWarning, match="X is constant: all training samples have the same values"):
+        small(cls, learning_rate=0.5, num_epochs=20).fit(FORMS[form](X), y)
+    for row, column in ((0, 2), (6, 8), (59, 0)):
+        other = X.copy()
+        other[row, column] += 2**-20  # exact in the parts of `untidy`
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            small(cls, learning_rate=0.5, num_epochs=20).fit(FORMS[form](other), y)
+        assert not [warning for warning in caught if "X is constant" in str(warning.message)]
 
 
 # ------------------------------------------------------------------------------------- nets and solver
@@ -470,15 +489,6 @@ def test_one_hot_encoded_frames():
     with pytest.raises(TypeError, match="sparse_threshold=0"):
         make_pipeline(encoder, small(ThreeLayerConvNet)).fit(frame, y)
     make_pipeline(encoder.set_params(sparse_threshold=0), small(TwoLayerNet)).fit(frame, y)
-
-
-@pytest.mark.parametrize("row", ["zeros", "some"])
-@each_taking
-def test_constant_samples_are_told(cls, row):
-    X = np.zeros((40, 6))
-    X[:, ::2] = row == "some"
-    with pytest.warns(ConvergenceWarning, match="X is constant: all training samples have the same values"):
-        small(cls).fit(untidy(X), np.arange(40) % 3)
 
 
 def test_names_of_a_sparse_frame_are_learned():
