@@ -73,6 +73,11 @@ SHARED = {
         (np.inf, ValueError, "^epsilon .* inf"),
         (1e-35, ValueError, "^epsilon must be at least 1e-29 for float32 weights, .* got 1e-35"),
     ],
+    "clip_norm": [
+        (0, ValueError, r"clip_norm == 0, must be > 0\.0"),
+        (np.inf, ValueError, "clip_norm must be a finite number, got inf"),
+        ("1", TypeError, "clip_norm .* str"),
+    ],
     "weight_scale": [
         (-1, ValueError, "weight_scale == -1"),
         ("kaiming", ValueError, "weight_scale must be a number of at least 0, 'he' or 'xavier', got 'kaiming'"),
