@@ -301,7 +301,7 @@ cdef inline int threads(int n_threads) except -1:
 
 cdef inline int check_activation(int activation) except -1:
     if not 0 <= activation < SDL_ACTIVATIONS:
-        raise ValueError(f"activation must be one of {activations}, got {activation}")
+        raise ValueError(f"activation must be one of {activations}, got {activation}.")
     return 0
 
 
@@ -387,11 +387,11 @@ cdef int check_csr(cnp.ndarray values, cnp.ndarray indices, cnp.ndarray indptr, 
     cdef int index = cnp.PyArray_TYPE(indices)
     vector(values, "data", dtype, cnp.PyArray_SIZE(values))
     if index != cnp.NPY_INT32 and index != cnp.NPY_INT64:
-        raise TypeError(f"indices must be int32 or int64, got {indices.dtype}")
+        raise TypeError(f"indices must be int32 or int64, got {indices.dtype}.")
     vector(indices, "indices", index, cnp.PyArray_SIZE(values))
     require(indptr, "indptr", index, 1)
     if cnp.PyArray_DIM(indptr, 0) < 1:
-        raise ValueError("indptr must not be empty")
+        raise ValueError("indptr must not be empty.")
     return check_indices(rows, cnp.PyArray_DIM(indptr, 0) - 1)
 
 
@@ -1290,11 +1290,11 @@ def clip_gradients(list gradients not None, double most, int n_threads):
     if not n:
         return 0.0
     if not most >= 0:
-        raise ValueError(f"most must be at least 0, got {most}")
+        raise ValueError(f"most must be at least 0, got {most}.")
     threads(n_threads)
     for i in range(n):
         if not isinstance(gradients[i], cnp.ndarray):
-            raise TypeError(f"gradients[{i}] must be an array, got {type(gradients[i]).__name__}")
+            raise TypeError(f"gradients[{i}] must be an array, got {type(gradients[i]).__name__}.")
     dtype = real_dtype(gradients[0], "gradients[0]")
     table = cnp.PyArray_SimpleNew(2, shape, cnp.NPY_INTP)
     cells = <idx *>data(table)
@@ -1303,7 +1303,7 @@ def clip_gradients(list gradients not None, double most, int n_threads):
         require(gradient, f"gradients[{i}]", dtype, -1, True)
         for j in range(i):
             if overlap(gradient, gradients[j]):
-                raise ValueError(f"gradients[{i}] must not overlap gradients[{j}]")
+                raise ValueError(f"gradients[{i}] must not overlap gradients[{j}].")
         cells[i], cells[n + i] = <idx>data(gradient), cnp.PyArray_SIZE(gradient)
     keep((table, *gradients))
     with nogil:
