@@ -29,7 +29,7 @@ from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.schedules import Schedule, check_schedule
 from sklearn_dl.training import lbfgs
-from sklearn_dl.training._program import CHUNK, RecordedSteps, make_evaluator
+from sklearn_dl.training._program import CHUNK, RecordedSteps, is_own, make_evaluator
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Evaluation, NotFiniteError
 from sklearn_dl.training.samples import Samples, check_rows, check_samples, check_weight, permutation
 from sklearn_dl.training.state import TrainingState
@@ -681,7 +681,9 @@ class Solver:
         self._augment(X)
         if weight is not None:
             options.update(sample_weight=weight, total_weight=len(rows) * self._train.mean_weight)
-        return net.backprop(X, y, **options)
+        # An update writes no gradients, and clipping leaves zeros as they are.
+        backprop = net._backprop if self.trainee.is_net and is_own(net, "backprop") else net.backprop
+        return backprop(X, y, **options)
 
     def _update(self, grads):
         """Apply the update rule to each parameter; return the sum of squares of each."""

@@ -237,20 +237,45 @@ def test_gradients_of_a_net_on_sparse_X():
         np.testing.assert_allclose(grads[name], expected[name], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("writes", [False, True])
 @pytest.mark.parametrize("hidden", [[], [6]])
-def test_gradients_of_sparse_and_dense_minibatches_by_turns(hidden):
-    """A sparse minibatch writes to some rows of the gradient alone: what others have left must not show."""
+def test_gradients_of_sparse_and_dense_minibatches_by_turns(hidden, writes):
+    """A sparse minibatch writes to some rows of the gradient alone: what others, or the caller, left must not show."""
     X, y = counts(40, 30)
     net = FullyConnected(hidden, 30, 3, weight_scale="he", dtype=np.float64, random_state=0)
+    backprop = net.backprop if writes else net._backprop
     for i, start in enumerate(range(0, 40, 5)):
         part = slice(start, start + 5)
-        batch = X[part] if i % 3 == 2 else sp.csr_array(X[part])
-        _, grads = net.loss(batch, y[part])
-        _, expected = FullyConnected(hidden, 30, 3, weight_scale="he", dtype=np.float64, random_state=0).loss(
-            X[part], y[part]
-        )
+        batch = X[part] if i % 3 == 2 else CSR.of(sp.csr_array(X[part]))
+        loss, grads = backprop(batch, y[part])
+        expected_loss, expected = copy.deepcopy(net).backprop(X[part], y[part])
+        assert loss == pytest.approx(expected_loss, rel=1e-12)
         for name in grads:
             np.testing.assert_allclose(grads[name], expected[name], rtol=1e-9, atol=1e-12)
+            if writes:
+                grads[name] += 1
+
+
+class WithDecay(FullyConnected):
+    """Writes to the gradients that it is given."""
+
+    def backprop(self, *args, **kwargs):
+        loss, grads = super().backprop(*args, **kwargs)
+        for name in self.weight_names:
+            grads[name] += 0.1 * self.params[name]
+        return loss, grads
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adagrad", "adam"])
+def test_a_backprop_that_writes_to_the_gradients(rule):
+    X, y = counts(50)
+    nets = []
+    for data in (X, untidy(X)):
+        nets.append(WithDecay([6], X.shape[1], 3, weight_scale="he", dtype=np.float64, random_state=0))
+        options = {"update_rule": rule, "num_epochs": 3, "batch_size": 5, "verbose": False, "random_state": 0}
+        Solver(nets[-1], {"X_train": data, "y_train": y}, **options).train()
+    for name, expected in nets[0].params.items():
+        np.testing.assert_allclose(nets[1].params[name], expected, rtol=1e-9, atol=1e-12)
 
 
 def test_solver_takes_sparse_data_and_rows():

@@ -374,6 +374,12 @@ class Net:
         ValueError
             If total_weight is not positive, or rows are given to a net that does not take them.
         """
+        found = self._backprop(X, y, sample_weight, total_weight, rows)
+        forget_touched(self._work[0])  # the caller may write to the gradients
+        return found
+
+    def _backprop(self, X, y, sample_weight=None, total_weight=None, rows=None):
+        """Do what `backprop` does, for a caller that leaves zeros in the gradients zero."""
         y = np.asarray(y, np.int64) if self._head.takes_labels else np.ascontiguousarray(y, self.dtype)
         if total_weight is not None and not total_weight > 0:
             raise ValueError(f"total_weight must be positive, got {total_weight!r}.")

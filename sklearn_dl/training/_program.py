@@ -26,7 +26,7 @@ CHUNK = 0.025
 # What a step calls: a subclass's, or one put in the place of the library's, may do more than a recording knows.
 _OF_SOLVER = ("_step", "_gradients", "_update", "_record_losses")
 _OF_EPOCHS = ("_run_epoch", "_epoch_rows", "_learning_rates", "_end_epoch", "_check_finite", "_evaluate")
-_OF_NET = ("backprop", "penalty", "_forward", "_linear_backprop")
+_OF_NET = ("backprop", "_backprop", "penalty", "_forward", "_linear_backprop")
 _OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")
 _OF_LAYER = ("forward", "backward")
 _OF_HEAD = ("loss", "judge")
@@ -147,7 +147,7 @@ class RecordedSteps:
     def _make_epochs(self, evaluators, score, copies):
         solver = self._solver
         rows, size = solver._train.rows, min(solver.batch_size, len(solver._train))
-        if not (rows.dtype == np.intp and rows.flags.c_contiguous and all(_is_own(solver, n) for n in _OF_EPOCHS)):
+        if not (rows.dtype == np.intp and rows.flags.c_contiguous and all(is_own(solver, n) for n in _OF_EPOCHS)):
             return None
         shuffles = solver.shuffle and len(rows) > size
         if shuffles and type(solver.random_state) is not np.random.RandomState:
@@ -254,7 +254,7 @@ def has_recordable_gradients(solver):
         _is_recordable_net(solver.net, _OF_NET)
         and trains_on_head(solver.net)
         and not (solver.trainee.through_loss or solver.augmentation)
-        and all(_is_own(solver, name) for name in _OF_SOLVER)
+        and all(is_own(solver, name) for name in _OF_SOLVER)
     )
 
 
@@ -349,7 +349,7 @@ def _is_recordable_net(net, methods):
     return (
         enabled
         and isinstance(net, Net)
-        and all(_is_own(net, name) for name in methods)
+        and all(is_own(net, name) for name in methods)
         and all(_is_recordable(layer, _OF_LAYER) for layer in net._steps)
         and _is_recordable(net.head, _OF_HEAD)
     )
@@ -360,11 +360,11 @@ def _is_library_function(function):
     return module.startswith("sklearn_dl.") and not hasattr(function, "__wrapped__")
 
 
-def _is_own(thing, name):
+def is_own(thing, name):
     """Return whether a method is the library's, not a subclass's or one that was put in its place."""
     return name not in vars(thing) and _is_library_function(getattr(type(thing), name))
 
 
 def _is_recordable(thing, methods):
     """Return whether a layer or a head says so itself, and these methods are the library's."""
-    return vars(type(thing)).get("recordable", False) and all(_is_own(thing, name) for name in methods)
+    return vars(type(thing)).get("recordable", False) and all(is_own(thing, name) for name in methods)
