@@ -1671,7 +1671,7 @@ cdef class Epochs:
         cdef idx steps, used = 0
         require(rows, "rows", cnp.NPY_INTP, 1)
         if not training or len(training) + len(evaluations) > 8:
-            raise ValueError("an epoch must have a program of updates, and no more than eight in all")
+            raise ValueError("an epoch must have a program of updates, and no more than eight in all.")
         self.rows, self.order, self.generators = rows, rows.copy(), []
         self.passes_kept = [*training, *evaluations]
         self.epochs.kernels, self.epochs.passes, self.epochs.n_training = &table.f64, self.passes, len(training)
@@ -1681,9 +1681,9 @@ cdef class Epochs:
             self.generators.append(bit_generator)
         for program, steps in training:
             if program.squares is None:
-                raise ValueError("a program of updates must leave the squares of the parameters")
+                raise ValueError("a program of updates must leave the squares of the parameters.")
             if self.squares is not None and program.squares is not self.squares:
-                raise ValueError("all programs of updates must leave the squares at one place")
+                raise ValueError("all programs of updates must leave the squares at one place.")
             self.squares = program.squares
             self.epochs.n_penalized = program.n_penalized
             self.append(program, self.order[used:], steps, False)
@@ -1706,7 +1706,7 @@ cdef class Epochs:
         cdef sdl_pass *new = &self.passes[self.epochs.n_passes]
         require(rows, "rows", cnp.NPY_INTP, 1)
         if steps < 1 or cnp.PyArray_DIM(rows, 0) < steps * program.batch:
-            raise ValueError(f"rows must hold {steps} x {program.batch}, at least one, got {cnp.PyArray_DIM(rows, 0)}")
+            raise ValueError(f"rows must hold {steps} x {program.batch}, at least one, got {cnp.PyArray_DIM(rows, 0)}.")
         new.program, new.validates = &program.program, validates
         new.run.rows, new.run.batch, new.run.steps = <const intptr_t *>data(rows), program.batch, steps
         self.generators += program.generators
@@ -1721,7 +1721,7 @@ cdef class Epochs:
         self.arrays_kept = [statistics]
         self.statistics = <sdl_array *>calloc(len(statistics) + 1, sizeof(sdl_array))
         if self.statistics == NULL:
-            raise MemoryError("not enough memory for a list of arrays")
+            raise MemoryError("not enough memory for a list of arrays.")
         for i, array in enumerate(statistics):
             require(array, "statistics", real_dtype(array, "statistics"), -1)
             self.statistics[i].kernels = kernels(cnp.PyArray_TYPE(array))
@@ -1737,13 +1737,13 @@ cdef class Epochs:
         s.number, s.weight, s.total, s.sign, s.offset, s.tie, s.above_zero = score
         for i in range(self.epochs.n_training, self.epochs.n_passes):
             if self.passes[i].validates and max(s.number, s.weight) >= self.passes[i].program.n_outputs:
-                raise ValueError(f"a score must be made of {self.passes[i].program.n_outputs} numbers, got {score}")
+                raise ValueError(f"a score must be made of {self.passes[i].program.n_outputs} numbers, got {score}.")
         if s.number < 0 or s.weight < -1:
-            raise ValueError(f"a score must be made of numbers from 0, got {score}")
+            raise ValueError(f"a score must be made of numbers from 0, got {score}.")
         self.arrays_kept.append(copies)
         self.copies = <sdl_copy *>calloc(len(copies) + 1, sizeof(sdl_copy))
         if self.copies == NULL:
-            raise MemoryError("not enough memory for a list of arrays")
+            raise MemoryError("not enough memory for a list of arrays.")
         for i, (to, source) in enumerate(copies):
             require(source, "from", real_dtype(source, "from"), -1)
             check_same_shape(to, "to", cnp.PyArray_TYPE(source), source, "from", True)
