@@ -516,15 +516,6 @@ def test_one_hot_encoded_frames():
     make_pipeline(encoder.set_params(sparse_threshold=0), small(TwoLayerNet)).fit(frame, y)
 
 
-@pytest.mark.parametrize("row", ["zeros", "some"])
-@each_taking
-def test_constant_samples_are_told(cls, row):
-    X = np.zeros((40, 6))
-    X[:, ::2] = row == "some"
-    with pytest.warns(ConvergenceWarning, match="X is constant: all training samples have the same values"):
-        small(cls).fit(untidy(X), np.arange(40) % 3)
-
-
 def test_names_of_a_sparse_frame_are_learned():
     X, y = counts()
     frame = pd.DataFrame.sparse.from_spmatrix(sp.csr_matrix(X), columns=[f"c{i}" for i in range(23)])
