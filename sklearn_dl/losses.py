@@ -244,7 +244,7 @@ def absolute_error(x, y, *, sample_weight=None, out=None):
 
 
 def huber_loss(x, y, *, sample_weight=None, delta=1.0, out=None):
-    """The loss of Huber: half the squared error near the target, linear beyond.
+    """Half the squared error near the target, linear beyond: Huber's loss.
 
     Parameters
     ----------

@@ -394,7 +394,7 @@ def test_bad_options():
     for smoothing in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match=r"smoothing must be in \[0, 1\]"):
             _ext.softmax_loss(scores, np.zeros(4, np.int64), None, None, 0, smoothing)
-    with pytest.raises(ValueError, match="kind must be one of 'logistic', .*, got 'cubic'"):
+    with pytest.raises(ValueError, match=r"kind must be one of 'logistic', .*, got 'cubic'"):
         _ext.pointwise_loss("cubic", scores, y, None, None)
 
 

@@ -1,8 +1,8 @@
 """Heads: what is at the end of a net. A head says what targets are, and gives loss, gradient and score.
 
-A `Net` takes one by name or as an object: ``Net(..., head="huber")``, ``Net(..., head=HuberHead(delta=0.5))``. `Head` is
-the contract, for heads of one's own. The heads of this module leave all arithmetic on scores to kernels, which training
-records and replays.
+A `Net` takes one by name or as an object: ``Net(..., head="huber")``, ``Net(..., head=HuberHead(delta=0.5))``. `Head`
+is the contract, for heads of one's own. The heads of this module leave all arithmetic on scores to kernels, which
+training records and replays.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ __all__ = [
 class Head:
     """Base of the heads: loss and gradient of scores (N, C), and the score of predictions.
 
-    A subclass sets the attributes `name`, `score_name` and `takes_labels` and implements the methods below. Heads of the
-    same class are equal if their arguments are; a constructor keeps its arguments as attributes of the same names.
+    A subclass sets the attributes `name`, `score_name` and `takes_labels` and implements the methods below. Heads of
+    the same class are equal if their arguments are; a constructor keeps its arguments as attributes of the same names.
 
     Attributes
     ----------
