@@ -107,5 +107,7 @@ def test_the_marker_of_type_hints_is_packed(monkeypatch):
     monkeypatch.chdir(SETUP.parent)
     distribution = setuptools.Distribution()
     distribution.parse_config_files()
-    packed = {package: files for package, _, _, files in distribution.get_command_obj("build_py").data_files}
+    command = distribution.get_command_obj("build_py")
+    command.ensure_finalized()
+    packed = {package: files for package, _, _, files in command.data_files}
     assert packed["sklearn_dl"] == ["py.typed"]
