@@ -1034,8 +1034,12 @@ def pointwise_loss(
     cnp.ndarray dscores, double total=0, double width=1
 ):
     """Return the weighted sum over total of the losses of each score against its target, its gradient in dscores."""
-    cdef int dtype = real_dtype(scores, "scores"), which = _POINTWISE[kind]
+    cdef int dtype = real_dtype(scores, "scores"), which
     cdef double loss
+    if kind not in _POINTWISE:
+        raise ValueError(f"kind must be one of {', '.join(map(repr, _POINTWISE))}, got {kind!r}.")
+    which = _POINTWISE[kind]
+    check_scores(scores, dtype)
     check_same_shape(y, "y", dtype, scores, "scores")
     check_loss(scores, dtype, y, sample_weight, total, dscores)
     if not 0 < width < float("inf"):

@@ -101,3 +101,13 @@ def test_no_openmp_is_a_warning_about_openmp_only(build, compiler, monkeypatch):
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="instruction sets are those of x86-64")
 def test_instruction_sets_are_those_that_the_compiler_knows(build, compiler):
     assert build(compiler("-mavx512f")).isas == ["baseline", "avx2"]
+
+
+def test_the_marker_of_type_hints_is_packed(monkeypatch):
+    monkeypatch.chdir(SETUP.parent)
+    distribution = setuptools.Distribution()
+    distribution.parse_config_files()
+    command = distribution.get_command_obj("build_py")
+    command.ensure_finalized()
+    packed = {package: files for package, _, _, files in command.data_files}
+    assert packed["sklearn_dl"] == ["py.typed"]

@@ -141,12 +141,15 @@ def test_the_best_epoch_by_r2_and_by_loss(rng):
 
 
 def test_an_output_of_equal_targets_counts_as_zero(rng):
-    head, y = SquaredErrorHead(), np.column_stack([rng.randn(20), np.full(20, 3.0)])
-    tally = head.new_tally(2)
-    head.begin_tally(tally, y, None)
-    judged = head.judge(y, y, None, tally)
-    assert head.score_terms(tally) == (0.5, -1.0, False)
-    assert judged == 0
+    # 0.1 is not the rounded mean of twenty of them.
+    for equal, weight in ((3.0, None), (0.1, None), (0.1, rng.rand(20)), (1e-160, None)):
+        head, y = SquaredErrorHead(), np.column_stack([rng.randn(20), np.full(20, equal)])
+        y[0, 1] *= 2 if equal == 1e-160 else 1  # as good as equal: the square of the difference is denormal
+        tally = head.new_tally(2)
+        head.begin_tally(tally, y, weight)
+        assert tally[0] > tally[1] == 0
+        assert head.score_terms(tally) == (0.5, -1.0, False)
+        assert head.judge(y, y, weight, tally) == 0
 
 
 def test_the_lines_of_verbose_name_the_score(rng, capsys):

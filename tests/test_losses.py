@@ -7,9 +7,32 @@ import pytest
 
 from sklearn_dl import losses
 from sklearn_dl.gradient_check import eval_numerical_gradient, rel_error
-from sklearn_dl.losses import softmax_loss, svm_loss
+from sklearn_dl.losses import (
+    absolute_error,
+    huber_loss,
+    logistic_loss,
+    poisson_loss,
+    softmax_loss,
+    squared_error,
+    svm_loss,
+)
 
-LOSSES = pytest.mark.parametrize("loss", [softmax_loss, svm_loss])
+
+def smoothed_loss(x, y, **options):
+    return softmax_loss(x, y, label_smoothing=0.2, **options)
+
+
+def narrow_huber_loss(x, y, **options):
+    return huber_loss(x, y, delta=0.4, **options)
+
+
+X = np.zeros((3, 4))
+
+# Of labels; and of a target for each score.
+LOSSES = pytest.mark.parametrize("loss", [softmax_loss, smoothed_loss, svm_loss])
+POINTWISE = pytest.mark.parametrize(
+    "loss", [logistic_loss, squared_error, absolute_error, huber_loss, narrow_huber_loss, poisson_loss]
+)
 
 
 def draw(rng, n=11, c=5, dtype=np.float64):
@@ -18,12 +41,13 @@ def draw(rng, n=11, c=5, dtype=np.float64):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (9, 2), (50, 10), (200, 10), (17, 100)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_softmax_torch(torch, rng, shape, weighted, dtype, tol):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.75])
+def test_softmax_torch(torch, rng, shape, weighted, smoothing, dtype, tol):
     x, y = draw(rng, *shape, dtype)
     weights = rng.rand(len(x)) if weighted else None
-    loss, dx = softmax_loss(x, y, sample_weight=weights)
+    loss, dx = softmax_loss(x, y, sample_weight=weights, label_smoothing=smoothing)
     tensor = torch.tensor(x, requires_grad=True)
-    each = torch.nn.functional.cross_entropy(tensor, torch.tensor(y), reduction="none")
+    each = torch.nn.functional.cross_entropy(tensor, torch.tensor(y), reduction="none", label_smoothing=smoothing)
     shares = torch.tensor(np.full(len(x), 1 / len(x)) if weights is None else weights)
     expected = (each * shares / shares.sum()).sum()
     expected.backward()
@@ -60,7 +84,7 @@ def test_numerical_gradient(loss, weighted, rng):
     weights = rng.rand(len(x)) if weighted else None
     _, dx = loss(x, y, sample_weight=weights)
     numerical = eval_numerical_gradient(lambda x: loss(x, y, sample_weight=weights)[0], x)
-    assert rel_error(dx, numerical) < 1e-7
+    assert rel_error(dx, numerical) < (1e-6 if loss is smoothed_loss else 1e-7)  # of which some are nearly zero
 
 
 @LOSSES
@@ -132,7 +156,33 @@ def test_softmax_of_equal_scores_is_the_logarithm_of_the_number_of_classes():
     assert np.all(dx.argmin(axis=1) == [0, 5, 9])
 
 
-X = np.zeros((3, 4))
+def test_no_label_smoothing_is_the_plain_loss_to_the_bit(rng, dtype):
+    for c in (3, 50):
+        x, y = draw(rng, 11, c, dtype)
+        plain, smoothed = softmax_loss(x, y), softmax_loss(x, y, label_smoothing=0.0)
+        assert plain[0] == smoothed[0]
+        np.testing.assert_array_equal(plain[1], smoothed[1])
+
+
+def test_label_smoothing_is_the_loss_of_mixed_targets(rng):
+    x, y = draw(rng)
+    expected = 0.9 * softmax_loss(x, y)[0] + 0.1 / 5 * sum(softmax_loss(x, np.full(11, k))[0] for k in range(5))
+    assert softmax_loss(x, y, label_smoothing=0.1)[0] == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "error", "message"),
+    [
+        (1, ValueError, "label_smoothing == 1, must be < 1"),
+        (-0.1, ValueError, "label_smoothing == -0.1, must be >= 0"),
+        (np.nan, ValueError, "label_smoothing must be a finite number, got nan"),
+        ("0.1", TypeError, "label_smoothing must be an instance of"),
+        (None, TypeError, "label_smoothing must be an instance of"),
+    ],
+)
+def test_bad_label_smoothing(smoothing, error, message):
+    with pytest.raises(error, match=message):
+        softmax_loss(X, [0, 1, 2], label_smoothing=smoothing)
 
 
 @LOSSES
@@ -178,6 +228,213 @@ def test_weights_that_are_no_numbers(loss, weights):
     message = f"sample_weight must be (N,) real numbers, got {weights!r}"
     with pytest.raises(TypeError, match=re.escape(message)):
         loss(X, [0, 1, 2], sample_weight=weights)
+
+
+# ------------------------------------------------- losses with a target for each score
+
+
+def draw_targets(rng, loss, n=11, k=5, dtype=np.float64):
+    """Draw scores and targets, some of which are the score."""
+    x = rng.randn(n, k).astype(dtype)
+    if loss is logistic_loss:
+        return x, rng.choice([0, 1, 0.3], (n, k)).astype(dtype)
+    if loss is poisson_loss:
+        return x, rng.poisson(2, (n, k)).astype(dtype)
+    return x, np.where(rng.rand(n, k) < 0.1, x, 2 * rng.randn(n, k)).astype(dtype)
+
+
+@POINTWISE
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (9, 2), (50, 10), (17, 100)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_pointwise_torch(torch, loss, rng, shape, weighted, dtype, tol):
+    functional = torch.nn.functional
+    each = {
+        logistic_loss: functional.binary_cross_entropy_with_logits,
+        squared_error: lambda x, y, **options: functional.mse_loss(x, y, **options) / 2,
+        absolute_error: functional.l1_loss,
+        huber_loss: functional.huber_loss,
+        narrow_huber_loss: lambda x, y, **options: functional.huber_loss(x, y, delta=0.4, **options),
+        poisson_loss: functional.poisson_nll_loss,
+    }[loss]
+    x, y = draw_targets(rng, loss, *shape, dtype)
+    weights = rng.rand(len(x)) if weighted else None
+    value, dx = loss(x, y, sample_weight=weights)
+    tensor = torch.tensor(x, requires_grad=True)
+    shares = torch.tensor(np.full(len(x), 1 / len(x)) if weights is None else weights / weights.sum())
+    expected = (each(tensor, torch.tensor(y), reduction="none").sum(axis=1) * shares).sum()
+    expected.backward()
+    np.testing.assert_allclose(value, expected.item(), **tol)
+    np.testing.assert_allclose(dx, tensor.grad.numpy(), **tol)
+
+
+@POINTWISE
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(11, 5), (1, 1), (40,)])
+def test_numerical_gradient_of_pointwise(loss, weighted, shape, rng):
+    x, y = draw_targets(rng, loss, *(*shape, 1)[:2])
+    if loss is absolute_error:
+        y = np.where(y == x, y + 1, y)  # there it has a kink
+    x, y = x.reshape(shape), y.reshape(shape)
+    weights = rng.rand(len(x)) if weighted else None
+    _, dx = loss(x, y, sample_weight=weights)
+    numerical = eval_numerical_gradient(lambda x: loss(x, y, sample_weight=weights)[0], x)
+    assert dx.shape == shape
+    assert rel_error(dx, numerical) < 1e-6
+
+
+@POINTWISE
+def test_weights_are_repetitions_in_pointwise(loss, rng, dtype, tol):
+    x, y = draw_targets(rng, loss, 5, 4, dtype)
+    counts = [2, 0, 1, 3, 1]
+    value, dx = loss(x, y, sample_weight=counts)
+    expected, expected_dx = loss(np.repeat(x, counts, axis=0), np.repeat(y, counts, axis=0))
+    np.testing.assert_allclose(value, expected, **tol)
+    np.testing.assert_allclose(np.repeat(dx, counts, axis=0), expected_dx * np.repeat(counts, counts)[:, None], **tol)
+    assert not dx[1].any()
+
+
+@POINTWISE
+def test_dtypes_and_buffers_of_pointwise(loss, rng, dtype):
+    x, y = draw_targets(rng, loss, dtype=dtype)
+    x.flags.writeable = y.flags.writeable = False
+    before = x.copy(), y.copy()
+    value, dx = loss(x, y)
+    assert type(value) is float
+    assert dx.dtype == dtype
+    np.testing.assert_array_equal((x, y), before)
+    buffer = np.full_like(dx, np.nan)
+    assert loss(x, y, out=buffer)[1] is buffer
+    np.testing.assert_array_equal(buffer, dx)
+    scores = x.copy()
+    assert loss(scores, y, out=scores)[0] == value
+    np.testing.assert_array_equal(scores, dx)
+    for same in (np.asfortranarray(y), y.tolist(), np.repeat(y, 2, axis=0)[::2]):
+        assert loss(x, same)[0] == pytest.approx(value, rel=1e-6)
+    whole = np.clip(np.round(y), 0, 1)
+    for targets in (whole.astype(np.uint8), whole.astype(bool), whole.astype(np.int64)):
+        assert loss(x, targets)[0] == pytest.approx(loss(x, whole)[0], rel=1e-6)
+    other = {np.float32: np.float64, np.float64: np.float32}[dtype]
+    assert loss(x, y.astype(other))[1].dtype == np.float64
+
+
+@POINTWISE
+def test_one_output_takes_vectors(loss, rng, dtype):
+    x, y = draw_targets(rng, loss, 11, 1, dtype)
+    value, dx = loss(x, y)
+    vector_value, vector_dx = loss(x[:, 0], y[:, 0], sample_weight=np.ones(11))
+    assert vector_dx.shape == (11,)
+    assert vector_value == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose(vector_dx, dx[:, 0], rtol=1e-6)
+    scores = x[:, 0].copy()
+    assert loss(scores, y[:, 0], out=scores)[1] is scores
+    np.testing.assert_array_equal(scores, dx[:, 0])
+
+
+@POINTWISE
+@pytest.mark.parametrize("scores", [[1e308, -1e308], [-1.7e308, 1.7e308], [0, 1e308], [1e-308, 80], [80, -800]])
+@pytest.mark.parametrize("target", [0, 1])
+def test_pointwise_is_finite_for_finite_scores(loss, scores, target, dtype):
+    largest = np.finfo(dtype).max
+    x = np.clip(np.array([scores] * 5), -largest, largest).astype(dtype)
+    with np.errstate(all="warn", under="ignore"):
+        value, dx = loss(x, np.full(x.shape, target))
+    assert np.isfinite(value)
+    if loss is not poisson_loss:
+        assert value >= 0
+        assert np.isfinite(dx).all()
+
+
+def test_the_largest_poisson_loss(dtype):
+    loss, dx = poisson_loss(np.array([800, 0], dtype), np.array([1, 1]))
+    assert loss == np.finfo(np.float64).max / 2
+    np.testing.assert_array_equal(dx, [np.inf, 0])
+    loss, dx = poisson_loss(np.array([800, 0], dtype), np.array([1, 1]), sample_weight=[0, 1])
+    assert loss == 1
+    np.testing.assert_array_equal(dx, [0, 0])
+
+
+@POINTWISE
+def test_nan_scores_show_in_the_loss_of_pointwise(loss, rng, dtype):
+    x, y = draw_targets(rng, loss, dtype=dtype)
+    x[3, 2] = np.nan
+    value, dx = loss(x, y)
+    assert np.isnan(value)
+    assert np.argwhere(np.isnan(dx)).tolist() == [[3, 2]]
+
+
+@POINTWISE
+def test_least_loss_is_at_the_target(loss):
+    y = np.array([0.25, 0.75, 0.5])
+    x = {logistic_loss: np.log(y / (1 - y)), poisson_loss: np.log(y)}.get(loss, y)
+    value, dx = loss(x, y)
+    np.testing.assert_allclose(dx, 0, atol=1e-16)
+    for i in range(3):
+        for step in (-0.01, 0.01):
+            assert loss(x + step * np.eye(3)[i], y)[0] > value
+
+
+@POINTWISE
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((np.zeros((0, 4)), np.zeros((0, 4))), ValueError, "x must not be empty|x .*empty"),
+        ((np.zeros((2, 2, 2)), np.zeros((2, 2, 2))), ValueError, r"x must be \(N, K\), or \(N,\) .*\(2, 2, 2\)"),
+        ((1.0, 1.0), ValueError, r"x must be \(N, K\), or \(N,\) for one output"),
+        ((X, np.zeros(3)), ValueError, r"y must have shape that of x = \(3, 4\), got \(3,\)"),
+        ((X, np.zeros((4, 3))), ValueError, r"y must have shape .*got \(4, 3\)"),
+        ((np.zeros(3), np.zeros((3, 1))), ValueError, r"y must have shape .*got \(3, 1\)"),
+        ((X.astype(complex), X), TypeError, "x must be an array of real numbers, got dtype complex128"),
+        ((X, X.astype(str)), TypeError, "y must be an array of real numbers"),
+        ((X, None), TypeError, "y must be an array of real numbers"),
+    ],
+)
+def test_bad_input_of_pointwise(loss, arguments, error, message):
+    with pytest.raises(error, match=message):
+        loss(*arguments)
+
+
+@POINTWISE
+def test_bad_weights_of_pointwise(loss):
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(N,\) = \(3,\), got \(2,\)"):
+        loss(X, X, sample_weight=[1, 2])
+    with pytest.raises(ValueError, match="sample_weight must be finite, non-negative and not all zero"):
+        loss(X, X, sample_weight=[1, -1, 1])
+
+
+@POINTWISE
+def test_bad_buffers_of_pointwise(loss, rng):
+    for out in (np.zeros((4, 3)), np.zeros((3, 4), np.float32), np.zeros((4, 3)).T, X.tolist()):
+        with pytest.raises((ValueError, TypeError), match="out must"):
+            loss(X, X, out=out)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        (logistic_loss, 1.5, r"y must be in \[0, 1\], got values from 1\.5 to 1\.5"),
+        (logistic_loss, -1, r"y must be in \[0, 1\], got values from -1\.0 to -1\.0"),
+        (logistic_loss, np.nan, r"y must be in \[0, 1\], got values from nan"),
+        (poisson_loss, -0.5, r"y must be at least 0, got values from -0\.5 to -0\.5"),
+        (poisson_loss, np.nan, "y must be at least 0, got values from nan"),
+    ],
+)
+def test_targets_out_of_range(loss, y, message):
+    with pytest.raises(ValueError, match=message):
+        loss(X, np.full(X.shape, y))
+
+
+@pytest.mark.parametrize(
+    ("delta", "error", "message"),
+    [
+        (0, ValueError, "delta == 0, must be > 0"),
+        (-1, ValueError, "delta == -1, must be > 0"),
+        (np.inf, ValueError, "delta must be a finite number, got inf"),
+        ("1", TypeError, "delta must be an instance of"),
+    ],
+)
+def test_bad_delta(delta, error, message):
+    with pytest.raises(error, match=message):
+        huber_loss(X, X, delta=delta)
 
 
 # ------------------------------------------------- losses of linear classifiers

@@ -12,7 +12,7 @@ INLINE void NAME(hinge_run)(const real *s, double label_score, double share, rea
         for (idx l = 0; l < lanes; l++) {
             double margin = s[j + l] - label_score + 1;
             int is_zero = margin <= 0; /* nan is not */
-            sums[l] += is_zero ? 0 : margin > DBL_MAX ? DBL_MAX : margin;
+            sums[l] += is_zero ? 0 : NAME(finite_loss)(margin);
             *count += !is_zero;
             if (d) d[j + l] = is_zero ? 0 : (real)share;
         }
@@ -36,11 +36,11 @@ static int NAME(hinge_loss)(const void *scores, const int64_t *y, const double *
         idx count = 0, label = y[i];
         NAME(hinge_run)(s, label_score, share, d, label, &row, &count);
         NAME(hinge_run)(s + label + 1, label_score, share, d ? d + label + 1 : NULL, c - label - 1, &row, &count);
-        *loss += share * (row > DBL_MAX ? DBL_MAX : row);
+        *loss += share * NAME(finite_loss)(row);
         if (!d) continue;
         d[label] = (real)(0 - share * (double)count);
         d += c;
     }
-    *loss = *loss > DBL_MAX ? DBL_MAX : *loss;
+    *loss = NAME(finite_loss)(*loss);
     return SDL_OK;
 }

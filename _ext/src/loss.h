@@ -59,11 +59,19 @@ INLINE void NAME(exp_columns)(real *t, idx c, real *max, double *sum)
     }
 }
 
-/* What the loss of a row subtracts from the logarithm of its sum of exponentials: its label's score, or with smoothing
- * that share of the mean of all scores, and the rest of the label's. */
-INLINE double NAME(target_score)(const real *s, int64_t label, double smoothing, idx c)
+/* How far a row's target is below its largest score: the distance of its label's score, or with smoothing that share of
+ * the mean distance of all scores, and the rest of the label's. Of halves, so that the largest number less the lowest
+ * does not overflow before its share is taken. */
+INLINE double NAME(target_gap)(const real *s, double max, int64_t label, double smoothing, idx c)
 {
-    return smoothing ? (1 - smoothing) * s[label] + smoothing * (NAME(run_sum)(s, c) / c) : s[label];
+    if (!smoothing) return max - s[label];
+    double sums[VL] = { 0 }, each = 1. / (double)c, mean = 0;
+    for (idx j = 0; j < c; j += VL) {
+        idx lanes = MIN(VL, c - j);
+        for (idx l = 0; l < lanes; l++) sums[l] += (0.5 * max - 0.5 * s[j + l]) * each;
+    }
+    for (idx l = 0; l < VL; l++) mean += sums[l];
+    return 2 * ((1 - smoothing) * (0.5 * max - 0.5 * s[label]) + smoothing * mean);
 }
 
 /* Take from a row's gradient, share * softmax so far, what its label is to have of the share. */
@@ -78,12 +86,8 @@ INLINE void NAME(subtract_target)(real *d, int64_t label, double share, double s
     d[label] -= (real)(share * (1 - smoothing));
 }
 
-/* The loss of a row from its largest score, its target_score and the logarithm of its sum of exponentials. */
-INLINE double NAME(row_loss)(double max, double target_score, double log_sum)
-{
-    double loss = log_sum + (max - target_score);
-    return loss > DBL_MAX ? DBL_MAX : loss; /* scores 1e308 apart are still a finite loss */
-}
+/* The loss, but the largest number where that is below it: scores 1e308 apart are still a finite loss. nan stays. */
+INLINE double NAME(finite_loss)(double loss) { return loss > DBL_MAX ? DBL_MAX : loss; }
 
 /* Logarithms of x (VL,), which are at least 1, or nan, in their place. For float scores to 2 units in the last place of
  * a double: x = 2 ** e * m with m in [0.7, 1.4), and log(m) = 2 * atanh(f) with f = (m - 1) / (m + 1), of whose series
@@ -136,20 +140,18 @@ static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *w
                                 real *d, idx rows, idx c, real *t, double *loss)
 {
     real max[VL], scale[VL];
-    double sum[VL], log_sum[VL], target[VL];
+    double sum[VL], log_sum[VL];
     if (rows < VL) memset(t, 0, c * VL * sizeof(real));
     NAME(transpose)(s, c, t, VL, rows, c);
-    for (idx i = 0; i < rows; i++) /* before d is written, which may lie on s */
-        target[i] = NAME(target_score)(s + i * c, y[i], smoothing, c);
     NAME(exp_columns)(t, c, max, sum);
     memcpy(log_sum, sum, sizeof sum);
     NAME(log_lanes)(log_sum);
     for (idx i = 0; i < rows; i++) {
         double share = (weight ? weight[i] : 1) / total;
         scale[i] = (real)(share / sum[i]);
-        *loss += share * NAME(row_loss)(max[i], target[i], log_sum[i]);
+        *loss += share * NAME(finite_loss)(log_sum[i] + NAME(target_gap)(s + i * c, max[i], y[i], smoothing, c));
     }
-    if (!d) return;
+    if (!d) return; /* d may lie on s: nothing reads s from here on */
     for (idx i = rows; i < VL; i++) scale[i] = 0;
     for (idx j = 0; j < c; j++)
         for (idx l = 0; l < VL; l++) t[j * VL + l] *= scale[l];
@@ -163,7 +165,7 @@ static void NAME(softmax_row)(const real *s, int64_t label, double share, double
                               idx c, double *loss)
 {
     real max = NAME(row_max)(s, c);
-    double target = NAME(target_score)(s, label, smoothing, c); /* before e is written, which may lie on s */
+    double gap = NAME(target_gap)(s, max, label, smoothing, c); /* before e is written, which may lie on s */
     idx j = 0;
     for (; j + VL <= c; j += VL) NAME(store)(e + j, NAME(exp_lanes)(NAME(load)(s + j) - max));
     if (j < c) {
@@ -173,7 +175,7 @@ static void NAME(softmax_row)(const real *s, int64_t label, double share, double
         for (idx l = j; l < c; l++) e[l] = rest[l - j];
     }
     double sum = NAME(run_sum)(e, c);
-    *loss += share * NAME(row_loss)(max, target, log(sum));
+    *loss += share * NAME(finite_loss)(log(sum) + gap);
     if (!wants_gradient) return;
     real scale = (real)(share / sum);
     for (j = 0; j < c; j++) e[j] *= scale;
@@ -190,6 +192,7 @@ NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const doub
         for (idx i = 0; i < n; i += VL)
             NAME(softmax_lanes)(s + i * c, y + i, weight ? weight + i : NULL, total, smoothing, d ? d + i * c : NULL,
                                 MIN(VL, n - i), c, t, loss);
+        *loss = NAME(finite_loss)(*loss);
         return 0;
     }
     real *room = d ? NULL : sdl_scratch(SDL_SLOT_SHARED_2, c * sizeof(real));
@@ -197,6 +200,7 @@ NOINLINE int NAME(softmax_loss_rows)(const real *s, const int64_t *y, const doub
     for (idx i = 0; i < n; i++)
         NAME(softmax_row)(s + i * c, y[i], (weight ? weight[i] : 1) / total, smoothing, d ? d + i * c : room, d != NULL,
                           c, loss);
+    *loss = NAME(finite_loss)(*loss);
     return 0;
 }
 

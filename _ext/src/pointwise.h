@@ -26,14 +26,14 @@ INLINE void NAME(to_doubles)(vec v, double *to)
 INLINE vec NAME(point_lanes)(int kind, double width, vec s, vec y, double *loss)
 {
     vec d = s - y, none = { 0 };
-    double wide[VL];
+    double wide[VL], target[VL];
+    NAME(to_doubles)(s, wide);
+    NAME(to_doubles)(y, target);
     if (kind == LOGISTIC) {
         /* log(1 + exp(s)) - y * s = max(s, 0) - y * s + log(1 + e), with e = exp(-|s|); and log(1 + e) from the
          * logarithm of the rounded sum, with the rounding put right. */
         vec e = NAME(exp_of_negative)(s);
-        double target[VL], exponential[VL], sum[VL];
-        NAME(to_doubles)(s, wide);
-        NAME(to_doubles)(y, target);
+        double exponential[VL], sum[VL];
         NAME(to_doubles)(e, exponential);
         for (idx l = 0; l < VL; l++) sum[l] = 1 + exponential[l];
         memcpy(loss, sum, sizeof sum);
@@ -46,14 +46,13 @@ INLINE vec NAME(point_lanes)(int kind, double width, vec s, vec y, double *loss)
     }
     if (kind == POISSON) {
         vec mean = NAME(vector_exp)(s);
-        double target[VL], expected[VL];
-        NAME(to_doubles)(s, wide);
-        NAME(to_doubles)(y, target);
+        double expected[VL];
         NAME(to_doubles)(mean, expected);
-        for (idx l = 0; l < VL; l++) loss[l] = expected[l] - target[l] * wide[l];
+        for (idx l = 0; l < VL; l++) /* not infinity less infinity, which is nan */
+            loss[l] = expected[l] > DBL_MAX ? expected[l] : expected[l] - target[l] * wide[l];
         return mean - y;
     }
-    NAME(to_doubles)(d, wide);
+    for (idx l = 0; l < VL; l++) wide[l] -= target[l]; /* float scores may be too far apart for a float */
     if (kind == SQUARED_ERROR) {
         for (idx l = 0; l < VL; l++) loss[l] = 0.5 * wide[l] * wide[l];
         return d;
@@ -79,12 +78,13 @@ INLINE void NAME(point_vector)(int kind, double width, const real *s, const real
     }
     vec g = NAME(point_lanes)(kind, width, NAME(load)(s), NAME(load)(y), loss);
     for (idx l = 0; l < VL; l++) {
-        loss[l] = loss[l] > DBL_MAX ? DBL_MAX : loss[l]; /* scores 1e308 apart are still a finite loss */
+        loss[l] = NAME(finite_loss)(loss[l]);
         sums[l] += l < count ? share[l] * loss[l] : 0;
     }
     if (!d) return;
     NAME(store)(gradient, g);
-    for (idx l = 0; l < VL; l++) gradient[l] *= (real)share[l];
+    for (idx l = 0; l < VL; l++) /* an infinite gradient of no weight is none */
+        gradient[l] = share[l] == 0 ? 0 : gradient[l] * (real)share[l];
     if (count < VL)
         memcpy(d, gradient, count * sizeof(real));
     else
@@ -95,7 +95,7 @@ INLINE void NAME(point_vector)(int kind, double width, const real *s, const real
 INLINE double NAME(point_loss)(int kind, double width, const real *s, const real *y, const double *weight, double total,
                                real *d, idx n, idx k)
 {
-    double share[POINT_BLOCK], sums[VL] = { 0 };
+    double share[POINT_BLOCK] = { 0 }, sums[VL] = { 0 };
     idx size = n * k, row = 0, column = 0; /* of the first element that has no share yet */
     if (!weight)
         for (idx i = 0; i < POINT_BLOCK; i++) share[i] = 1 / total;
@@ -111,7 +111,7 @@ INLINE double NAME(point_loss)(int kind, double width, const real *s, const real
     }
     double loss = 0;
     for (idx l = 0; l < VL; l++) loss += sums[l];
-    return loss > DBL_MAX ? DBL_MAX : loss;
+    return NAME(finite_loss)(loss);
 }
 
 #define POINT_CASE(kind) \
@@ -161,7 +161,8 @@ static void NAME(judge_indicators)(const void *scores, const void *y_, const dou
 }
 
 /* IN scores, y (n, k), weight (n,) or NULL, take_exp: whether predictions are exp(scores), scale (k,) double; OUT
- * *residual: the weighted sum of scale * (y - prediction) ** 2 of all outputs, nan if a score is not finite. */
+ * *residual: the weighted sum of scale * (y - prediction) ** 2 of all outputs, nan if a score is not finite. What has
+ * no weight or scale counts nothing, be its square infinite. */
 static void NAME(judge_residuals)(const void *scores, const void *y_, const double *weight, int take_exp,
                                   const void *scale_, double *residual, idx n, idx k)
 {
@@ -177,9 +178,9 @@ static void NAME(judge_residuals)(const void *scores, const void *y_, const doub
             if (take_exp) NAME(store)(lanes, NAME(vector_exp)(NAME(load)(lanes)));
             for (idx l = 0; l < count; l++) {
                 double off = (double)y[first + l] - lanes[l];
-                of_row += scale[first + l] * (off * off);
+                of_row += scale[first + l] == 0 ? 0 : scale[first + l] * (off * off);
             }
         }
-        *residual += weight ? weight[i] * of_row : of_row;
+        *residual += !weight ? of_row : weight[i] == 0 ? 0 : weight[i] * of_row;
     }
 }

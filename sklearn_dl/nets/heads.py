@@ -1,7 +1,8 @@
-"""Heads: what stands behind a net's scores. A head says what targets are, and gives loss, gradient and score.
+"""Heads: what is at the end of a net. A head says what targets are, and gives loss, gradient and score.
 
-A net is given one by name or as an object. `Head` is the contract; the library's own heads leave all arithmetic on
-scores to kernels, which training records and replays.
+A `Net` takes one by name or as an object: ``Net(..., head="huber")``, ``Net(..., head=HuberHead(delta=0.5))``. `Head`
+is the contract, for heads of one's own. The heads of this module leave all arithmetic on scores to kernels, which
+training records and replays.
 """
 
 from __future__ import annotations
@@ -30,21 +31,55 @@ __all__ = [
 class Head:
     """Base of the heads: loss and gradient of scores (N, C), and the score of predictions.
 
-    A subclass states `name`, `score_name` and `takes_labels`, and implements the methods below. Heads are equal whose
-    class and arguments are.
+    A subclass sets the attributes `name`, `score_name` and `takes_labels` and implements the methods below. Heads of
+    the same class are equal if their arguments are; a constructor keeps its arguments as attributes of the same names.
+
+    Attributes
+    ----------
+    name : str
+        By which `Net` knows it, as its ``head``.
+    score_name : str
+        What evaluations and histories call the score: 'accuracy' or 'r2'.
+    takes_labels : bool
+        Whether targets are the numbers of classes, int64 (N,), and not numbers (N, C) of the net's dtype.
+    recordable : bool
+        Whether all arithmetic is left to kernels; a subclass says so itself.
+
+    Examples
+    --------
+    The fourth power of the error, scored as other regressions are:
+
+    >>> import numpy as np
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.heads import SquaredErrorHead
+    >>> from sklearn_dl.nets.layers import Affine
+    >>> class FourthPowerHead(SquaredErrorHead):
+    ...     name, recordable = "fourth_power", False
+    ...     def loss(self, scores, targets, sample_weight, dscores, total=0.0):
+    ...         weight = np.ones(len(scores)) if sample_weight is None else sample_weight
+    ...         share, off = weight[:, None] / (total or weight.sum()), scores - targets
+    ...         if dscores is not None:
+    ...             dscores[...] = share * 4 * off**3
+    ...         return float((share * off**4).sum())
+    >>> net = Net([Affine(1)], (4,), head=FourthPowerHead(), random_state=0)
+    >>> loss, grads = net.loss(np.zeros((2, 4)), np.array([1.0, 3.0]))
+    >>> loss, grads["b1"]
+    (41.0, array([-56.], dtype=float32))
     """
 
-    # By which `Net(head=…)` knows it.
     name: ClassVar[str]
-    # What evaluations and histories call the score: 'accuracy' or 'r2'.
     score_name: ClassVar[str]
-    # Whether targets are the numbers of classes, int64 (N,), and not numbers (N, C) of the net's dtype.
     takes_labels: ClassVar[bool]
-    # Whether all arithmetic is left to kernels; a subclass says so itself.
     recordable: ClassVar[bool] = False
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments that it was made with."""
+        """Return the arguments that it was made with.
+
+        Returns
+        -------
+        dict
+            Their values by name.
+        """
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def __repr__(self) -> str:
@@ -65,9 +100,16 @@ class Head:
         name : str
             What errors call y.
         y : array-like
+            Targets.
         n_samples : int
+            How many there must be.
         n_scores : int or None
-            None where the net does not tell.
+            Scores of a sample. None where the net does not tell.
+
+        Returns
+        -------
+        ndarray of shape (N,) or (N, C)
+            Integers if the head takes labels. Of any dtype: the net converts them.
 
         Raises
         ------
@@ -89,44 +131,110 @@ class Head:
         Parameters
         ----------
         scores : ndarray of float32 or float64 of shape (N, C)
+            The net's output.
         targets : ndarray of shape (N,) or (N, C)
-            Not checked.
+            As `check_targets` takes them: int64 if the head takes labels, else of the dtype of scores.
         sample_weight : ndarray of float64 of shape (N,), or None
+            Weights of the samples; all one without.
         dscores : ndarray of the shape and dtype of scores, or None
-            Where to write the gradient.
+            Where to write the gradient of the loss with respect to the scores.
         total : float, default=0.0
+            Weight of the minibatch, of which these samples may be a part.
+
+        Returns
+        -------
+        float
+            The loss.
         """
         raise NotImplementedError
 
     def new_tally(self, n_scores: int) -> np.ndarray:
-        """Return room for what `judge` needs or notes besides the scores."""
+        """Return room for what `judge` needs or notes besides the scores.
+
+        Parameters
+        ----------
+        n_scores : int
+            Scores of a sample, C.
+
+        Returns
+        -------
+        ndarray
+            Of a shape and dtype of the head's choice. Given to the methods below.
+        """
         raise NotImplementedError
 
     def begin_tally(self, tally: np.ndarray, targets: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        """Prepare the tally, in place, for an evaluation of samples with these targets."""
+        """Prepare the tally, in place, for an evaluation.
+
+        Parameters
+        ----------
+        tally : ndarray
+            From `new_tally`.
+        targets : ndarray of shape (N,) or (N, C)
+            Those of all samples of the evaluation.
+        sample_weight : ndarray of float64 of shape (N,), or None
+            Weights of the samples; all one without.
+        """
         raise NotImplementedError
 
     def judge(
         self, scores: np.ndarray, targets: np.ndarray, sample_weight: np.ndarray | None, tally: np.ndarray
     ) -> float:
-        """Return what is added up over all batches to make the score; nan if a score is not finite."""
+        """Return what is added up over all batches to make the score.
+
+        Parameters
+        ----------
+        scores : ndarray of float32 or float64 of shape (N, C)
+            Scores of a batch.
+        targets : ndarray of shape (N,) or (N, C)
+            Its targets.
+        sample_weight : ndarray of float64 of shape (N,), or None
+            Weights of its samples; all one without.
+        tally : ndarray
+            From `begin_tally`; may be changed.
+
+        Returns
+        -------
+        float
+            A term of the sum that `score_terms` makes the score of; nan if one of the scores is not finite.
+        """
         raise NotImplementedError
 
     def score_terms(self, tally: np.ndarray) -> tuple[float, float, bool]:
-        """Return offset, sign and by_weight of the score of an evaluation, the higher the better.
+        """Say how the score of an evaluation, the higher the better, is made of the sum of what was judged.
 
-        It is offset + sign * (sum of what was judged), this sum divided by the total weight of the samples (their
-        number without weights) if by_weight.
+        Parameters
+        ----------
+        tally : ndarray
+            After the last `judge`.
+
+        Returns
+        -------
+        offset, sign : float
+            The score is offset + sign * sum.
+        by_weight : bool
+            Whether the sum is first divided by the total weight of the samples, without weights their number.
         """
         raise NotImplementedError
 
     @property
     def fuses_linear(self) -> bool:
-        """Whether `loss_of_rows` does loss and gradients of a linear net at once."""
+        """Whether a method ``loss_of_rows`` does loss and gradients of a linear net at once."""
         return False
 
     def n_predicted(self, tally: np.ndarray) -> int:
-        """Return how many classes were predicted, 0 where there are none."""
+        """Return how many different classes were predicted.
+
+        Parameters
+        ----------
+        tally : ndarray
+            After the last `judge`.
+
+        Returns
+        -------
+        int
+            0 where there are no classes.
+        """
         return 0
 
 
@@ -192,12 +300,25 @@ class SoftmaxHead(_LabelsHead):
         return _ext.softmax_loss(scores, targets, sample_weight, dscores, total, self.label_smoothing)
 
     def loss_of_rows(self, *args):
-        """Return the loss of a linear net on rows of X, see `sklearn_dl._ext.linear_softmax`."""
+        """Return the loss of a linear net on rows of X.
+
+        Parameters
+        ----------
+        *args
+            Those of ``sklearn_dl._ext.linear_softmax``.
+
+        Returns
+        -------
+        float
+            The loss.
+        """
         return _ext.linear_softmax(*args)
 
 
 class HingeHead(_LabelsHead):
-    """The multiclass hinge loss: each sample has one of C classes. There are no probabilities.
+    """The multiclass hinge loss: each sample has one of C classes. See `sklearn_dl.losses.svm_loss`.
+
+    Its scores do not become probabilities.
 
     Examples
     --------
@@ -246,7 +367,10 @@ class _PointwiseHead(Head):
 
 
 class LogisticHead(_PointwiseHead):
-    """Sigmoid and cross-entropy of each score alone: labels that do not exclude each other, targets in [0, 1].
+    """Sigmoid and cross-entropy of each score: labels that do not exclude each other, targets in [0, 1].
+
+    See `sklearn_dl.losses.logistic_loss`. A label is predicted where its score is above 0; the accuracy is the share
+    of the samples all of whose labels are right.
 
     Examples
     --------
@@ -291,9 +415,12 @@ class _RegressionHead(_PointwiseHead):
 
     def begin_tally(self, tally, targets, sample_weight):
         targets = targets.astype(np.float64)
-        off = targets - np.average(targets, axis=0, weights=sample_weight)
+        # Less one of them, so that equal targets are zeros whatever their mean is rounded to.
+        off = targets - targets[0 if sample_weight is None else np.argmax(sample_weight)]
+        off -= np.average(off, axis=0, weights=sample_weight)
         total = (off**2 if sample_weight is None else sample_weight[:, None] * off**2).sum(axis=0)
-        tally[:] = np.divide(1 / len(total), total, out=np.zeros(len(total)), where=total > 0)
+        varies = total >= np.finfo(np.float64).tiny  # of a smaller one the inverse is infinite
+        tally[:] = np.divide(1 / len(total), total, out=np.zeros(len(total)), where=varies)
 
     def judge(self, scores, targets, sample_weight, tally):
         return _ext.judge_residuals(scores, targets, sample_weight, self.predicts_exp, tally)
@@ -303,26 +430,50 @@ class _RegressionHead(_PointwiseHead):
 
 
 class SquaredErrorHead(_RegressionHead):
-    """Half the squared error, whose least has the mean."""
+    """Half the squared error, which the mean of the targets minimizes; see `sklearn_dl.losses.squared_error`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine
+    >>> net = Net([Affine(1)], (4,), head="squared_error", random_state=0)
+    >>> loss, grads = net.loss(np.zeros((2, 4)), np.array([1.0, 3.0]))
+    >>> loss, grads["b1"]
+    (2.5, array([-2.], dtype=float32))
+    """
 
     name = "squared_error"
     recordable = True
 
 
 class AbsoluteErrorHead(_RegressionHead):
-    """The absolute error, whose least has the median."""
+    """The absolute error, which the median of the targets minimizes; see `sklearn_dl.losses.absolute_error`.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets.heads import AbsoluteErrorHead
+    >>> AbsoluteErrorHead().score_name
+    'r2'
+    """
 
     name = "absolute_error"
     recordable = True
 
 
 class HuberHead(_RegressionHead):
-    """Huber's loss: half the squared error near the target, the absolute error beyond.
+    """Huber's loss: half the squared error near the target, linear beyond; see `sklearn_dl.losses.huber_loss`.
 
     Parameters
     ----------
     delta : float, default=1.0
-        How far from the target the square ends.
+        How far from the target the square ends. Above 0.
+
+    Examples
+    --------
+    >>> from sklearn_dl.nets.heads import HuberHead
+    >>> HuberHead(delta=0.5)
+    HuberHead(delta=0.5)
     """
 
     name = "huber"
@@ -338,7 +489,21 @@ class HuberHead(_RegressionHead):
 
 
 class PoissonHead(_RegressionHead):
-    """Negative log-likelihood of counts; scores are the logarithms of the predicted means, targets at least 0."""
+    """Negative log-likelihood of counts; see `sklearn_dl.losses.poisson_loss`.
+
+    Scores are the logarithms of the predicted means, targets at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dl.nets import Net
+    >>> from sklearn_dl.nets.layers import Affine
+    >>> net = Net([Affine(1)], (4,), head="poisson", random_state=0)
+    >>> X = np.ones((2, 4))
+    >>> means = np.exp(net.loss(X))
+    >>> means.shape
+    (2, 1)
+    """
 
     name = "poisson"
     recordable = True
