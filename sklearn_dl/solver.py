@@ -281,6 +281,7 @@ class Solver:
             self.batch_size = len(self._train)
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
         self._stopping = None  # the reason, once `stop` was called
+        self._evaluation_of_last = None  # of the training samples after the last epoch, with their loss
         self._evaluators = {}  # of the training and the validation samples
         self._recorded = None  # while training: what makes updates without Python, if these can be
         self._begin()
@@ -305,7 +306,7 @@ class Solver:
         """
         # Numbers that overflow raise an error, which says what to do: no warnings before it.
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
-            self._squares = None
+            self._squares = self._evaluation_of_last = None
             self._begin()
             try:
                 if not self.train_acc_history:
@@ -526,6 +527,7 @@ class Solver:
 
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""
+        self._evaluation_of_last = None
         losses = self._mean_losses(made.losses, len(self._train)).tolist()
         scores = made.evaluations[0][0].tolist()
         validations = [NO_EVALUATION] * len(losses)
@@ -667,7 +669,9 @@ class Solver:
     def _end_epoch(self, train_loss):
         self.state.epoch += 1
         check_finite(self, self._squares)
-        train, validation = self._evaluate_both()
+        # With the loss where this is the last epoch and its weights stay: `evaluate_trained` will ask for it.
+        train, validation = self._evaluate_both(with_loss=self.epoch >= self._last_epoch and not self.validates)
+        self._evaluation_of_last = train if math.isfinite(train.loss) else None
         seconds = time.perf_counter() - self._epoch_began
         self._note_epoch(float(train_loss), train.score, validation, self.learning_rate, seconds)
         if self.checkpoint is not None:
@@ -742,6 +746,16 @@ class Solver:
         """
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
             return self._evaluate(self._train, self._train_rows)
+
+    def evaluate_trained(self):
+        """Do what `evaluate_training_samples` does after `train`, with the evaluation of its last epoch if it serves.
+
+        Returns
+        -------
+        evaluation : Evaluation
+            Score and loss, the loss without the penalty.
+        """
+        return self._evaluation_of_last or self.evaluate_training_samples()
 
     def _evaluate(self, samples, rows, batch_size=EVALUATION_BATCH, *, with_loss=True):
         try:

@@ -111,3 +111,12 @@ def test_rows_val_and_its_weights():
     solver.train()
     right = solver.net.loss(data["X_val"][rows]).argmax(1) == data["y_val"][rows]
     assert solver.val_acc_history == [pytest.approx(right @ weight[rows] / weight[rows].sum())]
+
+
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("num_epochs", [1, 3])
+def test_the_evaluation_after_training_is_that_of_the_weights_that_stay(validated, num_epochs):
+    solver = make(data=dataset(60, 20 if validated else 0), num_epochs=num_epochs)
+    solver.train()
+    assert solver.evaluate_trained() == solver.evaluate_training_samples()
+    assert np.isfinite(solver.evaluate_trained().loss)

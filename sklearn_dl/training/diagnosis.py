@@ -71,7 +71,7 @@ def _learned_no_numbers(solver):
         return None
     began, final = solver.state.initial_loss, None
     if not solver.history["loss"][-1] < began - (1 - CLEARLY_LESS) * abs(began):
-        final = solver.evaluate_training_samples()
+        final = solver.evaluate_trained()
         if _rows_are_equal(solver):
             return "X is constant: all training samples have the same values, and nothing tells their targets apart."
         much = WORSE if solver.num_updates >= FEW_UPDATES else LEAP - 1
@@ -114,7 +114,7 @@ def _learned_no_classes(solver):
         return None
     if len(shares) > 1 and _rows_are_equal(solver):
         return "X is constant: all training samples have the same values, and nothing tells their classes apart."
-    final = solver.evaluate_training_samples()
+    final = solver.evaluate_trained()
     causes = _causes(solver)
     if final.loss > (1 + WORSE if solver.num_updates >= FEW_UPDATES else LEAP) * began:
         return (
