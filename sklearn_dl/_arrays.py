@@ -64,11 +64,15 @@ def as_gradient(dout, shape, dtype, name="dout", of="the forward output"):
     return dout
 
 
+def is_finite(a):
+    """Return whether a is a C-contiguous array of floats that holds neither nan nor infinity; False of all else."""
+    plain = type(a) is np.ndarray and a.dtype in (FLOAT32, FLOAT64) and a.flags.num & _C_ALIGNED == _C_ALIGNED
+    return plain and _ext.all_finite(a, n_threads())
+
+
 def all_finite(a):
     """Return whether an array of numbers holds neither nan nor infinity."""
-    if type(a) is np.ndarray and a.dtype in (FLOAT32, FLOAT64) and a.flags.num & _C_ALIGNED == _C_ALIGNED:
-        return _ext.all_finite(a, n_threads())
-    return bool(np.isfinite(a).all())
+    return is_finite(a) or bool(np.isfinite(a).all())
 
 
 def check_batch(name, x, ndim, axes):

@@ -1,34 +1,22 @@
 """BaseNet: everything that makes a net a scikit-learn estimator, whatever y means.
 
-The steps of `fit`, each a method: check parameters -> check X, y and weights -> encode labels -> pick the rows to
-train and to validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. What y means is a
-task (`sklearn_dl._tasks`), learned by a subclass for it; a subclass of that says which net its parameters describe.
-
-A training set that fits into one minibatch is put into canonical form: equal rows are merged, their weights added, and
-the rest sorted, after the samples for `early_stopping` were set aside. Then weights act as repetition does to the last
-bit, in float32 too, and the order of the rows does not matter. Where images are augmented, those that were merged share
-their random changes. Larger sets keep their rows; a weight multiplies a sample's loss.
+The steps of `fit`: check parameters -> check X, y and weights -> encode labels -> pick the rows to train and to
+validate on -> make or continue the net -> hand both to a `Solver` -> learn its results. What a step knows stands in a
+module of functions, which are called here. What y means is a task (`sklearn_dl._tasks`), learned by a subclass for it;
+a subclass of that says which net its parameters describe.
 """
 
-import copy
-import inspect
-import numbers
-import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import (
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_dl import _ext, _saving
+from sklearn_dl import _saving
 from sklearn_dl._callbacks import (
-    CALLBACKS,
-    DURING_FIT,
     CallbackSupportMixin,
     FitTask,
     draws_bars,
@@ -36,53 +24,31 @@ from sklearn_dl._callbacks import (
     is_one_of_many,
     with_callbacks,
 )
-from sklearn_dl._csr import CSR, as_given
 from sklearn_dl._doc_link import DocLinkMixin
-from sklearn_dl._holdout import set_aside, set_aside_and_merge
-from sklearn_dl._inputs import (
-    as_array,
-    as_native,
-    check_unstated_images,
-    check_weights,
-    drop_uniform,
-    flatten_images,
-    is_finite,
-    merge_duplicates,
-    named,
-    naming_columns,
-    transposed_hint,
-    warn_caller,
-    warn_of_stated_images,
+from sklearn_dl._estimator_continuing import check_same_net, check_schedule_has_room
+from sklearn_dl._estimator_inputs import (
+    check_image_shape,
+    check_learned_shape,
+    check_training_data,
+    check_validation_data,
+    check_X,
+    is_plain,
 )
+from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, unchanged_on_error, upgrade
+from sklearn_dl._holdout import n_training_rows, solver_data
+from sklearn_dl._inputs import warn_caller
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
-from sklearn_dl._legacy import upgrade_state
 from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._scales import warn_of_other_scale
-from sklearn_dl._threads import ThreadTuner, hold_threads
-from sklearn_dl.nets.net import predicts_through_loss
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.diagnosis import diagnose
-from sklearn_dl.training.evaluation import EVALUATION_BATCH
-from sklearn_dl.training.state import TrainingState, copy_field
+from sklearn_dl.training.prediction import predict_scores
+from sklearn_dl.training.state import TrainingState
 from sklearn_dl.training.trainee import Trainee
-
-# Attributes of an estimator that are fields of the training's state.
-PUBLISHED = {
-    "params_": "params",
-    "running_stats_": "statistics",
-    "loss_history_": "loss_history",
-    "learning_rate_history_": "learning_rate_history",
-    "train_acc_history_": "train_acc_history",
-    "val_acc_history_": "val_acc_history",
-    "history_": "history",
-    "n_iter_": "epoch",
-    "best_epoch_": "best_epoch",
-    "stop_reason_": "stop_reason",
-}
 
 
 class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
@@ -206,7 +172,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         to them, and ``estimator.history_`` is up to date when it ends. If `on_fit_task_end` returns True, training ends
         after that epoch.
         """
-        with self._unchanged_on_error(in_place=self.warm_start):
+        with unchanged_on_error(self, in_place=self.warm_start):
             solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         if solver.stop_reason == "interrupted":
             weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
@@ -225,10 +191,12 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         alone = not (in_joblib_worker() or is_one_of_many(self))
         watchers = make_displays(params["verbose"], alone=alone, may_draw=not draws_bars(self))
         if get_callbacks(self):
-            watchers.append(FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=self._snapshot))
+            watchers.append(
+                FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=partial(snapshot, self))
+            )
         y = self._task.encode(y)
         weights = self._check_weights(X, y, sample_weight)
-        validation = self._check_validation_data(*validation)
+        validation = check_validation_data(self, *validation, task=self._task, takes_sparse=self._takes_sparse())
         if validation is not None:
             warn_of_other_scale(X, validation[0])
         return self._train(
@@ -242,22 +210,6 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             watchers=watchers,
             can_interrupt=alone,
         )
-
-    @contextmanager
-    def _unchanged_on_error(self, *, in_place):
-        """Put back the attributes after an error; `in_place`, also what changes when training goes on from a fit."""
-        before = dict(self.__dict__)
-        # The state of a generator that the caller passed is not put back.
-        own_generator = isinstance(self.random_state, numbers.Integral)
-        mark = self._state.mark(generators=own_generator) if in_place and hasattr(self, "_state") else None
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            if mark is not None:
-                self._state.roll_back(mark)
-            raise
 
     def _partial_fit(self, X, y, sample_weight, **task):
         params = check_parameters(self)
@@ -298,7 +250,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     ):
         """Run a `Solver`, learn its results and return it."""
         if continuing:
-            self._check_same_net(params)
+            dtype = self._net_args["dtype"] if params["dtype"] == "auto" else params["dtype"]
+            check_same_net(self._net_class, self._net_args, self._full_net_config(dtype), self._as_parameter)
         else:
             self._random_state = check_random_state(self.random_state)
             self._net = self._make_net(X.dtype, params)
@@ -306,10 +259,18 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         self._net.reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
         before = self._state.epoch, self._state.num_updates
         if schedule_length is not None:
-            self._check_schedule_has_room(params["lr_schedule"], schedule_length)
-        data = self._solver_data(X, y, weights, validation, params)
+            check_schedule_has_room(self._state, params["lr_schedule"], schedule_length, given=self.lr_schedule)
+        data = solver_data(
+            X,
+            y,
+            *weights,
+            validation,
+            batch_size=params["batch_size"],
+            fraction=params["validation_fraction"] if params["early_stopping"] else None,
+            random_state=self._random_state,
+        )
         rule = UPDATE_RULES[params["update_rule"]]
-        single_updates = rule.full_batch or _n_training_rows(data) <= params["batch_size"]
+        single_updates = rule.full_batch or n_training_rows(data) <= params["batch_size"]
         params = resolve_lengths(params, single_updates=single_updates)
         if num_epochs is None:
             num_epochs = params["num_epochs"]
@@ -348,30 +309,6 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         self._learn(solver)
         return solver
 
-    def _solver_data(self, X, y, weights, validation, params):
-        """Return the data of a `Solver`: rows of a weight above 0, and a validation set; small sets are merged."""
-        sample_weight, class_weight = weights
-        combined = sample_weight
-        if class_weight is not None:
-            combined = class_weight[y] if sample_weight is None else class_weight[y] * sample_weight
-        rows = None if combined is None or combined.all() else np.flatnonzero(combined)
-        if combined is not None and drop_uniform(combined if rows is None else combined[rows]) is None:
-            combined = None
-        aside = params["early_stopping"] and validation is None
-        if (len(X) if rows is None else len(rows)) <= params["batch_size"]:
-            if rows is not None:
-                X, y = X[rows], y[rows]
-                sample_weight, combined = (None if w is None else w[rows] for w in (sample_weight, combined))
-            if aside:
-                fraction = params["validation_fraction"]
-                return set_aside_and_merge(X, y, sample_weight, class_weight, fraction, self._random_state)
-            X, y, combined = merge_duplicates(X, y, combined)
-            rows = None
-        data = {"X_train": X, "y_train": y, "sample_weight_train": combined, "rows_train": rows}
-        if validation is not None:
-            data.update(zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True))
-        return set_aside(data, params["validation_fraction"], self._random_state) if aside else data
-
     def _make_net(self, X_dtype, params):
         dtype = params["dtype"]
         if dtype == "auto":
@@ -385,131 +322,23 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         del config["reg"]
         return {**config, "dtype": dtype}
 
-    def _check_same_net(self, params):
-        """Raise if the parameters describe another net than the one that is to be trained on."""
-        now = self._full_net_config(self._net_args["dtype"] if params["dtype"] == "auto" else params["dtype"])
-        # A net of an earlier release was made without the arguments that came later.
-        made = {**_defaults(self._net_class), **self._net_args}
-        changed = [name for name in now if made[name] != now[name]]
-        if changed:
-            changes = []
-            for argument in changed:
-                (name, before), (_, after) = (self._as_parameter(argument, args[argument]) for args in (made, now))
-                changes.append(f"{name} from {before!r} to {after!r}")
-            raise ValueError(
-                f"A net that is trained further (warm_start, partial_fit) cannot change {', '.join(changes)}."
-            )
-
-    def _check_schedule_has_room(self, lr_schedule, length):
-        """Raise if partial_fit has come to the end of a schedule that has one."""
-        state = self._state
-        same = state.schedule == repr(lr_schedule) and state.schedule_length is not None
-        if not same or lr_schedule is None or not lr_schedule.needs_length:
-            return
-        epoch, update = state.schedule_began
-        done, of = (state.epoch - epoch, length[0]) if length[1] is None else (state.num_updates - update, length[1])
-        if done >= of:
-            name = "num_epochs" if self.num_iters is None else "num_iters"
-            raise ValueError(
-                f"lr_schedule={self.lr_schedule!r} has come to its end, that of {name}={of}: to go on with partial_fit,"
-                f" raise {name}, or set lr_schedule=None."
-            )
-
     def _learn(self, solver):
-        self._publish(solver.state)
-
-    def _publish(self, state):
-        """Set the public attributes that a training changes."""
-        self._state = state
-        for name, field in PUBLISHED.items():
-            setattr(self, name, getattr(state, field))
-        self.best_val_score_ = state.best_val_acc if state.validated else None
-
-    def _snapshot(self, solver):
-        """Return the attributes of a copy that shares nothing, with the weights that training would end with now."""
-        state = self.__getstate__()
-        state.pop(CALLBACKS, None)
-        twin = type(self).__new__(type(self))
-        twin.__setstate__(state)
-        solver.write_best(twin._net)
-        return vars(twin)
+        vars(self).update(published(solver.state))
 
     # ---------------------------------------------------------------- checks
 
     def _check_training_data(self, X, y, *, reset):
-        X, image_shape = flatten_images(X, takes_sparse=self._takes_sparse())
-        with naming_columns(X):
-            X, y = self._validate(X, as_array("y", y), reset=reset, ensure_all_finite=not is_finite(X))
-            X = as_native(X)
+        X, y, image_shape = check_training_data(self, X, y, takes_sparse=self._takes_sparse(), reset=reset)
         self._task_class.check_y(y)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
-            learned = getattr(self, "input_shape_", None)
-            if learned is not None and self.input_shape is None:
-                check_unstated_images(image_shape, learned, len(X))
-            elif learned is not None and reset:
-                warn_of_stated_images(learned)
+            check_learned_shape(self, image_shape, len(X), reset=reset)
         else:
-            self._check_image_shape(image_shape)
+            check_image_shape(self, image_shape)
         return X, y
 
     def _check_X(self, X):
-        """Return X to predict as rows, checked against what was learned."""
-        if self._is_plain(X) and is_finite(X):
-            return X.reshape(len(X), -1)
-        X, image_shape = flatten_images(X, takes_sparse=self._takes_sparse())
-        with naming_columns(X):
-            X = as_native(self._validate(X, reset=False))
-        self._check_image_shape(image_shape)
-        return X
-
-    def _validate(self, X, *y, **options):
-        """Let scikit-learn check X (and y): real numbers of any dtype."""
-        return validate_data(
-            self, X, *y, dtype="numeric", accept_sparse="csr" if self._takes_sparse() else False, **options
-        )
-
-    def _is_plain(self, X):
-        """Return whether X is so plain an array of rows or images that only nan and infinity may be wrong with it.
-
-        scikit-learn's checks take longer than a small net takes to predict one row. What is wrong is left to them.
-        """
-        return (
-            type(X) is np.ndarray
-            and X.dtype in (np.uint8, np.float32, np.float64)
-            and X.flags.aligned
-            and X.ndim > 1
-            and X.shape[0] > 0
-            and X.shape[1:] in ((self.n_features_in_,), getattr(self, "input_shape_", None))
-            and not hasattr(self, "feature_names_in_")
-        )
-
-    def _check_image_shape(self, image_shape):
-        learned = getattr(self, "input_shape_", None)
-        if None not in (image_shape, learned) and image_shape != learned:
-            raise ValueError(
-                f"X holds images of shape {image_shape}, but {type(self).__name__} was fitted on {learned} (C, H, W)."
-                + transposed_hint(image_shape, learned)
-            )
-
-    def _check_validation_data(self, X_val, y_val, sample_weight_val):
-        if X_val is None and y_val is None:
-            if sample_weight_val is not None:
-                raise ValueError("sample_weight_val was given without X_val and y_val.")
-            return None
-        for name, value in (("X_val", X_val), ("y_val", y_val)):
-            if value is None:
-                raise ValueError(f"{name} is None: X_val and y_val must be given together.")
-        with named("X_val"):
-            X_val = self._check_X(X_val)
-        y_val = self._task_class.as_y("y_val", y_val)
-        if y_val.shape != (len(X_val),):
-            raise ValueError(
-                f"y_val must have shape ({len(X_val)},), one label for each row of X_val, got {y_val.shape}."
-            )
-        if sample_weight_val is not None:
-            sample_weight_val = check_weights("sample_weight_val", sample_weight_val, X_val)
-        return X_val, self._task.encode(y_val, name="y_val", among="in y:"), sample_weight_val
+        return check_X(self, X, takes_sparse=self._takes_sparse())
 
     # ------------------------------------------------------------ prediction
 
@@ -520,45 +349,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Return the net's scores (n_samples, n_classes), a bounded batch at a time."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)  # raises; not called otherwise, since it takes a fifth of the time of one row
-        net = self._net
-        few = self._is_plain(X) and len(X) <= EVALUATION_BATCH and X.dtype == net.dtype and is_finite(X)
-        if few and not predicts_through_loss(net):
-            # For a few rows, preparing batches would take as long as the arithmetic.
-            scores = net.scores(X)
-        else:
-            scores = self._scores_in_batches(X)
-        if not _ext.all_finite(scores, 1):
-            raise ValueError(
-                f"X holds values too large for the net: in {scores.dtype}, some scores are infinite or nan."
-            )
-        return scores
-
-    def _scores_in_batches(self, X):
-        with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
-            plain = self._is_plain(X)
-            if not plain:
-                X = self._check_X(X)
-            net = self._net
-            is_sparse = type(X) is CSR
-            if is_sparse:
-                X = X.astype(net.dtype)
-            through_loss = predicts_through_loss(net)
-            work = net.workspace()
-            scores = np.empty((len(X), self._task.n_outputs), dtype=net.dtype)
-            tuner = ThreadTuner()
-            for start in range(0, len(X), EVALUATION_BATCH):
-                began = time.perf_counter()
-                batch = X[start : start + EVALUATION_BATCH]
-                if not is_sparse:
-                    batch = np.ascontiguousarray(batch, dtype=net.dtype)
-                # Checked a batch at a time, while it is in the cache.
-                if plain and not is_finite(batch):
-                    self._check_X(X)
-                scores[start : start + EVALUATION_BATCH] = (
-                    net.loss(as_given(batch)) if through_loss else net.scores(batch, work)
-                )
-                tuner.note(began, len(batch))
-        return scores
+        return predict_scores(self._net, X, is_plain=is_plain(self, X), check=self._check_X)
 
     # ----------------------------------------------------------- persistence
 
@@ -629,44 +420,11 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         return to_onnx(self, X, options=options, target_opset=target_opset)
 
     def __getstate__(self):
-        """Leave out the net, whose arrays are in the training's state, and a fit under way."""
-        state = dict(super().__getstate__())
-        for name in DURING_FIT:
-            state.pop(name, None)
-        if state.pop("_net", None) is None:
-            return state
-        archive = self._state.to_archive(histories=list)
-        for name, field in PUBLISHED.items():
-            del archive[field]
-            state[name] = copy_field(field, state[name])
-        if isinstance(self.random_state, numbers.Integral):  # a copy draws from a generator of its own
-            own = copy.deepcopy(self._random_state)
-            state["_random_state"] = archive["random_state"] = archive["net_random_state"] = own
-        return {**state, "_state": archive}
+        return pack(super().__getstate__())
 
     def __setstate__(self, state):
-        if "_optim_state" in state:
-            state = upgrade_state(state)
-        # A pickle of an earlier release lacks the parameters that came later.
-        super().__setstate__({**_defaults(type(self)), **state})
-        if "params_" not in state:
-            return
-        # The new net draws weights, which are replaced at once: the generator is put back to before this draw.
-        drawn_so_far = self._random_state.get_state()
-        self._net = self._net_class(**self._net_args, random_state=self._random_state)
-        self._random_state.set_state(drawn_so_far)
-        restored = TrainingState.of_net(Trainee(self._net), self._random_state)
-        restored.restore({**state["_state"], **{field: state[name] for name, field in PUBLISHED.items()}})
-        self._publish(restored)
-
-
-def _n_training_rows(data):
-    """Return how many rows the data of a `Solver` trains on."""
-    rows = data.get("rows_train")
-    return len(data["X_train"] if rows is None else rows)
-
-
-def _defaults(cls):
-    """Return the defaults of a constructor's arguments by name."""
-    parameters = inspect.signature(cls).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
+        state = upgrade(state, type(self))
+        super().__setstate__(state)
+        if "params_" in state:
+            self._net, training = rebuild(self._net_class, self._net_args, self._random_state, state)
+            vars(self).update(published(training))

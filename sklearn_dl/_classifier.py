@@ -5,6 +5,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_dl._base import BaseNet
+from sklearn_dl._estimator_state import unchanged_on_error
 from sklearn_dl._inputs import as_array, check_weights
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._tasks import Classification
@@ -100,7 +101,7 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
             If the first call has no `classes`, a later one other ones, or y has a label that is not among them; if
             `lr_schedule` has come to its end. After any error, and after Ctrl-C, a fitted estimator is as it was.
         """
-        with self._unchanged_on_error(in_place=True):
+        with unchanged_on_error(self, in_place=True):
             self._partial_fit(X, y, sample_weight, classes=classes)
         return self
 

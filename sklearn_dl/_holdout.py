@@ -1,4 +1,9 @@
-"""Set aside a share of the training samples for `early_stopping`.
+"""What a `Solver` trains and validates on: rows of a weight above 0, some of them set aside for `early_stopping`.
+
+A training set that fits into one minibatch is put into canonical form: equal rows are merged, their weights added, and
+the rest sorted, after the samples for `early_stopping` were set aside. Then weights act as repetition does to the last
+bit, in float32 too, and the order of the rows does not matter. Where images are augmented, those that were merged share
+their random changes. Larger sets keep their rows; a weight multiplies a sample's loss.
 
 What is set aside are samples, not rows of X: of a row that occurs twice, one may be trained on and the other validated
 on. A row of weight 2 is two samples, so that weights act as repetition does; with weights that are not whole numbers,
@@ -13,6 +18,52 @@ from sklearn_dl._inputs import canonical_order, drop_uniform, merge_duplicates
 
 # Above this sum of weights, rows are not split into samples.
 MANY = 1e6
+
+
+def solver_data(X, y, sample_weight, class_weight, validation, *, batch_size, fraction, random_state):
+    """Return the data of a `Solver`; sets of at most `batch_size` samples are merged.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), or CSR
+    y : ndarray of int of shape (n,)
+    sample_weight : ndarray of float64 of shape (n,), or None
+    class_weight : ndarray of float64 of shape (n_classes,), or None
+    validation : tuple (X, y, sample_weight), or None
+    batch_size : int
+    fraction : float, or None
+        Share of the samples to set aside where there is no `validation`; None: none.
+    random_state : RandomState
+
+    Returns
+    -------
+    data : dict
+    """
+    combined = sample_weight
+    if class_weight is not None:
+        combined = class_weight[y] if sample_weight is None else class_weight[y] * sample_weight
+    rows = None if combined is None or combined.all() else np.flatnonzero(combined)
+    if combined is not None and drop_uniform(combined if rows is None else combined[rows]) is None:
+        combined = None
+    aside = fraction is not None and validation is None
+    if (len(X) if rows is None else len(rows)) <= batch_size:
+        if rows is not None:
+            X, y = X[rows], y[rows]
+            sample_weight, combined = (None if w is None else w[rows] for w in (sample_weight, combined))
+        if aside:
+            return set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_state)
+        X, y, combined = merge_duplicates(X, y, combined)
+        rows = None
+    data = {"X_train": X, "y_train": y, "sample_weight_train": combined, "rows_train": rows}
+    if validation is not None:
+        data.update(zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True))
+    return set_aside(data, fraction, random_state) if aside else data
+
+
+def n_training_rows(data):
+    """Return how many rows the data of a `Solver` trains on."""
+    rows = data.get("rows_train")
+    return len(data["X_train"] if rows is None else rows)
 
 
 def set_aside(data, fraction, random_state):

@@ -12,9 +12,7 @@ from scipy.sparse import issparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
-from sklearn_dl import _ext
 from sklearn_dl._csr import CSR, as_given, check_sparse
-from sklearn_dl._threads import n_threads
 
 
 @contextmanager
@@ -253,12 +251,6 @@ def _is_finite_real(value):
 
 def _is_no_text(value):
     return not isinstance(value, str)
-
-
-def is_finite(X):
-    """Return whether X holds neither nan nor infinity; False where only scikit-learn can tell."""
-    plain = type(X) is np.ndarray and X.dtype in (np.float32, np.float64) and X.flags.c_contiguous and X.flags.aligned
-    return plain and _ext.all_finite(X, n_threads())
 
 
 def check_labels(name, labels):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dl._checks import check_int
 from sklearn_dl._classifier import BaseNetClassifier
+from sklearn_dl._estimator_inputs import check_image_shape
 from sklearn_dl._onnx_agreement import (
     check_agreement,
     check_sample,
@@ -380,7 +381,7 @@ def _set_net_types(operator):
             f"X must be rows of {estimator.n_features_in_} features or images of as many pixels, as"
             f" {type(estimator).__name__} was fitted on, got samples of shape {shape}."
         )
-    estimator._check_image_shape(shape if len(shape) == 3 else None)
+    check_image_shape(estimator, shape if len(shape) == 3 else None)
     _input_dtype(operator)  # raises for strings
     n_rows = operator.inputs[0].get_first_dimension()
     labels = _labels(operator.scope_inst, estimator)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sklearn_dl import TwoLayerNet
+from sklearn_dl._estimator_state import snapshot
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.persistence import read_archive
 from sklearn_dl.solver import Solver
@@ -144,6 +145,6 @@ def test_snapshots_for_callbacks_do_not_walk_the_histories(monkeypatch):
     deepcopy = copy.deepcopy
     monkeypatch.setattr(copy, "deepcopy", lambda node, *rest: visited.append(node) or deepcopy(node, *rest))
     solver = type("Solver", (), {"write_best": lambda self, net: None})()
-    attributes = net._snapshot(solver)
+    attributes = snapshot(net, solver)
     assert attributes["loss_history_"] == net.loss_history_
     assert not any(isinstance(node, list) for node in visited)

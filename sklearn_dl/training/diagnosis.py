@@ -7,6 +7,7 @@ from scipy.sparse import issparse
 
 from sklearn_dl._csr import as_given
 from sklearn_dl._threads import hold_threads
+from sklearn_dl.training.batches import batches
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 
 # By which share the loss must have grown to be called worse; less is noise.
@@ -176,8 +177,8 @@ def _column_range(X):
 
 def _batches(solver):
     """Yield X of the training samples that accuracy is taken on, a batch at a time."""
-    for start in range(0, len(solver.train_rows), EVALUATION_BATCH):
-        yield solver.train_samples.gather(solver.train_rows[start : start + EVALUATION_BATCH])[0]
+    for part in batches(len(solver.train_rows), EVALUATION_BATCH):
+        yield solver.train_samples.gather(solver.train_rows[part])[0]
 
 
 def _class_shares(samples, rows):

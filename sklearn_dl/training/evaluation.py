@@ -7,6 +7,7 @@ import numpy as np
 
 from sklearn_dl import _ext
 from sklearn_dl._csr import as_given
+from sklearn_dl.training.batches import batches
 
 # Rows in one forward pass when nothing is learned from them.
 EVALUATION_BATCH = 256
@@ -126,8 +127,8 @@ class Evaluator:
 
     def _numbers(self, rows, batch_size):
         """Yield what `_batch` returns of each batch."""
-        for start in range(0, len(rows), batch_size):
-            yield self._batch(rows[start : start + batch_size])
+        for part in batches(len(rows), batch_size):
+            yield self._batch(rows[part])
 
     def _batch(self, rows):
         """Return what the head judged, the weight of the rows (if they are weighted), the summed loss."""

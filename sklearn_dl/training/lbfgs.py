@@ -13,6 +13,7 @@ import numpy as np
 from sklearn_dl import _ext
 from sklearn_dl._threads import n_threads
 from sklearn_dl.training._program import are_same, has_recordable_gradients, ingredients
+from sklearn_dl.training.batches import batches
 from sklearn_dl.training.overflow import divergence
 
 # Samples in one forward and backward pass: as many as this many values of X, within bounds.
@@ -160,7 +161,7 @@ class Objective:
         size = max(low, min(high, BATCH_VALUES // samples.X.shape[1]))
         if solver.trainee.through_loss:  # which may divide by what it likes
             size = len(samples)
-        self._batches = [samples.rows[start : start + size] for start in range(0, len(samples), size)]
+        self._batches = [samples.rows[part] for part in batches(len(samples), size)]
         self._recorded = RecordedGradients(solver) if has_recordable_gradients(solver) else None
 
     def point(self):

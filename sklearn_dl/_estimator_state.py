@@ -1,0 +1,111 @@
+"""The attributes that a training leaves with an estimator: published, copied, pickled, put back after an error.
+
+An estimator has its net as ``_net`` and the state of its training, a `TrainingState`, as ``_state``. The arrays of the
+net are in the state, so that copies and pickles leave out the net, and make it anew.
+"""
+
+import copy
+import inspect
+import numbers
+from contextlib import contextmanager
+
+from sklearn_dl._callbacks import CALLBACKS, DURING_FIT
+from sklearn_dl._legacy import upgrade_state
+from sklearn_dl.training.state import TrainingState, copy_field
+from sklearn_dl.training.trainee import Trainee
+
+# Attributes of an estimator that are fields of the training's state.
+PUBLISHED = {
+    "params_": "params",
+    "running_stats_": "statistics",
+    "loss_history_": "loss_history",
+    "learning_rate_history_": "learning_rate_history",
+    "train_acc_history_": "train_acc_history",
+    "val_acc_history_": "val_acc_history",
+    "history_": "history",
+    "n_iter_": "epoch",
+    "best_epoch_": "best_epoch",
+    "stop_reason_": "stop_reason",
+}
+
+
+def published(state):
+    """Return the public attributes that a training changes, by name, and its state."""
+    attributes = {name: getattr(state, field) for name, field in PUBLISHED.items()}
+    return {**attributes, "best_val_score_": state.best_val_acc if state.validated else None, "_state": state}
+
+
+def defaults(cls):
+    """Return the defaults of a constructor's arguments by name."""
+    parameters = inspect.signature(cls).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+@contextmanager
+def unchanged_on_error(estimator, *, in_place):
+    """Put back the attributes after an error; `in_place`, also what changes when training goes on from a fit."""
+    before = dict(vars(estimator))
+    # The state of a generator that the caller passed is not put back.
+    own_generator = isinstance(estimator.random_state, numbers.Integral)
+    mark = before["_state"].mark(generators=own_generator) if in_place and "_state" in before else None
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        if mark is not None:
+            before["_state"].roll_back(mark)
+        raise
+
+
+def pack(attributes):
+    """Return an estimator's attributes as copies and files have them: without the net, and a fit under way."""
+    packed = {name: value for name, value in attributes.items() if name not in DURING_FIT}
+    if packed.pop("_net", None) is None:
+        return packed
+    archive = packed["_state"].to_archive(histories=list)
+    for name, field in PUBLISHED.items():
+        del archive[field]
+        packed[name] = copy_field(field, packed[name])
+    if isinstance(packed["random_state"], numbers.Integral):  # a copy draws from a generator of its own
+        own = copy.deepcopy(packed["_random_state"])
+        packed["_random_state"] = archive["random_state"] = archive["net_random_state"] = own
+    return {**packed, "_state": archive}
+
+
+def upgrade(packed, cls):
+    """Return what `pack` of any release has returned for an estimator of a class, as this one's does."""
+    if "_optim_state" in packed:
+        packed = upgrade_state(packed)
+    # A pickle of an earlier release lacks the parameters that came later.
+    return {**defaults(cls), **packed}
+
+
+def rebuild(net_class, net_args, random_state, packed):
+    """Return the net and the state of the training that `pack` has left out or packed.
+
+    Parameters
+    ----------
+    net_class : type
+    net_args : dict
+        Its arguments, but for ``random_state``.
+    random_state : RandomState
+    packed : dict
+    """
+    # The new net draws weights, which are replaced at once: the generator is put back to before this draw.
+    drawn_so_far = random_state.get_state()
+    net = net_class(**net_args, random_state=random_state)
+    random_state.set_state(drawn_so_far)
+    restored = TrainingState.of_net(Trainee(net), random_state)
+    restored.restore({**packed["_state"], **{field: packed[name] for name, field in PUBLISHED.items()}})
+    return net, restored
+
+
+def snapshot(estimator, solver):
+    """Return the attributes of a copy that shares nothing, with the weights that training would end with now."""
+    state = estimator.__getstate__()
+    state.pop(CALLBACKS, None)
+    twin = type(estimator).__new__(type(estimator))
+    twin.__setstate__(state)
+    solver.write_best(twin._net)
+    return vars(twin)
