@@ -59,12 +59,12 @@ INLINE void NAME(exp_columns)(real *t, idx c, real *max, double *sum)
     }
 }
 
-/* How far a row's target is below its largest score: the distance of its label's score, or with smoothing that share of
- * the mean distance of all scores, and the rest of the label's. Of halves, so that the largest number less the lowest
- * does not overflow before its share is taken. */
-INLINE double NAME(target_gap)(const real *s, double max, int64_t label, double smoothing, idx c)
+/* How far a row's smoothed target is below its largest score: `smoothing` of the mean distance of all scores, and the
+ * rest of the label's. Of halves, so that the largest number less the lowest does not overflow before its share is
+ * taken. */
+NOINLINE double NAME(smoothed_gap)(const real *s, int64_t label, double smoothing, idx c)
 {
-    if (!smoothing) return max - s[label];
+    double max = NAME(row_max)(s, c);
     double sums[VL] = { 0 }, each = 1. / (double)c, mean = 0;
     for (idx j = 0; j < c; j += VL) {
         idx lanes = MIN(VL, c - j);
@@ -140,18 +140,20 @@ static void NAME(softmax_lanes)(const real *s, const int64_t *y, const double *w
                                 real *d, idx rows, idx c, real *t, double *loss)
 {
     real max[VL], scale[VL];
-    double sum[VL], log_sum[VL];
+    double sum[VL], log_sum[VL], target[VL]; /* target: the label's score, or with smoothing smoothed_gap */
     if (rows < VL) memset(t, 0, c * VL * sizeof(real));
     NAME(transpose)(s, c, t, VL, rows, c);
+    for (idx i = 0; i < rows; i++) /* before d is written, which may lie on s */
+        target[i] = smoothing ? NAME(smoothed_gap)(s + i * c, y[i], smoothing, c) : s[i * c + y[i]];
     NAME(exp_columns)(t, c, max, sum);
     memcpy(log_sum, sum, sizeof sum);
     NAME(log_lanes)(log_sum);
     for (idx i = 0; i < rows; i++) {
         double share = (weight ? weight[i] : 1) / total;
         scale[i] = (real)(share / sum[i]);
-        *loss += share * NAME(finite_loss)(log_sum[i] + NAME(target_gap)(s + i * c, max[i], y[i], smoothing, c));
+        *loss += share * NAME(finite_loss)(log_sum[i] + (smoothing ? target[i] : max[i] - target[i]));
     }
-    if (!d) return; /* d may lie on s: nothing reads s from here on */
+    if (!d) return;
     for (idx i = rows; i < VL; i++) scale[i] = 0;
     for (idx j = 0; j < c; j++)
         for (idx l = 0; l < VL; l++) t[j * VL + l] *= scale[l];
@@ -165,7 +167,8 @@ static void NAME(softmax_row)(const real *s, int64_t label, double share, double
                               idx c, double *loss)
 {
     real max = NAME(row_max)(s, c);
-    double gap = NAME(target_gap)(s, max, label, smoothing, c); /* before e is written, which may lie on s */
+    /* before e is written, which may lie on s */
+    double gap = smoothing ? NAME(smoothed_gap)(s, label, smoothing, c) : (double)max - s[label];
     idx j = 0;
     for (; j + VL <= c; j += VL) NAME(store)(e + j, NAME(exp_lanes)(NAME(load)(s + j) - max));
     if (j < c) {

@@ -49,7 +49,7 @@ INLINE vec NAME(point_lanes)(int kind, double width, vec s, vec y, double *loss)
         double expected[VL];
         NAME(to_doubles)(mean, expected);
         for (idx l = 0; l < VL; l++) /* not infinity less infinity, which is nan */
-            loss[l] = expected[l] > DBL_MAX ? expected[l] : expected[l] - target[l] * wide[l];
+            loss[l] = expected[l] - NAME(finite_loss)(target[l] * wide[l]);
         return mean - y;
     }
     for (idx l = 0; l < VL; l++) wide[l] -= target[l]; /* float scores may be too far apart for a float */
@@ -57,34 +57,34 @@ INLINE vec NAME(point_lanes)(int kind, double width, vec s, vec y, double *loss)
         for (idx l = 0; l < VL; l++) loss[l] = 0.5 * wide[l] * wide[l];
         return d;
     }
-    for (idx l = 0; l < VL; l++) loss[l] = wide[l] < 0 ? -wide[l] : wide[l];
+    for (idx l = 0; l < VL; l++) loss[l] = fabs(wide[l]);
     if (kind == ABSOLUTE_ERROR) return NAME(blend)((ivec)(d > 0), none + 1, NAME(blend)((ivec)(d < 0), none - 1, d));
     /* HUBER */
-    for (idx l = 0; l < VL; l++) loss[l] = loss[l] > width ? width * (loss[l] - 0.5 * width) : 0.5 * loss[l] * loss[l];
+    for (idx l = 0; l < VL; l++) {
+        double inner = loss[l] > width ? width : loss[l];
+        loss[l] = inner * (loss[l] - 0.5 * inner);
+    }
     vec most = none + (real)width;
     d = NAME(blend)((ivec)(d > most), most, d);
     return NAME(blend)((ivec)(d < -most), -most, d);
 }
 
-/* VL elements, of which `count` are there; d or NULL. Adds share * loss of each to sums (VL,). */
+/* VL elements, of which `count` are there; d or NULL. Adds share * loss of each to sums (VL,). What is not there has no
+ * share. */
 INLINE void NAME(point_vector)(int kind, double width, const real *s, const real *y, const double *share, idx count,
                                real *d, double *sums)
 {
     real scores[VL] = { 0 }, targets[VL] = { 0 }, gradient[VL];
-    double loss[VL];
+    double loss[VL], shares[VL] = { 0 };
     if (count < VL) {
-        for (idx l = 0; l < count; l++) scores[l] = s[l], targets[l] = y[l];
-        s = scores, y = targets;
+        for (idx l = 0; l < count; l++) scores[l] = s[l], targets[l] = y[l], shares[l] = share[l];
+        s = scores, y = targets, share = shares;
     }
     vec g = NAME(point_lanes)(kind, width, NAME(load)(s), NAME(load)(y), loss);
-    for (idx l = 0; l < VL; l++) {
-        loss[l] = NAME(finite_loss)(loss[l]);
-        sums[l] += l < count ? share[l] * loss[l] : 0;
-    }
+    for (idx l = 0; l < VL; l++) sums[l] += share[l] * NAME(finite_loss)(loss[l]);
     if (!d) return;
     NAME(store)(gradient, g);
-    for (idx l = 0; l < VL; l++) /* an infinite gradient of no weight is none */
-        gradient[l] = share[l] == 0 ? 0 : gradient[l] * (real)share[l];
+    for (idx l = 0; l < VL; l++) gradient[l] *= (real)share[l];
     if (count < VL)
         memcpy(d, gradient, count * sizeof(real));
     else
@@ -95,7 +95,7 @@ INLINE void NAME(point_vector)(int kind, double width, const real *s, const real
 INLINE double NAME(point_loss)(int kind, double width, const real *s, const real *y, const double *weight, double total,
                                real *d, idx n, idx k)
 {
-    double share[POINT_BLOCK] = { 0 }, sums[VL] = { 0 };
+    double share[POINT_BLOCK], sums[VL] = { 0 };
     idx size = n * k, row = 0, column = 0; /* of the first element that has no share yet */
     if (!weight)
         for (idx i = 0; i < POINT_BLOCK; i++) share[i] = 1 / total;
@@ -108,6 +108,8 @@ INLINE double NAME(point_loss)(int kind, double width, const real *s, const real
         for (idx i = 0; i < count; i += VL)
             NAME(point_vector)(kind, width, s + first + i, y + first + i, share + i, MIN(VL, count - i),
                                d ? d + first + i : NULL, sums);
+        for (idx i = 0; weight && d && i < count; i++) /* an infinite gradient of no weight is none */
+            if (share[i] == 0) d[first + i] = 0;
     }
     double loss = 0;
     for (idx l = 0; l < VL; l++) loss += sums[l];
