@@ -576,7 +576,7 @@ class Solver:
         Returns
         -------
         update, num_updates : int
-            What `Schedule.multiplier` is given.
+            What `~sklearn_dl.schedules.Schedule.multiplier` is given.
         """
         epoch, update = self.state.schedule_began
         num_epochs, num_iters = self.state.schedule_length or (

@@ -67,7 +67,7 @@ class Activation(Layer):
 
     @classmethod
     def takes_output(cls) -> bool:
-        """Return whether `_run_backward` is given the output, not the input."""
+        """Return whether the way back is computed from the output, not from the input."""
         return cls.code() is not None and _ext.activation_backward_takes[cls.name] == "output"
 
     def _run_forward(self, x: np.ndarray, out: np.ndarray) -> None:
