@@ -131,6 +131,10 @@ OWN = {
         (0, ValueError, "dropout_keep_ratio == 0"),
         (1.1, ValueError, r"dropout_keep_ratio == 1\.1"),
     ],
+    "activation": [
+        ("sigmoid", ValueError, "activation must be one of .* 'sigmoid'.*'logistic'"),
+        (3, ValueError, "activation must be one of .* 3"),
+    ],
     "normalization": [("instance", ValueError, "normalization must be one of .* 'instance'")],
     "num_filters": [(0, ValueError, "num_filters == 0")],
     "filter_size": [

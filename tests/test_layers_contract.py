@@ -125,6 +125,10 @@ CASES = {
         bounds=(1e-9,),
     ),
     "relu": Case(layers.relu_forward, layers.relu_backward, [(10, 10)], bounds=(1e-10,)),
+    **{
+        name: Case(getattr(layers, f"{name}_forward"), getattr(layers, f"{name}_backward"), [(10, 10)], bounds=(1e-7,))
+        for name in ("leaky_relu", "tanh", "logistic", "identity", "gelu", "silu")
+    },
     "dropout": Case(
         layers.dropout_forward,
         layers.dropout_backward,

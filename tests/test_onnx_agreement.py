@@ -651,7 +651,7 @@ def test_models_without_nets_convert_as_they_do_without():
     assert run(to_onnx(calibrated_, X), X)[1].shape == (60, 2)
     selector = RFE(LogisticRegression()).fit(X, y)
     assert run(to_onnx(selector, X), X, check_shapes=False)[0].shape == (60, 8)
-    with pytest.raises(NotImplementedError, match="flatten_transform"):
+    with pytest.raises(ValueError, match=r"VotingClassifier cannot be converted.*flatten_transform"):
         to_onnx(VotingClassifier([("a", LogisticRegression())], voting="soft").fit(X, y), X)
 
 

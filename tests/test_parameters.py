@@ -204,6 +204,7 @@ SPELLINGS = {
     "warm_start": (True, [np.True_]),
     "hidden_dim": (5, [np.int64(5), np.uint8(5)]),
     "hidden_dims": ((5,), [5, np.int64(5), [5], np.array([5]), np.array([5], np.uint8), (np.int32(5),), range(5, 6)]),
+    "activation": ("tanh", [np.str_("tanh")]),
     "normalization": ("batchnorm", [np.str_("batchnorm")]),
     "dropout_keep_ratio": (0.5, [np.float32(0.5)]),
     "num_filters": (3, [np.int64(3)]),
