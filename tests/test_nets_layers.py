@@ -166,7 +166,13 @@ def test_any_list_of_layers_comes_back_to_the_bit(tmp_path_factory, stated, dtyp
 def test_any_layer_prints_compares_and_clones_by_its_arguments(stated):
     layers, input_shape = stated
     for layer, built in zip(layers, Net(layers, input_shape).layers, strict=True):
-        for twin in (built, eval(repr(layer), LAYERS), type(layer)(**layer.arguments()), clone(layer), clone(built)):
+        for twin in (
+            built,
+            eval(repr(layer), dict(LAYERS)),
+            type(layer)(**layer.arguments()),
+            clone(layer),
+            clone(built),
+        ):
             assert twin is not layer
             assert twin == layer
             assert hash(twin) == hash(layer)
