@@ -253,7 +253,7 @@ def test_one_pass_of_a_convolution(name, shape, end, dtype, tol, threads):
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 def test_one_pass_of_rows_of_a_sparse_matrix(name, shape, index, dtype, tol, threads):
     n_samples, n_inputs, n_units = shape
-    X = sparse.random_array((n_samples, n_inputs), density=0.2, rng=np.random.default_rng(0), dtype=dtype).tocsr()
+    X = sparse.random(n_samples, n_inputs, density=0.2, format="csr", dtype=dtype, random_state=0)
     X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
     layers = [Affine(n_units), ACTIVATIONS[name](), Affine(3)]
     fused, apart = pair(layers, (n_inputs,), dtype)
