@@ -527,7 +527,6 @@ class Solver:
 
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""
-        self._evaluation_of_last = None
         losses = self._mean_losses(made.losses, len(self._train)).tolist()
         scores = made.evaluations[0][0].tolist()
         validations = [NO_EVALUATION] * len(losses)

@@ -17,7 +17,7 @@ class WholeEpochs(NamedTuple):
     Parameters
     ----------
     losses : ndarray of shape (epochs, updates of an epoch)
-    evaluations : list of tuple (accuracies, losses)
+    evaluations : list of tuple (scores, losses)
         For each evaluator, both of shape (epochs,).
     ended : list of float
         Seconds from the beginning to the end of each epoch.

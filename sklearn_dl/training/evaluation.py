@@ -49,7 +49,8 @@ class Evaluator:
 
     def __init__(self, net, head, samples, *, with_loss):
         self.net, self.head, self.samples, self.with_loss = net, head, samples, with_loss
-        self._tally = None
+        self._tally = self._begun = None  # the head's, and a copy of it as it was before the rows that it is for
+        self._rows = None
 
     def evaluate(self, rows, batch_size=EVALUATION_BATCH):
         """Return the `Evaluation` of some rows.
@@ -59,7 +60,8 @@ class Evaluator:
         NotFiniteError
             If a score is nan or infinite: argmax would call nan the best score, and a net that has diverged a good one.
         """
-        self._rows = rows
+        if rows is not self._rows:
+            self._rows, self._begun = rows, None
         if self._tally is not None:
             self._begin_tally()
         numbers = np.array(list(self._numbers(rows, batch_size))).T
@@ -121,9 +123,14 @@ class Evaluator:
         return None
 
     def _begin_tally(self):
+        """Prepare the tally for the rows; for those of the evaluation before, it is the same as it was then."""
+        if self._begun is not None:
+            self._tally[...] = self._begun
+            return
         weight = self.samples.sample_weight
         targets = self.samples.y[self._rows]
         self.head.begin_tally(self._tally, targets, None if weight is None else weight[self._rows])
+        self._begun = self._tally.copy()
 
     def _numbers(self, rows, batch_size):
         """Yield what `_batch` returns of each batch."""
@@ -136,6 +143,7 @@ class Evaluator:
         scores = np.ascontiguousarray(self._scores(X))
         if self._tally is None or self._tally_of != scores.shape[1]:
             self._tally, self._tally_of = self.head.new_tally(scores.shape[1]), scores.shape[1]
+            self._begun = None
             self._begin_tally()
         numbers = [self.head.judge(scores, y, weight, self._tally)]
         if weight is not None:
