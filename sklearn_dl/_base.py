@@ -36,7 +36,7 @@ from sklearn_dl._estimator_inputs import (
 )
 from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, unchanged_on_error, upgrade
 from sklearn_dl._holdout import n_training_rows, solver_data
-from sklearn_dl._inputs import warn_caller
+from sklearn_dl._inputs import check_weights, warn_caller
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
 from sklearn_dl._names import HistoryNames
@@ -49,6 +49,17 @@ from sklearn_dl.training.diagnosis import diagnose
 from sklearn_dl.training.prediction import predict_scores
 from sklearn_dl.training.state import TrainingState
 from sklearn_dl.training.trainee import Trainee
+
+
+def takes_minibatches(estimator):
+    """Return True, or raise AttributeError where `partial_fit` makes no sense."""
+    rule = UPDATE_RULES.get(estimator.update_rule) if isinstance(estimator.update_rule, str) else None
+    if rule is not None and rule.full_batch:
+        raise AttributeError(
+            f"partial_fit needs an update rule that takes minibatches; update_rule={rule.name!r} takes all samples at"
+            " once."
+        )
+    return True
 
 
 class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
@@ -70,7 +81,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     # ------------------------------------------------- what a subclass states
 
     _net_class = None
-    _task_class = None
+    # What histories call the score.
+    _score_name = "accuracy"
 
     def _net_config(self, n_features, n_classes):
         """Return the arguments of the net, but for dtype and random_state."""
@@ -81,17 +93,25 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """What was learned of y: a value of `sklearn_dl._tasks`."""
         raise NotImplementedError
 
-    def _learn_task(self, y, continuing):
+    def _read_y(self, y):
+        """Return y as an array or a data frame, and the options of scikit-learn's check that say what it may be."""
+        raise NotImplementedError
+
+    def _learn_task(self, y, sample_weight, continuing):
         """Learn what y means, or check that it means what it did."""
         raise NotImplementedError
 
-    def _learn_task_in_parts(self, continuing):
+    def _learn_task_in_parts(self, y, sample_weight, continuing):
         """Learn what y means in `partial_fit`, which is given more than one part of it."""
         raise NotImplementedError
 
-    def _check_weights(self, X, targets, sample_weight):
-        """Return the samples' weights in float64, and one for each class; None where there are none."""
+    def _head(self):
+        """Return the head, what the net is trained for, for the task."""
         raise NotImplementedError
+
+    def _weigh_classes(self, targets, sample_weight):
+        """Return a weight for each class, or None."""
+        return None
 
     def _as_parameter(self, argument, value):
         """Return name and value of the parameter that an argument of the net comes from."""
@@ -129,13 +149,14 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             of about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or,
             for raw pixels, a `weight_scale` of 1e-3. Whatever NumPy can convert is an array-like: a dataset of h5py or
             zarr is read into memory once, as a whole, and an array that is memory-mapped stays on the disk.
-        y : array-like of shape (n_samples,)
-            Labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels of classifiers, quantities of regressors. Of the second shape, with a column for each: any number of
+            labels for a sample (1 where it has the label, 0 where not; also as a sparse matrix), or several quantities.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. Weight 2 acts as the sample twice, 0 as its absence.
         X_val, y_val : array-like, default=None
-            Validation set. Its accuracy is recorded after each epoch, the best weights are kept, and `early_stopping`
-            watches it. In a Pipeline it is transformed as X is only if routed there: ``Pipeline(…,
+            Validation set. Its score and loss are recorded after each epoch, the best weights are kept, and
+            `early_stopping` watches it. In a Pipeline it is transformed as X is only if routed there: ``Pipeline(…,
             transform_input=["X_val"])``. A search cuts whatever has as many rows as X into folds, X_val too.
         sample_weight_val : array-like, default=None
             Weights of the validation samples.
@@ -186,8 +207,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         params = check_parameters(self)
         continuing = params["warm_start"] and hasattr(self, "params_")
         X_given, weight_given = X, sample_weight
-        X, y = self._check_training_data(X, y, reset=not continuing)
-        self._learn_task(y, continuing)
+        X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=not continuing)
+        self._learn_task(y, sample_weight, continuing)
         alone = not (in_joblib_worker() or is_one_of_many(self))
         watchers = make_displays(params["verbose"], alone=alone, may_draw=not draws_bars(self))
         if get_callbacks(self):
@@ -195,7 +216,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
                 FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=partial(snapshot, self))
             )
         y = self._task.encode(y)
-        weights = self._check_weights(X, y, sample_weight)
+        weights = sample_weight, self._weigh_classes(y, sample_weight)
         validation = check_validation_data(self, *validation, task=self._task, takes_sparse=self._takes_sparse())
         if validation is not None:
             warn_of_other_scale(X, validation[0])
@@ -214,10 +235,10 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     def _partial_fit(self, X, y, sample_weight, **task):
         params = check_parameters(self)
         continuing = hasattr(self, "params_")
-        X, y = self._check_training_data(X, y, reset=not continuing)
-        self._learn_task_in_parts(continuing, **task)
+        X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=not continuing)
+        self._learn_task_in_parts(y, sample_weight, continuing, **task)
         y = self._task.encode(y)
-        weights = self._check_weights(X, y, sample_weight)
+        weights = sample_weight, self._weigh_classes(y, sample_weight)
         params = resolve_lengths({**params, "early_stopping": False, "tol": None})
         # One bar for each part of the data would be too many.
         watchers = make_displays(params["verbose"], alone=not in_joblib_worker(), may_draw=False)
@@ -257,6 +278,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             self._net = self._make_net(X.dtype, params)
             self._state = TrainingState.of_net(Trainee(self._net), self._random_state)
         self._net.reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
+        self._net.head = self._head()
         before = self._state.epoch, self._state.num_updates
         if schedule_length is not None:
             check_schedule_has_room(self._state, params["lr_schedule"], schedule_length, given=self.lr_schedule)
@@ -317,25 +339,28 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         return self._net_class(**self._net_args, random_state=self._random_state)
 
     def _full_net_config(self, dtype):
-        """Return the net's arguments as fitted, but for what may change between fits."""
+        """Return the net's arguments as fitted, but for what may change between fits, as the head's own may."""
         config = self._net_config(self.n_features_in_, self._task.n_outputs)
         del config["reg"]
-        return {**config, "dtype": dtype}
+        return {**config, "head": self._head().name, "dtype": dtype}
 
     def _learn(self, solver):
-        vars(self).update(published(solver.state))
+        vars(self).update(published(solver.state, self._score_name))
 
     # ---------------------------------------------------------------- checks
 
-    def _check_training_data(self, X, y, *, reset):
-        X, y, image_shape = check_training_data(self, X, y, takes_sparse=self._takes_sparse(), reset=reset)
-        self._task_class.check_y(y)
+    def _check_training_data(self, X, y, sample_weight, *, reset):
+        """Return X as rows, y and the samples' weights in float64 (or None), checked."""
+        y, y_options = self._read_y(y)
+        X, y, image_shape = check_training_data(self, X, y, takes_sparse=self._takes_sparse(), reset=reset, **y_options)
+        if sample_weight is not None:
+            sample_weight = check_weights("sample_weight", sample_weight, X)
         if reset or getattr(self, "input_shape", None) is not None:
             self._learn_input_shape(image_shape, X.shape[1])
             check_learned_shape(self, image_shape, len(X), reset=reset)
         else:
             check_image_shape(self, image_shape)
-        return X, y
+        return X, y, sample_weight
 
     def _check_X(self, X):
         return check_X(self, X, takes_sparse=self._takes_sparse())
@@ -346,7 +371,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         return hasattr(self, "params_")
 
     def _scores(self, X):
-        """Return the net's scores (n_samples, n_classes), a bounded batch at a time."""
+        """Return the net's scores (n_samples, n_outputs), a bounded batch at a time."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)  # raises; not called otherwise, since it takes a fifth of the time of one row
         return predict_scores(self._net, X, is_plain=is_plain(self, X), check=self._check_X)
@@ -385,7 +410,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         return _saving.load(path, expected_class=cls)
 
     def to_onnx(self, X=None, *, options=None, target_opset=None):
-        """Convert to an ONNX model, which gives labels and probabilities without Python or this package.
+        """Convert to an ONNX model, which predicts without Python or this package.
 
         Parameters
         ----------
@@ -400,7 +425,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         Returns
         -------
         onnx_model : onnx.ModelProto
-            With the outputs ``label`` (n,) and ``probabilities`` (n, n_classes).
+            A classifier's has the outputs ``label`` (n,) and ``probabilities`` (n, n_classes), of several labels both
+            (n, n_labels); with ``loss='hinge'`` the scores take the place of the probabilities. A regressor's has the
+            output ``variable`` (n, n_outputs).
 
         See Also
         --------
@@ -420,11 +447,11 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         return to_onnx(self, X, options=options, target_opset=target_opset)
 
     def __getstate__(self):
-        return pack(super().__getstate__())
+        return pack(super().__getstate__(), self._score_name)
 
     def __setstate__(self, state):
         state = upgrade(state, type(self))
         super().__setstate__(state)
         if "params_" in state:
-            self._net, training = rebuild(self._net_class, self._net_args, self._random_state, state)
-            vars(self).update(published(training))
+            self._net, training = rebuild(self._net_class, self._net_args, self._random_state, state, self._score_name)
+            vars(self).update(published(training, self._score_name))

@@ -1,24 +1,26 @@
 """BaseNetClassifier: what makes a net that scikit-learn trains a classifier."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
 
-from sklearn_dl._base import BaseNet
+from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import unchanged_on_error
-from sklearn_dl._inputs import as_array, check_weights
+from sklearn_dl._inputs import as_array
 from sklearn_dl._keywords import explain_keywords
-from sklearn_dl._tasks import Classification
-from sklearn_dl.optim import UPDATE_RULES
+from sklearn_dl._parameters import SETTINGS
+from sklearn_dl._tasks import Classification, Multilabel
+from sklearn_dl.nets.heads import HingeHead, LogisticHead, SoftmaxHead
 
 
-def _takes_minibatches(estimator):
-    """Return True, or raise AttributeError where `partial_fit` makes no sense."""
-    rule = UPDATE_RULES.get(estimator.update_rule) if isinstance(estimator.update_rule, str) else None
-    if rule is not None and rule.full_batch:
+def _has_probabilities(estimator):
+    """Return True, or raise AttributeError where scores do not become probabilities."""
+    loss = estimator._net.head.name if "_net" in vars(estimator) else estimator.loss
+    if loss == "hinge":
         raise AttributeError(
-            f"partial_fit needs an update rule that takes minibatches; update_rule={rule.name!r} takes all samples at"
-            " once."
+            "Scores of loss='hinge' are no probabilities: set loss='softmax', or use decision_function."
         )
     return True
 
@@ -26,51 +28,117 @@ def _takes_minibatches(estimator):
 class BaseNetClassifier(ClassifierMixin, BaseNet):
     """Base of the classifiers; see `BaseNet`."""
 
-    _task_class = Classification
+    # Whether y was indicators of several labels when it was learned.
+    _is_multilabel = False
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self._takes_multilabel() and self.loss != "hinge"
+        return tags
+
+    def _takes_multilabel(self):
+        """Return whether y may be indicators of several labels."""
+        return True
 
     @property
     def _task(self):
+        if self._is_multilabel:
+            return Multilabel(len(self.classes_), SETTINGS["label_smoothing"].of(self))
         return Classification(self.classes_)
 
-    def _learn_task(self, y, continuing):
-        task = Classification.of_labels(y)
-        if continuing and not np.array_equal(task.classes, self.classes_):
-            raise ValueError(
-                f"With warm_start, y must hold the classes of the first fit, {self.classes_}, got {task.classes}."
-            )
-        self.classes_ = task.classes
-        self._class_totals = 0.0
+    def _head(self):
+        loss, smoothing = (SETTINGS[name].of(self) for name in ("loss", "label_smoothing"))
+        if loss == "softmax":
+            return LogisticHead() if self._is_multilabel else SoftmaxHead(smoothing)
+        if self._is_multilabel:
+            raise ValueError(f"loss={loss!r} needs one label for each sample: with several labels, set loss='softmax'.")
+        if smoothing:
+            raise ValueError(f"label_smoothing={smoothing:g} needs loss='softmax', got loss={loss!r}.")
+        return HingeHead()
 
-    def _learn_task_in_parts(self, continuing, *, classes):
-        given = None if classes is None else Classification.of_classes(classes).classes
+    def _as_parameter(self, argument, value):
+        if argument == "head":
+            return "loss", "hinge" if value == "hinge" else "softmax"
+        return super()._as_parameter(argument, value)
+
+    # ---------------------------------------------------------------- checks
+
+    def _read_y(self, y):
+        y = y if issparse(y) else as_array("y", y)
+        several = np.ndim(y) == 2 and y.shape[1] > 1
+        return y, {"multi_output": several and self._takes_multilabel()}
+
+    def _check_training_data(self, X, y, sample_weight, *, reset):
+        X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)
+        if Multilabel.is_meant(y):
+            y = Multilabel.as_y("y", y)
+        else:
+            check_classification_targets(y)
+        return X, y, sample_weight
+
+    def _learn_task(self, y, sample_weight, continuing):
+        task = (Multilabel if Multilabel.is_meant(y) else Classification).of_labels(y)
+        if continuing and (
+            self._is_multilabel != isinstance(task, Multilabel) or not np.array_equal(task.classes, self.classes_)
+        ):
+            was, now = (f"{classes}" for classes in (self.classes_, task.classes))
+            if self._is_multilabel != isinstance(task, Multilabel):
+                was, now = self._task.what, task.what
+            raise ValueError(f"With warm_start, y must hold the classes of the first fit, {was}, got {now}.")
+        self._learn_classes(task)
+
+    def _learn_task_in_parts(self, y, sample_weight, continuing, *, classes):
+        given = None if classes is None else Classification.of_classes(classes)
+        is_multilabel = Multilabel.is_meant(y)
         if continuing:
-            if given is not None and not np.array_equal(given, self.classes_):
+            if given is not None and not np.array_equal(given.classes, self.classes_):
                 raise ValueError(
-                    f"classes={given} is not the same as in the first call of partial_fit, {self.classes_}."
+                    f"classes={given.classes} is not the same as in the first call of partial_fit, {self.classes_}."
                 )
+            if is_multilabel != self._is_multilabel:
+                what = Multilabel.what if is_multilabel else Classification.what
+                raise ValueError(f"y must be {self._task.what}, as in the first call of partial_fit, got {what}.")
             return
-        if given is None:
+        if is_multilabel:
+            task = Multilabel.of_labels(y)
+            if given is not None and not np.array_equal(given.classes, task.classes):
+                raise ValueError(
+                    f"classes must be the numbers of y's {task.n_outputs} columns, {task.classes}, or None, got"
+                    f" {given.classes}."
+                )
+        elif given is None:
             raise ValueError(
                 "classes must be given in the first call of partial_fit: all labels that y will ever hold."
             )
-        self.classes_ = given
+        else:
+            task = given
+        self._learn_classes(task)
+
+    def _learn_classes(self, task):
+        self._is_multilabel = isinstance(task, Multilabel)
+        self.classes_ = task.classes
         self._class_totals = 0.0
 
-    def _check_weights(self, X, targets, sample_weight):
-        if sample_weight is not None:
-            sample_weight = check_weights("sample_weight", sample_weight, X)
+    def _weigh_classes(self, targets, sample_weight):
+        if self._is_multilabel:
+            if self.class_weight is not None:
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} needs one label for each sample: with several labels, give"
+                    " sample_weight."
+                )
+            return None
         self._class_totals = self._class_totals + self._task.totals(targets, sample_weight)
         if self.class_weight is None:
-            return sample_weight, None
+            return None
         class_weight = self._task.class_weights(self.class_weight, self._class_totals)
         used = np.unique(targets if sample_weight is None else targets[sample_weight > 0])
         if not class_weight[used].any():
             raise ValueError(f"class_weight={self.class_weight!r} leaves no sample a weight above 0.")
-        return sample_weight, class_weight
+        return class_weight
 
     # -------------------------------------------------------------- training
 
-    @available_if(_takes_minibatches)
+    @available_if(takes_minibatches)
     @explain_keywords
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on a part of the data, continuing from the current state.
@@ -83,10 +151,10 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
             Rows or images, with as many features in each call.
-        y : array-like of shape (n_samples,)
-            Labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or indicators of several labels for a sample.
         classes : array-like of shape (n_classes,), default=None
-            All labels that any call will bring. Required in the first call.
+            All labels that any call will bring. Required in the first call, unless y has a column for each label.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
 
@@ -118,15 +186,15 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
-            The label of the highest score.
+        y : ndarray of shape (n_samples,), or of int of shape (n_samples, n_labels)
+            The label of the highest score. Of several labels, 1 for those of a probability above 0.5, else 0.
         """
         scores = self._scores(X)
         return self._task.labels(scores)
 
     @explain_keywords
     def decision_function(self, X):
-        """Return the raw scores, from which the softmax makes probabilities.
+        """Return the raw scores, of which the softmax (of several labels, the logistic function) makes probabilities.
 
         Parameters
         ----------
@@ -136,11 +204,12 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            For two classes, the second's score less the first's.
+            For two classes, the second's score less the first's. Of several labels, also of two: (n_samples, n_labels).
         """
         scores = self._scores(X)
         return self._task.decision(scores)
 
+    @available_if(_has_probabilities)
     @explain_keywords
     def predict_proba(self, X):
         """Return the probabilities of the classes.
@@ -153,11 +222,12 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         Returns
         -------
         probabilities : ndarray of float64 of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            In the order of `classes_`. Of several labels, that of each: rows do not add up to one.
         """
         scores = self._scores(X)
         return self._task.probabilities(scores)
 
+    @available_if(_has_probabilities)
     @explain_keywords
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities; finite where `predict_proba` rounds to zero.
@@ -183,14 +253,14 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
             Rows or images, with as many features as `fit` has seen.
-        y : array-like of shape (n_samples,)
-            Labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or indicators of several labels for a sample.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
 
         Returns
         -------
         score : float
-            Share of the samples, by weight, whose label is predicted.
+            Share of the samples, by weight, whose label is predicted; of several labels, all of whose labels are.
         """
         return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))

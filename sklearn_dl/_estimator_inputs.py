@@ -9,7 +9,6 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_dl._arrays import is_finite
 from sklearn_dl._inputs import (
-    as_array,
     as_native,
     check_unstated_images,
     check_weights,
@@ -23,20 +22,22 @@ from sklearn_dl._inputs import (
 _PLAIN = frozenset(map(np.dtype, (np.uint8, np.float32, np.float64)))
 
 
-def check_training_data(estimator, X, y, *, takes_sparse, reset):
+def check_training_data(estimator, X, y, *, takes_sparse, reset, **y_options):
     """Return X as rows and y as an array, both checked, and the shape (C, H, W) of images, None for rows.
 
-    `reset` is whether to learn the features, or else to compare them.
+    `reset` is whether to learn the features, or else to compare them; `y_options` are those of scikit-learn's
+    `validate_data` that say what y may be.
     """
     X, image_shape = flatten_images(X, takes_sparse=takes_sparse)
     with naming_columns(X):
         X, y = _validate(
             estimator,
             X,
-            as_array("y", y),
+            y,
             takes_sparse=takes_sparse,
             reset=reset,
             ensure_all_finite=not is_finite(X),
+            **y_options,
         )
         X = as_native(X)
     return X, y, image_shape
@@ -106,8 +107,8 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, task, t
     with named("X_val"):
         X_val = check_X(estimator, X_val, takes_sparse=takes_sparse)
     y_val = task.as_y("y_val", y_val)
-    if y_val.shape != (len(X_val),):
-        raise ValueError(f"y_val must have shape ({len(X_val)},), one label for each row of X_val, got {y_val.shape}.")
+    if len(y_val) != len(X_val):
+        raise ValueError(f"y_val must have one entry for each of the {len(X_val)} rows of X_val, got {len(y_val)}.")
     if sample_weight_val is not None:
         sample_weight_val = check_weights("sample_weight_val", sample_weight_val, X_val)
     return X_val, task.encode(y_val, name="y_val", among="in y:"), sample_weight_val

@@ -20,8 +20,6 @@ PUBLISHED = {
     "running_stats_": "statistics",
     "loss_history_": "loss_history",
     "learning_rate_history_": "learning_rate_history",
-    "train_acc_history_": "train_acc_history",
-    "val_acc_history_": "val_acc_history",
     "history_": "history",
     "n_iter_": "epoch",
     "best_epoch_": "best_epoch",
@@ -29,9 +27,20 @@ PUBLISHED = {
 }
 
 
-def published(state):
+# Scores whose histories have a shorter name.
+SHORT_NAMES = {"accuracy": "acc"}
+
+
+def published_fields(score_name):
+    """Return fields of the training's state by the names of the public attributes, for a score called so."""
+    short = SHORT_NAMES.get(score_name, score_name)
+    histories = {f"{part}_{short}_history_": f"{part}_acc_history" for part in ("train", "val")}
+    return {**PUBLISHED, **histories}
+
+
+def published(state, score_name):
     """Return the public attributes that a training changes, by name, and its state."""
-    attributes = {name: getattr(state, field) for name, field in PUBLISHED.items()}
+    attributes = {name: getattr(state, field) for name, field in published_fields(score_name).items()}
     return {**attributes, "best_val_score_": state.best_val_acc if state.validated else None, "_state": state}
 
 
@@ -58,13 +67,13 @@ def unchanged_on_error(estimator, *, in_place):
         raise
 
 
-def pack(attributes):
+def pack(attributes, score_name):
     """Return an estimator's attributes as copies and files have them: without the net, and a fit under way."""
     packed = {name: value for name, value in attributes.items() if name not in DURING_FIT}
     if packed.pop("_net", None) is None:
         return packed
     archive = packed["_state"].to_archive(histories=list)
-    for name, field in PUBLISHED.items():
+    for name, field in published_fields(score_name).items():
         del archive[field]
         packed[name] = copy_field(field, packed[name])
     if isinstance(packed["random_state"], numbers.Integral):  # a copy draws from a generator of its own
@@ -81,7 +90,7 @@ def upgrade(packed, cls):
     return {**defaults(cls), **packed}
 
 
-def rebuild(net_class, net_args, random_state, packed):
+def rebuild(net_class, net_args, random_state, packed, score_name):
     """Return the net and the state of the training that `pack` has left out or packed.
 
     Parameters
@@ -91,13 +100,15 @@ def rebuild(net_class, net_args, random_state, packed):
         Its arguments, but for ``random_state``.
     random_state : RandomState
     packed : dict
+    score_name : str
     """
     # The new net draws weights, which are replaced at once: the generator is put back to before this draw.
     drawn_so_far = random_state.get_state()
     net = net_class(**net_args, random_state=random_state)
     random_state.set_state(drawn_so_far)
     restored = TrainingState.of_net(Trainee(net), random_state)
-    restored.restore({**packed["_state"], **{field: packed[name] for name, field in PUBLISHED.items()}})
+    fields = published_fields(score_name)
+    restored.restore({**packed["_state"], **{field: packed[name] for name, field in fields.items()}})
     return net, restored
 
 

@@ -26,9 +26,10 @@ def solver_data(X, y, sample_weight, class_weight, validation, *, batch_size, fr
     Parameters
     ----------
     X : ndarray of shape (n, n_features), or CSR
-    y : ndarray of int of shape (n,)
+    y : ndarray of int of shape (n,), classes, or of float of shape (n, n_outputs)
     sample_weight : ndarray of float64 of shape (n,), or None
     class_weight : ndarray of float64 of shape (n_classes,), or None
+        None unless y are classes.
     validation : tuple (X, y, sample_weight), or None
     batch_size : int
     fraction : float, or None
@@ -102,10 +103,11 @@ def set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_stat
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
-    y : ndarray of int of shape (n,)
+    y : ndarray of int of shape (n,), classes, or of float of shape (n, n_outputs)
     sample_weight : ndarray of float64 of shape (n,), or None
         Above 0.
     class_weight : ndarray of float64 of shape (n_classes,), or None
+        None unless y are classes.
     fraction : float
     random_state : RandomState
 
@@ -125,7 +127,7 @@ def set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_stat
     counts = np.bincount(group, weights=repeats).astype(np.intp)
     X, y, weights = X[order], y[order], weights[order]
 
-    parts = _split(np.repeat(np.arange(len(X)), counts), np.repeat(y, counts), fraction, random_state)
+    parts = _split(np.repeat(np.arange(len(X)), counts), np.repeat(y, counts, axis=0), fraction, random_state)
     data = {}
     for name, part in zip(("train", "val"), parts, strict=True):
         counts = np.bincount(part, minlength=len(X))
@@ -139,8 +141,6 @@ def _split(samples, y, fraction, random_state):
     """Return samples to train on and to validate on, stratified where the classes have enough."""
     from sklearn.model_selection import train_test_split  # three quarters of what importing sklearn_dl would take
 
-    counts = np.bincount(y)
-    counts = counts[counts > 0]
     n_val = math.ceil(fraction * len(samples))
     n_train = len(samples) - n_val
     if n_train == 0:
@@ -148,7 +148,11 @@ def _split(samples, y, fraction, random_state):
             f"validation_fraction={fraction} of n_samples={len(samples)} (those of a weight above 0) leaves none to"
             " train on: lower it, or give X_val and y_val."
         )
-    can_stratify = counts.min() > 1 and len(counts) <= min(n_val, n_train)
+    can_stratify = False
+    if y.ndim == 1:  # classes
+        counts = np.bincount(y)
+        counts = counts[counts > 0]
+        can_stratify = counts.min() > 1 and len(counts) <= min(n_val, n_train)
     return train_test_split(
         samples, test_size=fraction, stratify=y if can_stratify else None, random_state=random_state
     )

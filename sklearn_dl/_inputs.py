@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
@@ -263,6 +264,12 @@ def check_labels(name, labels):
     return labels
 
 
+def check_quantities(name, y):
+    """Return an array (n,) or (n, n_outputs) of float64, checked as scikit-learn checks y."""
+    with named(name):
+        return check_array(as_array(name, y), dtype=np.float64, ensure_2d=False, input_name=name)
+
+
 def check_weights(name, sample_weight, X):
     """Return weights of the rows of X in float64, checked."""
     if not isinstance(sample_weight, numbers.Number):
@@ -276,17 +283,17 @@ def check_weights(name, sample_weight, X):
 
 
 def merge_duplicates(X, y, sample_weight):
-    """Return X, y, weights with equal (row, class) pairs merged into one of their total weight, sorted.
+    """Return X, y, weights with equal (row, target) pairs merged into one of their total weight, sorted.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features), or CSR
-    y : ndarray of int of shape (n,)
+    y : ndarray of shape (n,) or (n, n_outputs)
     sample_weight : ndarray of float64 of shape (n,), or None
 
     Returns
     -------
-    X, y : ndarray of shape (m, n_features), (m,)
+    X, y : ndarray of shape (m, n_features), (m,) or (m, n_outputs)
     sample_weight : ndarray of shape (m,), or None where all weights are equal
     """
     first, group = canonical_order(X, y)
@@ -299,7 +306,7 @@ def canonical_order(X, *columns):
     Parameters
     ----------
     X : ndarray of shape (n, n_features), or CSR
-    *columns : ndarray of shape (n,)
+    *columns : ndarray of shape (n,) or (n, …)
 
     Returns
     -------

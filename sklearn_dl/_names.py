@@ -10,7 +10,7 @@ not counted as in MLPClassifier; updates are ``len(loss_history_)``, epochs `n_i
 
 import functools
 
-HISTORY_ATTRIBUTES = """\
+_HISTORY_ATTRIBUTES = """\
     loss_curve_ : list of float
         ``history_["loss"]``, as MLPClassifier names it: the mean loss of each epoch, penalty included.
     loss_ : float
@@ -18,22 +18,41 @@ HISTORY_ATTRIBUTES = """\
     best_loss_ : float
         Its least entry; with `early_stopping`, too.
     validation_scores_ : list of float or None
-        ``history_["val_accuracy"]``: the validation accuracy after each epoch; None without a validation set.
+        ``history_["val_{score}"]``: the validation {words} after each epoch; None without a validation set.
     best_validation_score_ : float or None
         The same as `best_val_score_`."""
 
-LAYER_ATTRIBUTES = """\
+
+def history_attributes(score, words):
+    """Return what docstrings say of the histories, for a score called so, in words so."""
+    return _HISTORY_ATTRIBUTES.format(score=score, words=words)
+
+
+_COEFS = """\
     coefs_ : list of ndarray of shape (n_inputs, n_outputs)
         Weights of each affine layer, from the input on; as all of these attributes, not to be written to. Absent with
-        `normalization`, where weights and intercepts alone do not tell what the net computes: see `params_`.
+        `normalization`, where weights and intercepts alone do not tell what the net computes: see `params_`.{coefs}
     intercepts_ : list of ndarray of shape (n_outputs,)
         Biases of each affine layer; absent with `normalization`.
     n_layers_ : int
         Number of affine layers, and one for the input.
     n_outputs_ : int
-        Number of scores: one for each class, also where there are two. MLPClassifier has a single one then.
+        {n_outputs}
     out_activation_ : str
-        'softmax', also for two classes."""
+        {out_activation}"""
+
+LAYER_ATTRIBUTES = _COEFS.format(
+    coefs="",
+    n_outputs="Number of scores: one for each class, also where there are two. MLPClassifier has a single one then.",
+    out_activation="'softmax', also for two classes; 'logistic' for several labels; 'identity' with ``loss='hinge'``.",
+)
+
+REGRESSOR_LAYER_ATTRIBUTES = _COEFS.format(
+    coefs=""" Those of the last layer,
+        and its intercepts, are in the units of y, unlike in `params_`.""",
+    n_outputs="Number of outputs.",
+    out_activation="'identity', or 'exp' with ``loss='poisson'``.",
+)
 
 
 def learned(function):
@@ -80,12 +99,12 @@ class HistoryNames:
 
     @learned
     def validation_scores_(self):
-        """Return the validation accuracy after each epoch, or None."""
-        return None if self.best_val_score_ is None else list(self.history_["val_accuracy"])
+        """Return the validation score after each epoch, or None."""
+        return None if self.best_val_score_ is None else list(self.history_[f"val_{self._score_name}"])
 
     @learned
     def best_validation_score_(self):
-        """Return the best validation accuracy, or None."""
+        """Return the best validation score, or None."""
         return self.best_val_score_
 
 
@@ -114,8 +133,8 @@ class LayerNames:
 
     @learned
     def out_activation_(self):
-        """Return the name of the function that turns scores into probabilities."""
-        return "softmax"
+        """Return the name of the function that turns scores into predictions."""
+        return self._net.head.link
 
     def _n_affine(self):
         return sum(name[0] == "W" for name in self.params_)
@@ -126,7 +145,13 @@ class LayerNames:
                 f"{type(self).__name__} has no attribute {attribute!r} with normalization, of which weights and"
                 " intercepts alone do not tell what the net computes; all parameters are in params_."
             )
-        return [read_only(self.params_[f"{letter}{i}"]) for i in range(1, 1 + self._n_affine())]
+        arrays = [self.params_[f"{letter}{i}"] for i in range(1, 1 + self._n_affine())]
+        arrays[-1] = self._in_units_of_y(letter, arrays[-1])
+        return [read_only(array) for array in arrays]
+
+    def _in_units_of_y(self, letter, last):
+        """Return the weights (letter 'W') or biases ('b') of the last layer, for what is predicted."""
+        return last
 
 
 class LinearNames:

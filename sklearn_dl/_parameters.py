@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int, check_real, check_weight_scale
 from sklearn_dl._inputs import named
-from sklearn_dl._names import HISTORY_ATTRIBUTES
+from sklearn_dl._names import history_attributes
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
 from sklearn_dl.optim import CLIP_NORM, CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
@@ -169,6 +169,10 @@ class Setting:
     text: str
     check: Callable | None = None
 
+    def of(self, estimator):
+        """Return an estimator's value, checked."""
+        return self.check(self.name, getattr(estimator, self.name))
+
 
 def _rates(attribute):
     rates = {name: getattr(rule, attribute) for name, rule in UPDATE_RULES.items() if not rule.full_batch}
@@ -202,6 +206,16 @@ def learning_rate(rates):
 def reg(text):
     """Return the row of the penalty's strength, given which penalty it is."""
     return Setting("reg", "float", text, _real(low=0))
+
+
+def _monitor(score, text, words):
+    return Setting(
+        "monitor",
+        f"{{{score!r}, 'loss'}}",
+        f"What decides on the validation set which epoch is the best one: its {words}, or its loss without the penalty."
+        f" {text} Counts for `early_stopping`, for the weights that are kept, and for 'reduce_on_plateau'.",
+        _choice(score, "loss"),
+    )
 
 
 RATES, LINEAR_RATES = _rates("auto_rate"), _rates("auto_rate_linear")
@@ -314,19 +328,12 @@ SETTINGS = {
             "Share of the samples set aside for `early_stopping`.",
             _real(low=0, high=1, boundaries="neither"),
         ),
-        Setting(
-            "monitor",
-            "{'accuracy', 'loss'}",
-            """What decides on the validation set which epoch is the best one: its accuracy, or its loss without the
-            penalty. Probabilities overfit before labels do, and only the loss shows it. Counts for `early_stopping`,
-            for the weights that are kept, and for 'reduce_on_plateau'.""",
-            _choice("accuracy", "loss"),
-        ),
+        _monitor("accuracy", "Probabilities overfit before labels do, and only the loss shows it.", "accuracy"),
         Setting(
             "class_weight",
             "dict, 'balanced' or None",
             "Weights of the classes, multiplied into the samples' weights. 'balanced': inversely to their total"
-            " weight.",
+            " weight. Not where a sample has several labels.",
             _check_class_weight,
         ),
         Setting(
@@ -351,6 +358,27 @@ SETTINGS = {
             check_bool,
         ),
         # Of some estimators.
+        Setting(
+            "loss",
+            "{'softmax', 'hinge'}",
+            """What is trained for: 'softmax' is the cross-entropy of the classes' probabilities (of several labels,
+            that of the logistic function of each score), 'hinge' the multiclass hinge loss, without probabilities:
+            there is no `predict_proba` then. See `sklearn_dl.losses`.""",
+            _choice("softmax", "hinge"),
+        ),
+        Setting(
+            "label_smoothing",
+            "float in [0, 1)",
+            """Share of each label that goes to all classes alike [Szegedy et al. 2016], which keeps probabilities from
+            extremes. Of several labels, half of it goes to the label that is not. With ``loss='softmax'`` only.""",
+            _real(low=0, high=1, boundaries="left"),
+        ),
+        Setting(
+            "delta",
+            "float",
+            "With ``loss='huber'``, how far from the target the square ends, in standard deviations of y (`y_scale_`).",
+            _real(low=0, boundaries="neither"),
+        ),
         Setting("hidden_dim", "int", "Units of the hidden layer.", _int(1)),
         Setting(
             "hidden_dims",
@@ -389,11 +417,53 @@ SETTINGS = {
 }
 
 
+# What regressors have in place of the rows of the same names.
+REGRESSION_LOSS = Setting(
+    "loss",
+    "{'squared_error', 'absolute_error', 'huber', 'poisson'}",
+    """What is trained for: 'squared_error' for the mean of y, 'absolute_error' for its median, 'huber' for a mean that
+    outliers hardly move, 'poisson' for the mean of counts and other numbers of at least 0, of which scores are the
+    logarithms. See `sklearn_dl.losses`.""",
+    _choice("squared_error", "absolute_error", "huber", "poisson"),
+)
+REGRESSION_SETTINGS = {
+    setting.name: setting
+    for setting in (
+        REGRESSION_LOSS,
+        _monitor("r2", "The loss is what is trained for; with 'squared_error', both decide alike.", "R²"),
+        Setting(
+            "early_stopping",
+            "bool",
+            """Watch a validation set: `X_val` given to `fit`, or else a share `validation_fraction` of the training
+            samples, set aside (a weight of 2 is two samples where the training set fits into one minibatch). Whenever
+            there is a validation set, the weights of the best epoch are kept.""",
+            check_bool,
+        ),
+        Setting(
+            "tol",
+            "float",
+            """Training ends when the loss (with `early_stopping`: what `monitor` names, on the validation set) has not
+            improved by more than `tol` for `n_iter_no_change` epochs in a row; the loss is that of y over its scale.
+            None: never before `num_epochs`. `early_stopping` waits at least 50 epochs where an epoch is a single
+            update. 'lbfgs': see `update_rule`.""",
+            _or_none(_real(low=0)),
+        ),
+    )
+}
+
+
 # ------------------------------------------------------------------ docstrings
 
-ATTRIBUTES = """\
+CLASSIFIER_ATTRIBUTES = """\
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The labels; where a sample has any number of them, those of the columns of y, from 0."""
+
+REGRESSOR_ATTRIBUTES = """\
+    y_mean_, y_scale_ : ndarray of shape (n_outputs,)
+        Mean and standard deviation of each output of y, which the net is trained on less the one and over the other.
+        With ``loss='poisson'`` 0 and the mean."""
+
+_ATTRIBUTES = """\
     n_features_in_ : int
         Number of features; C * H * W for images.
     feature_names_in_ : ndarray of str
@@ -406,18 +476,18 @@ ATTRIBUTES = """\
         Loss of each update's minibatch, penalty included. As all histories, it grows in place when training continues.
     learning_rate_history_ : list of float
         Learning rate of each update; nan with 'lbfgs'.
-    train_acc_history_ : list of float
-        Accuracy before training and after each epoch, on up to 1,000 training samples.
-    val_acc_history_ : list of float
+    train_{short}_history_ : list of float
+        {Words} before training and after each epoch, on up to 1,000 training samples.
+    val_{short}_history_ : list of float
         The same on the validation set; empty without one.
     history_ : dict of str to list
         A row for each epoch, ready for ``pandas.DataFrame(net.history_)``: ``epoch`` (from 1), ``loss`` (mean over its
-        updates), ``train_accuracy``, ``val_accuracy`` and ``val_loss`` (nan without a validation set; without the
+        updates), ``train_{score}``, ``val_{score}`` and ``val_loss`` (nan without a validation set; without the
         penalty), ``learning_rate``, ``seconds``.
     n_iter_ : int
         Epochs done, those of earlier fits and partial fits that this one continued included.
     best_val_score_ : float or None
-        The validation accuracy of the best epoch; None without a validation set.
+        The validation {words} of the best epoch; None without a validation set.
     best_epoch_ : int or None
         The epoch whose weights were kept, 0 for those before training; None without a validation set.
     stop_reason_ : str or None
@@ -425,8 +495,8 @@ ATTRIBUTES = """\
         'stopped' (by a callback) or 'interrupted' (by Ctrl-C). None after `partial_fit`."""
 
 
-def documented(*rows, attributes=""):
-    """Return a class decorator that fills parameters and attributes into an estimator's docstring.
+def documented(*rows, attributes="", regressor=False):
+    """Return a class decorator that gives an estimator its settings, and fills them and attributes into its docstring.
 
     Parameters
     ----------
@@ -434,16 +504,24 @@ def documented(*rows, attributes=""):
         In place of those of `SETTINGS`, where they mean something else in this class.
     attributes : str
         Those that not all estimators have.
+    regressor : bool
+        Whether it is one, and no classifier.
     """
-    rows = {**SETTINGS, **{row.name: row for row in rows}}
+    rows = {**SETTINGS, **(REGRESSION_SETTINGS if regressor else {}), **{row.name: row for row in rows}}
+    score, short, words = ("r2", "r2", "R²") if regressor else ("accuracy", "acc", "accuracy")
+    common = _ATTRIBUTES.format(score=score, short=short, words=words, Words=words.capitalize())
+    own = REGRESSOR_ATTRIBUTES if regressor else CLASSIFIER_ATTRIBUTES
 
     def fill(cls):
+        cls._settings = rows
         if cls.__doc__ is None:  # python -OO
             return cls
         parameters = inspect.signature(cls).parameters
         sections = {
             "parameters": "\n".join(_entry(rows[name], value.default) for name, value in parameters.items()),
-            "attributes": textwrap.dedent("\n".join(filter(None, [ATTRIBUTES, HISTORY_ATTRIBUTES, attributes]))),
+            "attributes": textwrap.dedent(
+                "\n".join(filter(None, [own, common, history_attributes(score, words), attributes]))
+            ),
         }
         # Python 3.13 strips a docstring's indentation, earlier versions keep it.
         cls.__doc__ = inspect.cleandoc(cls.__doc__)
@@ -470,7 +548,7 @@ def check_parameters(estimator):
     """
     params = {
         name: setting.check(name, getattr(estimator, name))
-        for name, setting in SETTINGS.items()
+        for name, setting in estimator._settings.items()
         if setting.check is not None and hasattr(estimator, name)
     }
     params.setdefault("augmentation", ())

@@ -3,16 +3,23 @@
 Tasks are values: they hold what was learned of y, and no estimator.
 """
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
+from scipy.sparse import issparse
+from scipy.special import expit, log_expit
+from sklearn.utils.multiclass import type_of_target
 
 from sklearn_dl import _ext
 from sklearn_dl._checks import check_real
-from sklearn_dl._inputs import check_labels
+from sklearn_dl._inputs import check_labels, check_quantities
 
-__all__ = ["Classification"]
+__all__ = ["Classification", "Multilabel", "Regression"]
+
+# Targets that vary by less than this share of their size differ by rounding.
+ROUNDING = 10 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,7 @@ class Classification:
     """
 
     classes: np.ndarray
-
-    @staticmethod
-    def check_y(y):
-        """Raise unless y, an array, holds labels."""
-        check_classification_targets(y)
+    what: ClassVar[str] = "labels of shape (n_samples,)"
 
     @staticmethod
     def as_y(name, y):
@@ -108,3 +111,178 @@ class Classification:
         scores = scores.astype(np.float64, copy=False)
         (_ext.log_softmax if take_log else _ext.softmax)(scores, scores)
         return scores
+
+
+@dataclass(frozen=True)
+class Multilabel:
+    """Each sample has any number of several labels; its targets are an indicator for each.
+
+    Parameters
+    ----------
+    n_outputs : int
+        How many labels there are.
+    label_smoothing : float in [0, 1), default=0.0
+        By how much targets of 1 are lower; half of that is added to all.
+    """
+
+    n_outputs: int
+    label_smoothing: float = 0.0
+    what: ClassVar[str] = "indicators of shape (n_samples, n_labels)"
+
+    @staticmethod
+    def is_meant(y):
+        """Return whether y, an array or sparse matrix, has a column for each of several labels."""
+        return y.ndim == 2 and y.shape[1] > 1
+
+    @staticmethod
+    def as_y(name, y):
+        """Return y, indicators (n, k), as an array of int8, checked."""
+        if issparse(y):
+            y = y.toarray()
+        y = np.asarray(y)
+        kind = type_of_target(y, input_name=name)
+        if kind != "multilabel-indicator":
+            raise ValueError(
+                f"{name} must be labels of shape (n_samples,), or indicators, 0 or 1, of shape (n_samples, n_labels),"
+                f" got {kind} of shape {y.shape}."
+            )
+        if not np.isin(y, (0, 1)).all():
+            raise ValueError(f"{name} must hold indicators, 0 or 1, got the values {np.unique(y)}.")
+        return y.astype(np.int8)
+
+    @classmethod
+    def of_labels(cls, y):
+        """Return the task of indicators y."""
+        return cls(y.shape[1])
+
+    @property
+    def classes(self):
+        """The numbers of the labels, which are the columns of y."""
+        return np.arange(self.n_outputs)
+
+    def encode(self, y, *, name="y", among="among classes"):
+        """Return the targets of indicators, float64 (n_samples, n_labels).
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer columns than labels.
+        """
+        if y.shape[1] != self.n_outputs:
+            raise ValueError(f"{name} has {y.shape[1]} labels, expected {self.n_outputs}, as {among.split()[-1]} has.")
+        return y * (1 - self.label_smoothing) + self.label_smoothing / 2
+
+    # ---------------------------------------------------- from scores to answers
+
+    @staticmethod
+    def labels(scores):
+        """Return the indicators of the labels whose probability is above 0.5."""
+        return (scores > 0).astype(np.int64)
+
+    @staticmethod
+    def decision(scores):
+        """Return the scores."""
+        return scores
+
+    @staticmethod
+    def probabilities(scores, *, take_log=False):
+        """Return the logistic function of scores, or its logarithm, in double precision whatever the net's."""
+        return (log_expit if take_log else expit)(scores.astype(np.float64, copy=False))
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Each sample has one or many quantities; its targets are these less their mean, over their scale.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of float64 of shape (n_outputs,)
+        Prediction = mean + scale * score; for the logarithmic scores of counts, scale * exp(score).
+    is_flat : bool
+        Whether y is of shape (n,).
+    takes_exp : bool
+        Whether scores are logarithms.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    is_flat: bool
+    takes_exp: bool
+    what: ClassVar[str] = "numbers of shape (n_samples,) or (n_samples, n_outputs)"
+
+    @staticmethod
+    def as_y(name, y):
+        """Return y as an array of float64 of shape (n,) or (n, n_outputs), checked as scikit-learn checks y."""
+        return check_quantities(name, y)
+
+    @classmethod
+    def of_quantities(cls, y, sample_weight, *, takes_exp):
+        """Return the task that y shows: mean and standard deviation of each output, or for counts the mean.
+
+        Parameters
+        ----------
+        y : ndarray of float64 of shape (n,) or (n, n_outputs)
+        sample_weight : ndarray of float64 of shape (n,), or None
+        takes_exp : bool
+
+        Raises
+        ------
+        ValueError
+            If counts are negative, or all of them zero, or y spans more than float64 holds.
+        """
+        columns = y.reshape(len(y), -1).T
+        if not takes_exp:
+            mean, scale = np.array([_mean_and_deviation(column, sample_weight) for column in columns]).T
+            return cls(mean, scale, y.ndim == 1, takes_exp)
+        if y.min() < 0:
+            raise ValueError(f"y must be at least 0 for loss='poisson', got {y.min():g}.")
+        scale = np.array([_mean_and_deviation(column, sample_weight)[0] for column in columns])
+        if not scale.all():
+            raise ValueError("y must hold a number above 0 for loss='poisson', got only zeros.")
+        return cls(np.zeros(len(scale)), scale, y.ndim == 1, takes_exp)
+
+    @property
+    def n_outputs(self):
+        """How many scores a net has for it."""
+        return len(self.scale)
+
+    def encode(self, y, *, name="y", among="among classes"):
+        """Return the targets of quantities, float64 (n_samples, n_outputs)."""
+        if y.ndim != (1 if self.is_flat else 2) or y.size != len(y) * self.n_outputs:
+            wanted = "(n_samples,)" if self.is_flat else f"(n_samples, {self.n_outputs})"
+            raise ValueError(f"{name} must have the shape {wanted} that y had in the first fit, got {y.shape}.")
+        if self.takes_exp and y.min() < 0:
+            raise ValueError(f"{name} must be at least 0 for loss='poisson', got {y.min():g}.")
+        return (y.reshape(len(y), -1) - self.mean) / self.scale
+
+    def quantities(self, scores):
+        """Return predictions in y's own units, of y's shape, in float64; may overwrite the scores."""
+        scores = scores.astype(np.float64, copy=False)
+        if self.takes_exp:
+            np.exp(scores, out=scores)
+        scores *= self.scale
+        scores += self.mean
+        return scores[:, 0] if self.is_flat else scores
+
+
+def _mean_and_deviation(y, sample_weight):
+    """Return the mean and the standard deviation of numbers, 1 where they are all alike.
+
+    Of the sorted numbers, equal ones once with their total weight: so the order of the samples does not matter, and
+    weights act as repetition does, to the last bit.
+    """
+    if sample_weight is not None:
+        y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
+    y, group = np.unique(y, return_inverse=True)
+    weight = np.bincount(group, sample_weight)
+    weight = weight / weight.sum()
+    with np.errstate(over="ignore"):
+        span = y[-1] - y[0]
+    if not math.isfinite(span):
+        raise ValueError(f"y must span less than float64 holds, got {y[0]:g} to {y[-1]:g}.")
+    if span <= ROUNDING * max(abs(y[0]), abs(y[-1])):
+        return float(y[0] + (weight * (y - y[0])).sum()), 1.0
+    # As shares of the span, whose squares neither overflow nor vanish.
+    share = (y - y[0]) / span
+    mean = (weight * share).sum()
+    return float(y[0] + span * mean), float(span * math.sqrt((weight * (share - mean) ** 2).sum()))

@@ -70,6 +70,8 @@ class ThreeLayerConvNet(BaseNetClassifier):
         filter_size=7,
         hidden_dim=100,
         activation="relu",
+        loss="softmax",
+        label_smoothing=0.0,
         learning_rate="auto",
         lr_decay=1.0,
         lr_schedule=None,
@@ -118,7 +120,7 @@ class ThreeLayerConvNet(BaseNetClassifier):
         }
 
     def _as_parameter(self, argument, value):
-        return ("input_shape" if argument == "input_dim" else argument), value
+        return ("input_shape", value) if argument == "input_dim" else super()._as_parameter(argument, value)
 
     def _takes_sparse(self):
         return False

@@ -55,6 +55,8 @@ class Softmax(LinearNames, BaseNetClassifier):
     def __init__(
         self,
         *,
+        loss="softmax",
+        label_smoothing=0.0,
         learning_rate="auto",
         lr_decay=1.0,
         lr_schedule=None,
@@ -87,6 +89,9 @@ class Softmax(LinearNames, BaseNetClassifier):
 
     def _is_linear(self):
         return True
+
+    def _takes_multilabel(self):
+        return False
 
     def _net_config(self, n_features, n_classes):
         return {

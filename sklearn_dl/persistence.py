@@ -25,7 +25,7 @@ from sklearn_dl._base import BaseNet
 from sklearn_dl._callbacks import CALLBACKS
 from sklearn_dl._saving import Kind, check_class, load, refusal, register, save
 from sklearn_dl.convnet import ThreeLayerConvNet
-from sklearn_dl.fully_connected import FullyConnectedNet, TwoLayerNet
+from sklearn_dl.fully_connected import FullyConnectedNet, FullyConnectedRegressor, TwoLayerNet
 from sklearn_dl.linear import Softmax
 from sklearn_dl.nets import layers
 
@@ -33,7 +33,7 @@ __all__ = ["SKOPS_TRUSTED", "load", "read_archive", "save", "write_archive"]
 
 
 def _estimator_classes():
-    classes = (Softmax, TwoLayerNet, FullyConnectedNet, ThreeLayerConvNet)
+    classes = (Softmax, TwoLayerNet, FullyConnectedNet, FullyConnectedRegressor, ThreeLayerConvNet)
     return {cls.__name__: cls for cls in classes}
 
 

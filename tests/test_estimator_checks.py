@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.augmentation import HorizontalFlip
 from sklearn_dl.schedules import Cosine
 
@@ -21,6 +21,7 @@ ESTIMATORS = [
     Softmax(num_iters=100, dtype="float64", shuffle=False),
     Softmax(**QUICK, learning_rate=0.1, beta1=0.8, lr_schedule="one_cycle", reg=1e-3),
     Softmax(update_rule="lbfgs", reg=1e-3, tol=1e-6),
+    Softmax(**QUICK, loss="hinge", learning_rate=0.1),
     TwoLayerNet(),
     TwoLayerNet(**QUICK, update_rule="sgd", learning_rate=0.1, reg=1e-3),
     TwoLayerNet(**QUICK, update_rule="sgd_momentum", learning_rate=0.05),
@@ -33,6 +34,7 @@ ESTIMATORS = [
     TwoLayerNet(**QUICK, early_stopping=True, learning_rate=0.01),
     TwoLayerNet(**QUICK, learning_rate=0.01, beta2=0.99, lr_schedule=Cosine(warmup=0.1)),
     TwoLayerNet(hidden_dim=7),
+    TwoLayerNet(**QUICK, label_smoothing=0.1, learning_rate=0.01),
     FullyConnectedNet(),
     FullyConnectedNet(hidden_dims=()),
     FullyConnectedNet(hidden_dims=7, dtype=np.float32),
@@ -47,6 +49,15 @@ ESTIMATORS = [
     FullyConnectedNet(**QUICK, dtype="float32", normalization="batchnorm"),
     FullyConnectedNet(**QUICK, hidden_dims=[20], class_weight="balanced", learning_rate=0.01),
     FullyConnectedNet(**QUICK, learning_rate=0.01, epsilon=1e-6, lr_schedule="reduce_on_plateau"),
+    FullyConnectedNet(**QUICK, loss="hinge", learning_rate=0.01),
+    FullyConnectedRegressor(),
+    FullyConnectedRegressor(hidden_dims=(), num_epochs=200),
+    FullyConnectedRegressor(**QUICK, loss="absolute_error", learning_rate=0.01),
+    FullyConnectedRegressor(**QUICK, loss="huber", delta=0.5, learning_rate=0.01, activation="silu"),
+    FullyConnectedRegressor(**QUICK, dtype="float32", update_rule="adamw", reg=0.1, learning_rate=0.01),
+    FullyConnectedRegressor(**QUICK, early_stopping=True, learning_rate=0.01, lr_schedule="cosine"),
+    FullyConnectedRegressor(**QUICK, normalization="layernorm", learning_rate=0.01),
+    FullyConnectedRegressor(update_rule="lbfgs", reg=1e-3),
     ThreeLayerConvNet(),
     ThreeLayerConvNet(**CONV, update_rule="sgd_momentum", learning_rate=0.01),
     ThreeLayerConvNet(**CONV, normalization="batchnorm"),
@@ -76,7 +87,7 @@ CHECKS = [
 ]
 
 
-@pytest.mark.parametrize("cls", [Softmax, TwoLayerNet, FullyConnectedNet, ThreeLayerConvNet])
+@pytest.mark.parametrize("cls", [Softmax, TwoLayerNet, FullyConnectedNet, FullyConnectedRegressor, ThreeLayerConvNet])
 def test_defaults_and_at_least_six_other_settings(cls):
     settings = [estimator.get_params() for estimator in ESTIMATORS if type(estimator) is cls]
     assert cls().get_params() in settings

@@ -30,6 +30,8 @@ EFFECTS = {
     "clip_norm": ({}, 0.01),
     "weight_scale": ({}, 0.5),
     "activation": ({}, "tanh"),
+    "loss": ({}, "hinge"),
+    "label_smoothing": ({}, 0.2),
     "dtype": ({}, "float64"),
     "tol": ({"num_epochs": 10, "n_iter_no_change": 2}, 100.0),
     "n_iter_no_change": ({"num_epochs": 10, "tol": 100.0}, 2),

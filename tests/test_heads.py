@@ -248,7 +248,7 @@ def test_a_head_of_ones_own_trains_step_by_step(rng):
             return float((off**3).sum() / (total or len(scores)))
 
         new_tally, begin_tally = SquaredErrorHead.new_tally, SquaredErrorHead.begin_tally
-        judge, score_terms, predicts_exp = SquaredErrorHead.judge, SquaredErrorHead.score_terms, False
+        judge, score_terms = SquaredErrorHead.judge, SquaredErrorHead.score_terms
 
     X = rng.randn(100, 2)
     net = FullyConnected([], 2, 1, head=Cubic(), random_state=0)

@@ -181,6 +181,8 @@ SPELLINGS = {
     "momentum": (1.0, [1, np.int8(1)]),
     "decay_rate": (0.5, [np.float32(0.5)]),
     "clip_norm": (0.125, [np.float32(0.125), Fraction(1, 8)]),
+    "loss": ("hinge", [np.str_("hinge")]),
+    "label_smoothing": (0.125, [np.float32(0.125), Fraction(1, 8)]),
     "weight_scale": (0.125, [np.float32(0.125), np.float64(0.125)]),
     "dtype": (
         "float64",

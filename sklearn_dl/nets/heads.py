@@ -8,6 +8,7 @@ training records and replays.
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +41,8 @@ class Head:
         By which `Net` knows it, as its ``head``.
     score_name : str
         What evaluations and histories call the score: 'accuracy' or 'r2'.
+    link : str
+        The function that makes predictions of scores: 'softmax', 'logistic', 'exp' or 'identity', the default.
     takes_labels : bool
         Whether targets are the numbers of classes, int64 (N,), and not numbers (N, C) of the net's dtype.
     recordable : bool
@@ -69,6 +72,7 @@ class Head:
 
     name: ClassVar[str]
     score_name: ClassVar[str]
+    link: ClassVar[str] = "identity"
     takes_labels: ClassVar[bool]
     recordable: ClassVar[bool] = False
 
@@ -222,6 +226,21 @@ class Head:
         """Whether a method ``loss_of_rows`` does loss and gradients of a linear net at once."""
         return False
 
+    def constant_loss(self, shares: np.ndarray) -> float:
+        """Return the loss of the best scores that are the same for all samples, which no look at X has gone into.
+
+        Parameters
+        ----------
+        shares : ndarray of float64 of shape (C,)
+            Share of each class, by weight.
+
+        Returns
+        -------
+        float
+            The loss; nan where there are no classes, or it is not known.
+        """
+        return math.nan
+
     def n_predicted(self, tally: np.ndarray) -> int:
         """Return how many different classes were predicted.
 
@@ -285,7 +304,7 @@ class SoftmaxHead(_LabelsHead):
     SoftmaxHead(label_smoothing=0.1)
     """
 
-    name = "softmax"
+    name = link = "softmax"
     recordable = True
 
     def __init__(self, label_smoothing=0.0):
@@ -298,6 +317,12 @@ class SoftmaxHead(_LabelsHead):
 
     def loss(self, scores, targets, sample_weight, dscores, total=0.0):
         return _ext.softmax_loss(scores, targets, sample_weight, dscores, total, self.label_smoothing)
+
+    def constant_loss(self, shares):
+        # The entropy of the smoothed shares, which are the best probabilities.
+        smoothed = (1 - self.label_smoothing) * shares + self.label_smoothing / len(shares)
+        smoothed = smoothed[smoothed > 0]
+        return float(-(smoothed * np.log(smoothed)).sum())
 
     def loss_of_rows(self, *args):
         """Return the loss of a linear net on rows of X.
@@ -332,6 +357,12 @@ class HingeHead(_LabelsHead):
 
     def loss(self, scores, targets, sample_weight, dscores, total=0.0):
         return _ext.hinge_loss(scores, targets, sample_weight, dscores, total)
+
+    def constant_loss(self, shares):
+        # With a score of 1 for the m most frequent classes and 0 for the others: m - 1, and the number of classes more
+        # for samples of the others.
+        rest = 1 - np.sort(shares)[::-1].cumsum()
+        return float((np.arange(len(shares)) + len(shares) * rest).min())
 
 
 class _PointwiseHead(Head):
@@ -383,7 +414,7 @@ class LogisticHead(_PointwiseHead):
     (4, 3)
     """
 
-    name = "logistic"
+    name = link = "logistic"
     score_name = "accuracy"
     recordable = True
     low, high = 0.0, 1.0
@@ -408,7 +439,6 @@ class _RegressionHead(_PointwiseHead):
     """
 
     score_name = "r2"
-    predicts_exp: ClassVar[bool] = False
 
     def new_tally(self, n_scores):
         return np.zeros(n_scores)
@@ -423,7 +453,7 @@ class _RegressionHead(_PointwiseHead):
         tally[:] = np.divide(1 / len(total), total, out=np.zeros(len(total)), where=varies)
 
     def judge(self, scores, targets, sample_weight, tally):
-        return _ext.judge_residuals(scores, targets, sample_weight, self.predicts_exp, tally)
+        return _ext.judge_residuals(scores, targets, sample_weight, self.link == "exp", tally)
 
     def score_terms(self, tally):
         return np.count_nonzero(tally) / len(tally), -1.0, False
@@ -505,10 +535,9 @@ class PoissonHead(_RegressionHead):
     (2, 1)
     """
 
-    name = "poisson"
+    name, link = "poisson", "exp"
     recordable = True
     low = 0.0
-    predicts_exp = True
 
 
 HEADS: dict[str, type[Head]] = {

@@ -62,12 +62,15 @@ def _learned_nothing(solver):
     if not solver.history["loss"]:
         return None
     if solver.trainee.head.takes_labels:
-        return _learned_no_classes(solver)
+        shares = _class_shares(solver)
+        of_shares = solver.trainee.head.constant_loss(shares)
+        if not math.isnan(of_shares):
+            return _learned_no_classes(solver, shares, of_shares)
     return _learned_no_numbers(solver)
 
 
 def _learned_no_numbers(solver):
-    """Say so of targets that are numbers."""
+    """Say so where only the loss of the first weights is known to compare with."""
     if solver.trainee.head.score_name == "r2" and _targets_are_equal(solver):
         return None
     began, final = solver.state.initial_loss, None
@@ -102,18 +105,17 @@ def _causes(solver):
     return " or ".join(causes) or "weight_scale"
 
 
-def _learned_no_classes(solver):
-    """Say so of classes."""
+def _learned_no_classes(solver, shares, of_shares):
+    """Say so of classes, given their shares and the loss of the best constant scores."""
     losses = solver.history["loss"]
-    shares = _class_shares(solver.train_samples, solver.train_rows)
-    of_shares = -(shares * np.log(shares)).sum()
+    n_classes = np.count_nonzero(shares)
     began, whose = solver.state.initial_loss, "first weights"
     if math.isnan(began):  # of a net that an earlier release has trained
-        began, whose = of_shares, "class frequencies"
+        began, whose = of_shares, "best constant prediction"
     # The minibatches' losses tell whether an evaluation is worth its time.
     if losses[-1] < CLEARLY_LESS * min(began, of_shares):
         return None
-    if len(shares) > 1 and _rows_are_equal(solver):
+    if n_classes > 1 and _rows_are_equal(solver):
         return "X is constant: all training samples have the same values, and nothing tells their classes apart."
     final = solver.evaluate_trained()
     causes = _causes(solver)
@@ -128,12 +130,12 @@ def _learned_no_classes(solver):
     else:
         learned = final.loss < (1 - SAME) * of_shares or final.score > shares.max() + by_chance
         learned = learned or not _scores_are_equal(solver)
-    if len(shares) == 1 or learned:
+    if n_classes == 1 or learned:
         return None
     predicts = "one class for all training samples" if final.n_classes == 1 else "classes by chance"
     return (
         f"The net predicts {predicts} (accuracy {final.score:.1%}); its loss of {final.loss:.4g} is no better than"
-        f" the {of_shares:.4g} of predicting the class frequencies: {causes} is too large for this data and net. Lower"
+        f" the {of_shares:.4g} of the best constant prediction: {causes} is too large for this data and net. Lower"
         " it, or scale X."
     )
 
@@ -181,8 +183,9 @@ def _batches(solver):
         yield solver.train_samples.gather(solver.train_rows[part])[0]
 
 
-def _class_shares(samples, rows):
-    """Return the share of each class among some samples, by weight; without a look at X, no net can do better."""
+def _class_shares(solver):
+    """Return the share of each class among the samples that accuracy is taken on, by weight."""
+    samples, rows = solver.train_samples, solver.train_rows
     weights = None if samples.sample_weight is None else samples.sample_weight[rows]
-    totals = np.bincount(samples.y[rows], weights)
-    return totals[totals > 0] / totals.sum()
+    totals = np.bincount(samples.y[rows], weights, minlength=solver.trainee.n_scores or 0)
+    return totals / totals.sum()
