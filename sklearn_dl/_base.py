@@ -113,6 +113,10 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Return a weight for each class, or None."""
         return None
 
+    def _in_units_of_y(self, letter, last):
+        """Return the weights (letter 'W') or biases ('b') of the last layer, for what is predicted."""
+        return last
+
     def _as_parameter(self, argument, value):
         """Return name and value of the parameter that an argument of the net comes from."""
         return argument, value

@@ -108,7 +108,8 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, task, t
         X_val = check_X(estimator, X_val, takes_sparse=takes_sparse)
     y_val = task.as_y("y_val", y_val)
     if len(y_val) != len(X_val):
-        raise ValueError(f"y_val must have one entry for each of the {len(X_val)} rows of X_val, got {len(y_val)}.")
+        shape = len(X_val), *y_val.shape[1:]
+        raise ValueError(f"y_val must have shape {shape}, one entry for each row of X_val, got {y_val.shape}.")
     if sample_weight_val is not None:
         sample_weight_val = check_weights("sample_weight_val", sample_weight_val, X_val)
     return X_val, task.encode(y_val, name="y_val", among="in y:"), sample_weight_val

@@ -149,10 +149,6 @@ class LayerNames:
         arrays[-1] = self._in_units_of_y(letter, arrays[-1])
         return [read_only(array) for array in arrays]
 
-    def _in_units_of_y(self, letter, last):
-        """Return the weights (letter 'W') or biases ('b') of the last layer, for what is predicted."""
-        return last
-
 
 class LinearNames:
     """The names that linear classifiers have for their weights."""

@@ -6,11 +6,14 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import unchanged_on_error
-from sklearn_dl._inputs import as_array
+from sklearn_dl._inputs import as_array, warn_caller
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._parameters import REGRESSION_LOSS, SETTINGS
 from sklearn_dl._tasks import Regression
 from sklearn_dl.nets.heads import HEADS
+
+# Beyond as many standard deviations of the first part, y of a later part of partial_fit is on another scale.
+FAR = 100
 
 
 class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
@@ -38,14 +41,24 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)
         return X, Regression.as_y("y", y), sample_weight
 
-    def _learn_task(self, y, sample_weight, continuing):
+    def _learn_task(self, y, sample_weight, continuing, *, goes_on=False):
         if continuing:  # whose weights are for the y of the first fit; `encode` compares the shapes
             return
         self._trained_loss = REGRESSION_LOSS.of(self)
-        task = Regression.of_quantities(y, sample_weight, takes_exp=self._trained_loss == "poisson")
+        task = Regression.of_quantities(
+            y, sample_weight, takes_exp=self._trained_loss == "poisson", goes_on=goes_on or self.warm_start
+        )
         self.y_mean_, self.y_scale_, self._y_is_flat = task.mean, task.scale, task.is_flat
 
-    _learn_task_in_parts = _learn_task
+    def _learn_task_in_parts(self, y, sample_weight, continuing):
+        self._learn_task(y, sample_weight, continuing, goes_on=True)
+        if continuing:
+            far = np.abs(self._task.encode(y)).max()
+            if far > FAR:
+                warn_caller(
+                    f"y is up to {far:.2g} standard deviations from the mean of the first part, whose mean and scale"
+                    " partial_fit keeps: begin with a part like the others, or scale y."
+                )
 
     def _in_units_of_y(self, letter, last):
         task = self._task
@@ -62,7 +75,8 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
 
         Weights, the update rule's state and the learning rate's decay continue. `num_epochs`, `num_iters`, `tol` and
         `early_stopping` do not apply, but for the length of `lr_schedule`: `num_epochs` calls, or `num_iters` updates,
-        counted from the last `fit`. Mean and scale of y are those of the first call's.
+        counted from the last `fit`. Mean and scale of y are the first part's: it should be like
+        the others.
 
         Parameters
         ----------
@@ -77,6 +91,11 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         -------
         self : object
             The estimator itself.
+
+        Warns
+        -----
+        UserWarning
+            If y is more than 100 standard deviations of the first part's y away from its mean.
 
         Raises
         ------

@@ -197,7 +197,8 @@ class Regression:
     Parameters
     ----------
     mean, scale : ndarray of float64 of shape (n_outputs,)
-        Prediction = mean + scale * score; for the logarithmic scores of counts, scale * exp(score).
+        Prediction = mean + scale * score; for the logarithmic scores of counts, scale * exp(score). A scale of 0 is
+        that of an output that is always its mean.
     is_flat : bool
         Whether y is of shape (n,).
     takes_exp : bool
@@ -216,7 +217,7 @@ class Regression:
         return check_quantities(name, y)
 
     @classmethod
-    def of_quantities(cls, y, sample_weight, *, takes_exp):
+    def of_quantities(cls, y, sample_weight, *, takes_exp, goes_on=False):
         """Return the task that y shows: mean and standard deviation of each output, or for counts the mean.
 
         Parameters
@@ -224,6 +225,8 @@ class Regression:
         y : ndarray of float64 of shape (n,) or (n, n_outputs)
         sample_weight : ndarray of float64 of shape (n,), or None
         takes_exp : bool
+        goes_on : bool
+            Whether more y may come: the scale of an output that is constant so far is then 1, else 0.
 
         Raises
         ------
@@ -233,6 +236,8 @@ class Regression:
         columns = y.reshape(len(y), -1).T
         if not takes_exp:
             mean, scale = np.array([_mean_and_deviation(column, sample_weight) for column in columns]).T
+            if goes_on:
+                scale = np.where(scale == 0, 1.0, scale)
             return cls(mean, scale, y.ndim == 1, takes_exp)
         if y.min() < 0:
             raise ValueError(f"y must be at least 0 for loss='poisson', got {y.min():g}.")
@@ -253,7 +258,11 @@ class Regression:
             raise ValueError(f"{name} must have the shape {wanted} that y had in the first fit, got {y.shape}.")
         if self.takes_exp and y.min() < 0:
             raise ValueError(f"{name} must be at least 0 for loss='poisson', got {y.min():g}.")
-        return (y.reshape(len(y), -1) - self.mean) / self.scale
+        constant = self.scale == 0
+        off = y.reshape(len(y), -1) - self.mean
+        if constant.any() and np.abs(off[:, constant]).max() > ROUNDING * np.abs(self.mean).max():
+            raise ValueError(f"{name} varies where y of the first fit was constant, {self.mean[constant]}: fit anew.")
+        return off / np.where(constant, 1.0, self.scale)
 
     def quantities(self, scores):
         """Return predictions in y's own units, of y's shape, in float64; may overwrite the scores."""
@@ -266,7 +275,7 @@ class Regression:
 
 
 def _mean_and_deviation(y, sample_weight):
-    """Return the mean and the standard deviation of numbers, 1 where they are all alike.
+    """Return the mean and the standard deviation of numbers, 0 where they differ by no more than rounding.
 
     Of the sorted numbers, equal ones once with their total weight: so the order of the samples does not matter, and
     weights act as repetition does, to the last bit.
@@ -281,7 +290,7 @@ def _mean_and_deviation(y, sample_weight):
     if not math.isfinite(span):
         raise ValueError(f"y must span less than float64 holds, got {y[0]:g} to {y[-1]:g}.")
     if span <= ROUNDING * max(abs(y[0]), abs(y[-1])):
-        return float(y[0] + (weight * (y - y[0])).sum()), 1.0
+        return float(y[0] + (weight * (y - y[0])).sum()), 0.0
     # As shares of the span, whose squares neither overflow nor vanish.
     share = (y - y[0]) / span
     mean = (weight * share).sum()

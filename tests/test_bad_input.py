@@ -118,6 +118,15 @@ SHARED = {
     "warm_start": [(0, TypeError, "warm_start must be True or False, got 0")],
 }
 OWN = {
+    "loss": [
+        ("log_loss", ValueError, "loss must be one of 'softmax', 'hinge', got 'log_loss'"),
+        (None, ValueError, "loss must be one of 'softmax', 'hinge', got None"),
+    ],
+    "label_smoothing": [
+        (1, ValueError, "label_smoothing == 1, must be < 1"),
+        (-0.1, ValueError, r"label_smoothing == -0\.1"),
+        ("some", TypeError, "label_smoothing .* str"),
+    ],
     "hidden_dim": [(0, ValueError, "hidden_dim == 0"), (2.0, TypeError, "hidden_dim .* float")],
     "hidden_dims": [
         (0, ValueError, "hidden_dims == 0"),
@@ -200,7 +209,12 @@ ARGUMENTS = table(
     ("X ragged", {"X": [[1, 2], [3]], "y": [0, 1]}, ValueError, "X: .*inhomogeneous"),
     ("y None", {"y": None}, ValueError, "requires y to be passed, but the target y is None"),
     ("y short", {"y": y[:-1]}, ValueError, r"inconsistent numbers of samples: \[30, 29\]"),
-    ("y 2-D", {"y": np.eye(3)[y]}, ValueError, r"y should be a 1d array, .* \(30, 3\)"),
+    (
+        "y 2-D",
+        {"y": np.column_stack([y, y])},
+        ValueError,
+        r"y (should be a 1d array|must be labels of shape \(n_samples,\), or indicators), .* \(30, 2\)",
+    ),
     ("y continuous", {"y": y + 0.5}, ValueError, "Unknown label type: continuous"),
     ("y nan", {"y": changed(y.astype(float), np.nan)}, ValueError, "Input y contains NaN"),
     ("y mixed", {"y": np.array([1, "a", None] * 10, object)}, ValueError, "label type: unknown"),

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_class_weight_classifiers
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, load, optim
+from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, Softmax, ThreeLayerConvNet, TwoLayerNet, load, optim
 from sklearn_dl._parameters import SETTINGS, documented, resolve_lengths
 from sklearn_dl.nets import FullyConnected, Net
 from sklearn_dl.nets.layers import Affine, ReLU
@@ -39,7 +39,7 @@ each_parameter = pytest.mark.parametrize(
 
 
 def test_the_table_has_the_parameters_of_all_estimators():
-    assert set(SETTINGS) == {name for cls in ESTIMATORS for name in cls().get_params()}
+    assert set(SETTINGS) == {name for cls in [*ESTIMATORS, FullyConnectedRegressor] for name in cls().get_params()}
     assert all(setting.name == name for name, setting in SETTINGS.items())
     assert {name for name, setting in SETTINGS.items() if setting.check is None} == OF_THE_NET
 
