@@ -19,9 +19,7 @@ def _has_probabilities(estimator):
     """Return True, or raise AttributeError where scores do not become probabilities."""
     loss = estimator._net.head.name if "_net" in vars(estimator) else estimator.loss
     if loss == "hinge":
-        raise AttributeError(
-            "Scores of loss='hinge' are no probabilities: set loss='softmax', or use decision_function."
-        )
+        raise AttributeError("loss='hinge' has no probabilities: set loss='softmax', or use decision_function.")
     return True
 
 
@@ -78,13 +76,11 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
 
     def _learn_task(self, y, sample_weight, continuing):
         task = (Multilabel if Multilabel.is_meant(y) else Classification).of_labels(y)
-        if continuing and (
-            self._is_multilabel != isinstance(task, Multilabel) or not np.array_equal(task.classes, self.classes_)
-        ):
-            was, now = (f"{classes}" for classes in (self.classes_, task.classes))
-            if self._is_multilabel != isinstance(task, Multilabel):
-                was, now = self._task.what, task.what
-            raise ValueError(f"With warm_start, y must hold the classes of the first fit, {was}, got {now}.")
+        if continuing:
+            before, now = (self._task.what, task.what), (self.classes_, task.classes)
+            before, now = before if self._task.what != task.what else now
+            if not np.array_equal(before, now):
+                raise ValueError(f"With warm_start, y must hold the classes of the first fit, {before}, got {now}.")
         self._learn_classes(task)
 
     def _learn_task_in_parts(self, y, sample_weight, continuing, *, classes):

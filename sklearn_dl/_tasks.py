@@ -169,7 +169,7 @@ class Multilabel:
             If there are more or fewer columns than labels.
         """
         if y.shape[1] != self.n_outputs:
-            raise ValueError(f"{name} has {y.shape[1]} labels, expected {self.n_outputs}, as {among.split()[-1]} has.")
+            raise ValueError(f"{name} has {y.shape[1]} labels, expected {self.n_outputs}.")
         return y * (1 - self.label_smoothing) + self.label_smoothing / 2
 
     # ---------------------------------------------------- from scores to answers
