@@ -77,8 +77,9 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
     def _learn_task(self, y, sample_weight, continuing):
         task = (Multilabel if Multilabel.is_meant(y) else Classification).of_labels(y)
         if continuing:
-            before, now = (self._task.what, task.what), (self.classes_, task.classes)
-            before, now = before if self._task.what != task.what else now
+            before, now = self._task.what, task.what
+            if before == now:
+                before, now = self.classes_, task.classes
             if not np.array_equal(before, now):
                 raise ValueError(f"With warm_start, y must hold the classes of the first fit, {before}, got {now}.")
         self._learn_classes(task)

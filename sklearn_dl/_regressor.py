@@ -92,16 +92,16 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         self : object
             The estimator itself.
 
-        Warns
-        -----
-        UserWarning
-            If y is more than 100 standard deviations of the first part's y away from its mean.
-
         Raises
         ------
         ValueError
             If y has another shape than in the first call; if `lr_schedule` has come to its end. After any error, and
             after Ctrl-C, a fitted estimator is as it was.
+
+        Warns
+        -----
+        UserWarning
+            If y is more than 100 standard deviations of the first part's y away from its mean.
         """
         with unchanged_on_error(self, in_place=True):
             self._partial_fit(X, y, sample_weight)

@@ -55,6 +55,7 @@ def members(cls):
     found = {}
     for name in dir(cls):
         member = inspect.getattr_static(cls, name)
+        member = getattr(member, "fn", member)  # of available_if
         inner = getattr(member, "__func__", member)
         inner = inner.fget if isinstance(inner, property) else getattr(inner, "func", inner)
         is_callable = inspect.isfunction(inspect.unwrap(inner)) if callable(inner) else False
