@@ -10,7 +10,6 @@ from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import unchanged_on_error
 from sklearn_dl._inputs import as_array
 from sklearn_dl._keywords import explain_keywords
-from sklearn_dl._parameters import SETTINGS
 from sklearn_dl._tasks import Classification, Multilabel
 from sklearn_dl.nets.heads import HingeHead, LogisticHead, SoftmaxHead
 
@@ -41,17 +40,16 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
     @property
     def _task(self):
         if self._is_multilabel:
-            return Multilabel(len(self.classes_), SETTINGS["label_smoothing"].of(self))
+            return Multilabel(len(self.classes_), self.label_smoothing)
         return Classification(self.classes_)
 
     def _head(self):
-        loss, smoothing = (SETTINGS[name].of(self) for name in ("loss", "label_smoothing"))
-        if loss == "softmax":
-            return LogisticHead() if self._is_multilabel else SoftmaxHead(smoothing)
+        if self.loss == "softmax":
+            return LogisticHead() if self._is_multilabel else SoftmaxHead(self.label_smoothing)
         if self._is_multilabel:
-            raise ValueError(f"loss={loss!r} needs one label for each sample: with several labels, set loss='softmax'.")
-        if smoothing:
-            raise ValueError(f"label_smoothing={smoothing:g} needs loss='softmax', got loss={loss!r}.")
+            raise ValueError("loss='hinge' needs one label for each sample: with several labels, set loss='softmax'.")
+        if self.label_smoothing:
+            raise ValueError(f"label_smoothing={self.label_smoothing} needs loss='softmax', got loss='hinge'.")
         return HingeHead()
 
     def _as_parameter(self, argument, value):

@@ -169,10 +169,6 @@ class Setting:
     text: str
     check: Callable | None = None
 
-    def of(self, estimator):
-        """Return an estimator's value, checked."""
-        return self.check(self.name, getattr(estimator, self.name))
-
 
 def _rates(attribute):
     rates = {name: getattr(rule, attribute) for name, rule in UPDATE_RULES.items() if not rule.full_batch}

@@ -8,9 +8,8 @@ from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import unchanged_on_error
 from sklearn_dl._inputs import as_array, warn_caller
 from sklearn_dl._keywords import explain_keywords
-from sklearn_dl._parameters import REGRESSION_LOSS, SETTINGS
 from sklearn_dl._tasks import Regression
-from sklearn_dl.nets.heads import HEADS
+from sklearn_dl.nets.heads import HEADS, HuberHead
 
 # Beyond as many standard deviations of the first part, y of a later part of partial_fit is on another scale.
 FAR = 100
@@ -26,8 +25,7 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         return Regression(self.y_mean_, self.y_scale_, self._y_is_flat, self._trained_loss == "poisson")
 
     def _head(self):
-        loss = REGRESSION_LOSS.of(self)
-        return HEADS[loss](SETTINGS["delta"].of(self)) if loss == "huber" else HEADS[loss]()
+        return HuberHead(self.delta) if self.loss == "huber" else HEADS[self.loss]()
 
     def _as_parameter(self, argument, value):
         return ("loss", value) if argument == "head" else super()._as_parameter(argument, value)
@@ -44,7 +42,7 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
     def _learn_task(self, y, sample_weight, continuing, *, goes_on=False):
         if continuing:  # whose weights are for the y of the first fit; `encode` compares the shapes
             return
-        self._trained_loss = REGRESSION_LOSS.of(self)
+        self._trained_loss = str(self.loss)
         task = Regression.of_quantities(
             y, sample_weight, takes_exp=self._trained_loss == "poisson", goes_on=goes_on or self.warm_start
         )
