@@ -394,7 +394,7 @@ class Solver:
     @property
     def penalty_strength(self):
         """The net's `reg`, where it is that of a penalty and not a decay beside the loss."""
-        return 0.0 if self._rule.decoupled else self.net.reg
+        return 0.0 if self._rule.decoupled else self.trainee.reg
 
     @property
     def full_batch(self):
@@ -603,7 +603,7 @@ class Solver:
             return
         with program or nullcontext():
             loss, grads = self._gradients(rows)
-        penalty = 0.0 if self._rule.decoupled else self.net.penalty(self._squares)
+        penalty = 0.0 if self._rule.decoupled else self.trainee.penalty(self._squares)
         self._record_losses([float(loss + penalty)])
         with program.updates() if program else nullcontext():
             squares = self._update(grads)
@@ -625,12 +625,12 @@ class Solver:
 
     def _update(self, grads):
         """Apply the update rule to each parameter; return the sum of squares of each."""
-        net, update, configs = self.net, optim.in_place[self.update_rule], self.optim_configs
+        update, configs, reg = optim.in_place[self.update_rule], self.optim_configs, self.trainee.reg
         if self.clip_norm is not None:
             optim.clip_gradients(grads, self.clip_norm)
         return {
-            name: update(w, grads[name], configs[name], net.reg if name in net.weight_names else 0.0)
-            for name, w in net.params.items()
+            name: update(w, grads[name], configs[name], reg if name in self.trainee.penalized else 0.0)
+            for name, w in self.net.params.items()
         }
 
     def _plain_step(self, rows):

@@ -300,25 +300,63 @@ def test_a_watcher_ends_it():
     assert notes.calls.count("begin") == notes.calls.count("end") == 3
 
 
-def test_ending_amid_an_iteration_leaves_the_last_one():
-    class Impatient(FullyConnected):
-        calls = 0
+class Impatient(FullyConnected):
+    """Stops training in its call of backprop of this number."""
 
-        def backprop(self, *args, **kwargs):
-            self.calls += 1
-            if self.calls == 8:
-                solver.stop()
-            return super().backprop(*args, **kwargs)
+    def __init__(self, last):
+        super().__init__([6], 8, 4, weight_scale="he", reg=0.01, dtype=np.float64, random_state=0)
+        self.calls, self.last = 0, last
 
-    notes = Notes()
-    net = Impatient([6], 8, 4, weight_scale="he", reg=0.01, dtype=np.float64, random_state=0)
-    solver = solving(net, dataset(n_val=0), watchers=[notes])
+    def backprop(self, *args, **kwargs):
+        self.calls += 1
+        if self.calls == self.last:
+            self.solver.stop()
+        return super().backprop(*args, **kwargs)
+
+
+def stopped_in(call, data):
+    """Return a solver that was stopped in a call of backprop, and what a watcher noted."""
+    notes, net = Notes(), Impatient(call)
+    net.solver = solver = solving(net, data, watchers=[notes])
     solver.train()
-    assert solver.stop_reason == "stopped"
+    assert (net.calls, solver.stop_reason) == (call, "stopped")
+    return solver, notes
+
+
+@pytest.mark.parametrize("batch", [60, 16])
+@pytest.mark.parametrize("call", [8, 9, 10, 15])
+def test_ending_amid_an_iteration_leaves_the_last_one(batch, call, monkeypatch):
+    """And amid an evaluation: no batch of it follows."""
+    monkeypatch.setattr(lbfgs, "BATCH_BOUNDS", (batch, batch))
+    data = dataset(n_val=0)
+    solver, notes = stopped_in(call, data)
     assert notes.calls == ["train", *["begin", "update", "end"] * solver.epoch, "done"]
-    assert 0 < solver.epoch < 8
-    loss, _ = net.loss(solver._train.X, solver._train.y)
+    assert 0 < solver.epoch < call
+    loss, _ = solver.net.loss(data["X_train"], data["y_train"])
     assert loss == pytest.approx(solver.loss_history[-1], rel=1e-12)
+
+
+@pytest.mark.parametrize(("batch", "call"), [(60, 1), (16, 1), (16, 2), (16, 5)])
+def test_ending_before_the_first_iteration_leaves_the_net_as_it_was(batch, call, monkeypatch):
+    monkeypatch.setattr(lbfgs, "BATCH_BOUNDS", (batch, batch))
+    solver, notes = stopped_in(call, dataset(n_val=0))
+    assert notes.calls == ["train", "begin", "done"]
+    assert (solver.epoch, solver.loss_history) == (0, [])
+    before = Impatient(call)
+    for name, value in before.params.items():
+        np.testing.assert_array_equal(solver.net.params[name], value)
+    solver.train()
+    assert solver.epoch > 1
+
+
+def test_a_watcher_ends_it_before_the_first_iteration():
+    class AtOnce(Watcher):
+        def on_epoch_begin(self, solver):
+            solver.stop()
+
+    solver = solving(watchers=[AtOnce()])
+    solver.train()
+    assert (solver.epoch, solver.stop_reason) == (0, "stopped")
 
 
 def test_ctrl_c_ends_it():

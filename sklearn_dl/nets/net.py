@@ -420,14 +420,7 @@ class Net:
         penalty : float
             Zero without `reg`.
         """
-        if self.reg == 0:
-            return 0.0
-        if squares is None:
-            squares = {name: _ext.sum_of_squares(self.params[name], n_threads()) for name in self.weight_names}
-        total = 0.0
-        for name in self.weight_names:  # sum() would add otherwise, from Python 3.12 on: a recorded step does as here
-            total += squares[name]
-        return 0.5 * self.reg * total
+        return l2_penalty(self.reg, self.params, self.weight_names, squares)
 
     def loss(self, X, y=None, sample_weight=None):
         """Return scores in test mode, or the training loss and its gradients.
@@ -515,6 +508,18 @@ class Net:
             If the file is damaged, of a newer version, or does not hold a net of this class.
         """
         return _saving.load(path, expected_class=cls)
+
+
+def l2_penalty(reg, params, names, squares=None):
+    """Return ``0.5 * reg * sum(W ** 2)`` over the parameters of these names; see `Net.penalty`."""
+    if reg == 0:
+        return 0.0
+    if squares is None:
+        squares = {name: _ext.sum_of_squares(params[name], n_threads()) for name in names}
+    total = 0.0
+    for name in names:  # sum() would add otherwise, from Python 3.12 on: a recorded step does as here
+        total += squares[name]
+    return 0.5 * reg * total
 
 
 _PARTS_OF_LOSS = ("loss", "_check_X", "_check_y")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from sklearn_dl.nets.heads import Head, SoftmaxHead
-from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_head, trains_through_loss
+from sklearn_dl.nets.net import Net, l2_penalty, loss_takes_weights, trains_on_head, trains_through_loss
 
 __all__ = ["NetLike", "Trainee"]
 
@@ -16,7 +17,8 @@ class NetLike(Protocol):
     """What a net must have to be trained: parameters, and a loss with its gradients.
 
     Whatever else a `Net` has is used where it is there: ``backprop``, ``dtype``, ``input_shape``, ``num_classes``,
-    ``statistics``, ``random_state``, ``reg``, ``head``.
+    ``statistics``, ``random_state``, ``head``; and with ``backprop``, whose loss is without a penalty, ``reg`` and
+    ``weight_names``.
     """
 
     params: dict[str, np.ndarray]
@@ -70,6 +72,15 @@ class Trainee:
     def reg(self) -> float:
         """Strength of its penalty."""
         return getattr(self.net, "reg", 0.0)
+
+    @property
+    def penalized(self) -> Sequence[str]:
+        """Names of the parameters whose penalty, and its gradient, the solver adds."""
+        return () if self.through_loss else getattr(self.net, "weight_names", ())
+
+    def penalty(self, squares: dict[str, float] | None = None) -> float:
+        """Return the penalty that the solver adds; `squares` as `l2_penalty` takes them."""
+        return l2_penalty(self.reg, self.net.params, self.penalized, squares)
 
     @property
     def takes_rows(self) -> bool:
