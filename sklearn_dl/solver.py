@@ -841,7 +841,8 @@ class Solver:
     # ----------------------------------------------------------- checkpoints
 
     def _archive(self):
-        return {"lr_schedule": repr(self.lr_schedule), "state": self.state.to_archive()}
+        head, schedule = repr(self.trainee.head), repr(self.lr_schedule)
+        return {"head": head, "lr_schedule": schedule, "state": self.state.to_archive()}
 
     def resume(self, path):
         """Go back to a checkpoint; `train` then goes on from there, to the same bits.
@@ -854,17 +855,20 @@ class Solver:
         Raises
         ------
         ValueError
-            If the file is no checkpoint, or of another net, update rule or schedule. The solver and the
-            net are then unchanged.
+            If the file is no checkpoint, or of another net, head, update rule or schedule. The solver and
+            the net are then unchanged.
         """
         archive = read_archive(path)
         try:
             state = archive["state"]
-            settings = {"update_rule": repr(state["update_rule"]), "lr_schedule": archive["lr_schedule"]}
+            settings = {
+                "head": (archive["head"], repr(self.trainee.head)),
+                "update_rule": (repr(state["update_rule"]), repr(self.update_rule)),
+                "lr_schedule": (archive["lr_schedule"], repr(self.lr_schedule)),
+            }
         except (LookupError, TypeError):
             raise ValueError(f"{path} is no checkpoint of a Solver.") from None
-        for name, theirs in settings.items():
-            ours = repr(getattr(self, name))
+        for name, (theirs, ours) in settings.items():
             if theirs != ours:
                 raise ValueError(f"{path} was trained with {name} {theirs}, not {ours}.")
         try:
