@@ -67,11 +67,11 @@ def test_it_ends_where_no_element_of_the_gradient_is_above_tol():
         solver = solving(linear(), tol=tol, num_epochs=1000)
         solver.train()
         assert solver.stop_reason == "converged"
-        assert largest_gradient(solver.net, solver._train.X, solver._train.y) <= tol
+        assert largest_gradient(solver.net, solver.train_samples.X, solver.train_samples.y) <= tol
         # The epoch before did not end it.
         before = solving(linear(), num_epochs=solver.epoch - 1)
         before.train()
-        assert largest_gradient(before.net, before._train.X, before._train.y) > tol
+        assert largest_gradient(before.net, before.train_samples.X, before.train_samples.y) > tol
 
 
 def test_it_ends_where_the_loss_stays():
@@ -80,7 +80,7 @@ def test_it_ends_where_the_loss_stays():
     solver.train()
     assert solver.stop_reason == "no_improvement"
     assert solver.epoch < 600
-    assert largest_gradient(solver.net, solver._train.X, solver._train.y) > 1e-4
+    assert largest_gradient(solver.net, solver.train_samples.X, solver.train_samples.y) > 1e-4
 
 
 def test_the_way_is_mlpclassifiers():
@@ -167,7 +167,7 @@ def test_a_net_with_a_loss_of_its_own():
     solver = solving(Linear(), tol=1e-4, num_epochs=1000)
     solver.train()
     assert solver.stop_reason == "converged"
-    _, grads = solver.net.loss(solver._train.X, solver._train.y)
+    _, grads = solver.net.loss(solver.train_samples.X, solver.train_samples.y)
     assert max(np.abs(grad).max() for grad in grads.values()) <= 1e-4
 
 
@@ -185,7 +185,7 @@ def test_an_iteration_is_an_epoch_and_an_update():
     assert np.isnan(solver.learning_rate_history).all()
     last = solving(num_epochs=9, data=dataset(n_val=0))
     last.train()
-    loss, _ = last.net.loss(last._train.X, last._train.y)
+    loss, _ = last.net.loss(last.train_samples.X, last.train_samples.y)
     assert last.loss_history[-1] == pytest.approx(loss, rel=1e-12)
 
 
@@ -240,7 +240,7 @@ def test_without_tol_it_ends_where_no_lower_loss_is_found():
     solver.train()
     assert solver.epoch < 1000
     assert solver.stop_reason in ("no_improvement", "converged")
-    assert largest_gradient(solver.net, solver._train.X, solver._train.y) < 1e-6
+    assert largest_gradient(solver.net, solver.train_samples.X, solver.train_samples.y) < 1e-6
 
 
 def test_num_epochs_too_few():

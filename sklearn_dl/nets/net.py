@@ -383,28 +383,28 @@ class Net:
         y = np.asarray(y, np.int64) if self._head.takes_labels else np.ascontiguousarray(y, self.dtype)
         if total_weight is not None and not total_weight > 0:
             raise ValueError(f"total_weight must be positive, got {total_weight!r}.")
-        total = 0.0 if total_weight is None else total_weight
+        total_weight = total_weight or 0.0
         if rows is not None:
             if not self.takes_rows:
                 raise ValueError(
                     "rows are for nets that take them (takes_rows), which this one does not: give X[rows]."
                 )
-            return self._linear_backprop(X, rows, y, sample_weight, total)
+            return self._linear_backprop(X, rows, y, sample_weight, total_weight)
         scores = self._forward(X, self._work, train=True, sample_weight=sample_weight)
         # Not in the place of the scores: the last layer may need its output to go back.
         dout = buffer(self._loss_work, "dscores", scores.shape, scores.dtype)
-        loss = self._head.loss(scores, y, sample_weight, dout, total)
+        loss = self._head.loss(scores, y, sample_weight, dout, total_weight)
         for i in range(len(self._steps) - 1, -1, -1):
             dout = self._steps[i].backward(dout, self._grads, self._work[i], need_dx=i > 0)
         return loss, self._grads
 
-    def _linear_backprop(self, X, rows, y, sample_weight, total):
+    def _linear_backprop(self, X, rows, y, sample_weight, total_weight):
         (layer,), (work,) = self._steps, self._work
         w, b = self.params[layer.w], self.params[layer.b]
         dw, db = self._grads[layer.w], self._grads[layer.b]
         forget_touched(work)
         dscores = buffer(work, "out", (len(rows), self.num_classes), self.dtype)
-        loss = self._head.loss_of_rows(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total)
+        loss = self._head.loss_of_rows(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total_weight)
         return loss, self._grads
 
     def penalty(self, squares=None):
@@ -563,27 +563,20 @@ def _check_penalty(net):
 
 
 def trains_through_loss(net):
-    """Return whether a net must be trained on what its `loss` returns, not on what its `backprop` does.
-
-    Parameters
-    ----------
-    net : object
-        With ``params`` and ``loss(X, y)``. One that is no `Net` is trained through `backprop` if it has that.
+    """Return whether a `Net` must be trained on what its `loss` returns, not on what its `backprop` does.
 
     Raises
     ------
     TypeError
-        If it is a `Net` that overrides `penalty` alone.
+        If it overrides `penalty` alone.
     """
-    if not isinstance(net, Net):
-        return not hasattr(net, "backprop")
     _check_penalty(net)
     return _overrides(net, "penalty") or _goes_through_loss(net, "backprop")
 
 
 def trains_on_head(net):
-    """Return whether a net is trained on what its head makes of its scores, and on nothing else."""
-    return isinstance(net, Net) and not _overrides(net, "backprop", "penalty", *_PARTS_OF_LOSS)
+    """Return whether a `Net` is trained on what its head makes of its scores, and on nothing else."""
+    return not _overrides(net, "backprop", "penalty", *_PARTS_OF_LOSS)
 
 
 def predicts_through_loss(net):

@@ -1,4 +1,4 @@
-"""What a solver needs of a net. Here, and nowhere else, it is found out what a net has."""
+"""What a solver needs of a net. What a net that is no `Net` has is found out here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Trainee:
         self.net = net
         self.is_net = isinstance(net, Net)
         self.dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
-        self.through_loss = trains_through_loss(net)
+        self.through_loss = trains_through_loss(net) if self.is_net else not hasattr(net, "backprop")
         self.takes_weights = not self.through_loss or loss_takes_weights(net)
-        self.knows_loss = trains_on_head(net)
+        self.knows_loss = self.is_net and trains_on_head(net)
         self.n_scores: int | None = getattr(net, "num_classes", None)
         self.input_shape: tuple[int, ...] = getattr(net, "input_shape", ())
 
