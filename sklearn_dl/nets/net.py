@@ -63,7 +63,13 @@ def build_layers(layers, input_shape, init):
     shape, block = input_shape, 0
     for i, layer in enumerate(layers):
         block += layer.starts_block
-        shape, new = layer.build(shape, Block(block, names, i), init)
+        built = layer.build(shape, Block(block, names, i), init)
+        if not (isinstance(built, tuple) and len(built) == 2 and isinstance(built[0], tuple)):
+            raise TypeError(
+                f"layers[{i}], {layer!r}, must return (out_shape, params) from build, with a tuple for the shape, got"
+                f" {built!r:.80}."
+            )
+        shape, new = built
         names.claim(layers, i, new)
         params.update(new)
     if len(shape) != 1:
