@@ -19,6 +19,7 @@ from sklearn_dl.solver import Watcher
 from sklearn_dl.training import _program, lbfgs
 
 from ._estimators import assert_same, blobs, each_estimator, small
+from ._recorded import assert_same as assert_same_values
 from ._solvers import Linear, dataset, make
 
 X, Y = load_iris(return_X_y=True)
@@ -139,6 +140,13 @@ def test_batches_add_up_to_the_whole(dtype, weighted, monkeypatch):
             assert loss == pytest.approx(expected, rel=1e-6 if dtype == np.float32 else 1e-13)
             wanted = np.concatenate([grads[name].ravel() for name in objective._names])
             np.testing.assert_allclose(gradient, wanted, atol=1e-6 if dtype == np.float32 else 1e-14)
+
+
+def test_a_net_with_a_loss_of_its_own_is_given_all_samples(monkeypatch):
+    """It may divide by what it likes."""
+    expected = outcome(solving(Linear(), num_epochs=5))
+    monkeypatch.setattr(lbfgs, "BATCH_BOUNDS", (7, 7))
+    assert_same_values(outcome(solving(Linear(), num_epochs=5)), expected)
 
 
 def outcome(solver):

@@ -367,6 +367,16 @@ def test_collisions_are_errors(layers, name, second, first):
         Net(layers, (4,))
 
 
+@pytest.mark.parametrize("built", [None, (4,), ([4], {}), (4, {}), ((4,), {}, {})])
+def test_what_build_returns_is_checked(built):
+    class Odd(Layer):
+        def build(self, in_shape, block, init):
+            return built
+
+    with pytest.raises(TypeError, match=r"^layers\[1\], Odd\(\), must return \(out_shape, params\) from build, .* got"):
+        Net([Affine(4), Odd(), Affine(3)], (4,))
+
+
 def test_a_name_that_is_taken_is_left_out():
     """A layer that asks for names gets others, whichever of the two comes first."""
     assert names([Affine(4), NumberedScale(kind="gamma"), LayerNorm()]) == ["W1", "b1", "gamma1", "gamma1_2", "beta1_2"]
