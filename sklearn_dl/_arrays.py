@@ -247,8 +247,11 @@ def normalized_weights(sample_weight, n_samples, name="sample_weight"):
     return weights / weights.sum()
 
 
-def checked_weights(sample_weight, n_samples, name="sample_weight"):
-    """Return the weights as a C-contiguous float64 array, the given one if it is one."""
+def checked_weights(sample_weight, n_samples, name="sample_weight", rows=None):
+    """Return the weights as a C-contiguous float64 array, the given one if it is one.
+
+    Those of `rows` (None: all) must be usable.
+    """
     try:
         weights = np.asarray(sample_weight)
     except ValueError as error:  # rows of different lengths
@@ -257,9 +260,9 @@ def checked_weights(sample_weight, n_samples, name="sample_weight"):
         raise TypeError(f"{name} must be (N,) real numbers, got {sample_weight!r}.")
     weights = np.require(weights, FLOAT64, ["C", "A", "E"])
     check_shape(name, weights, (n_samples,), "(N,)")
-    total = weights.sum()
-    if not (weights.min() >= 0 and 0 < total < np.inf):
+    used = weights if rows is None else weights[rows]
+    if not (used.min() >= 0 and 0 < used.sum() < np.inf):
         raise ValueError(
-            f"{name} must be finite, non-negative and not all zero, got values from {weights.min()} to {weights.max()}."
+            f"{name} must be finite, non-negative and not all zero, got values from {used.min()} to {used.max()}."
         )
     return weights

@@ -1,7 +1,7 @@
 """The attributes that a training leaves with an estimator: published, copied, pickled, put back after an error.
 
 An estimator has its net as ``_net`` and the state of its training, a `TrainingState`, as ``_state``. The arrays of the
-net are in the state, so that copies and pickles leave out the net, and make it anew.
+net are in the state, so that copies and pickles leave out the net, and make it again.
 """
 
 import copy

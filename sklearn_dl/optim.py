@@ -24,7 +24,7 @@ from sklearn_dl import _ext
 from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite, as_floats, as_gradient, finite, output
 from sklearn_dl._threads import n_threads
 
-__all__ = ["adagrad", "adam", "adamw", "clip_gradients", "nesterov", "rmsprop", "sgd", "sgd_momentum"]
+__all__ = ["clip_gradients"]  # and the rules, see `_rule`
 
 
 # ------------------------------------------------------------------ constants
@@ -273,6 +273,7 @@ def _rule(function, *constants, **fields):
         rule = UpdateRule(function.__name__, step, by_name, **fields)
         UPDATE_RULES[rule.name] = rule
         in_place[rule.name] = rule.step_in_place
+        __all__.append(rule.name)
         _complete_docstring(function, rule)
         return step
 

@@ -394,7 +394,7 @@ class Solver:
     @property
     def penalty_strength(self):
         """The net's `reg`, where it is that of a penalty and not a decay beside the loss."""
-        return 0.0 if self._rule.decoupled else self.net.reg
+        return 0.0 if self._rule.decoupled else self.trainee.reg
 
     @property
     def full_batch(self):
@@ -603,7 +603,7 @@ class Solver:
             return
         with program or nullcontext():
             loss, grads = self._gradients(rows)
-        penalty = 0.0 if self._rule.decoupled else self.net.penalty(self._squares)
+        penalty = 0.0 if self._rule.decoupled else self.trainee.penalty(self._squares)
         self._record_losses([float(loss + penalty)])
         with program.updates() if program else nullcontext():
             squares = self._update(grads)
@@ -625,12 +625,12 @@ class Solver:
 
     def _update(self, grads):
         """Apply the update rule to each parameter; return the sum of squares of each."""
-        net, update, configs = self.net, optim.in_place[self.update_rule], self.optim_configs
+        update, configs, reg = optim.in_place[self.update_rule], self.optim_configs, self.trainee.reg
         if self.clip_norm is not None:
             optim.clip_gradients(grads, self.clip_norm)
         return {
-            name: update(w, grads[name], configs[name], net.reg if name in net.weight_names else 0.0)
-            for name, w in net.params.items()
+            name: update(w, grads[name], configs[name], reg if name in self.trainee.penalized else 0.0)
+            for name, w in self.net.params.items()
         }
 
     def _plain_step(self, rows):
@@ -841,7 +841,8 @@ class Solver:
     # ----------------------------------------------------------- checkpoints
 
     def _archive(self):
-        return {"lr_schedule": repr(self.lr_schedule), "state": self.state.to_archive()}
+        head, schedule = repr(self.trainee.head), repr(self.lr_schedule)
+        return {"head": head, "lr_schedule": schedule, "state": self.state.to_archive()}
 
     def resume(self, path):
         """Go back to a checkpoint; `train` then goes on from there, to the same bits.
@@ -854,17 +855,20 @@ class Solver:
         Raises
         ------
         ValueError
-            If the file is no checkpoint, or of another net, update rule or schedule. The solver and the
-            net are then unchanged.
+            If the file is no checkpoint, or of another net, head, update rule or schedule. The solver and
+            the net are then unchanged.
         """
         archive = read_archive(path)
         try:
             state = archive["state"]
-            settings = {"update_rule": repr(state["update_rule"]), "lr_schedule": archive["lr_schedule"]}
+            settings = {
+                "head": (archive["head"], repr(self.trainee.head)),
+                "update_rule": (repr(state["update_rule"]), repr(self.update_rule)),
+                "lr_schedule": (archive["lr_schedule"], repr(self.lr_schedule)),
+            }
         except (LookupError, TypeError):
             raise ValueError(f"{path} is no checkpoint of a Solver.") from None
-        for name, theirs in settings.items():
-            ours = repr(getattr(self, name))
+        for name, (theirs, ours) in settings.items():
             if theirs != ours:
                 raise ValueError(f"{path} was trained with {name} {theirs}, not {ours}.")
         try:

@@ -72,15 +72,15 @@ class Linear:
         return loss, {"W": grads["W1"], "b": grads["b1"]}
 
 
-def restless(monkeypatch, accuracies, **options):
-    """Return a solver to whose validation accuracies these values were written."""
+def restless(monkeypatch, accuracies, *, written="score", **options):
+    """Return a solver to whose validation accuracies, or other fields of an `Evaluation`, these values were written."""
     solver = make(**options)
     evaluate = solver._evaluate
     values = iter(accuracies)
 
     def scripted(samples, *args, **kwargs):
         evaluation = evaluate(samples, *args, **kwargs)
-        return evaluation._replace(score=next(values)) if samples is solver._val else evaluation
+        return evaluation._replace(**{written: next(values)}) if samples is solver._val else evaluation
 
     monkeypatch.setattr(solver, "_evaluate", scripted)
     return solver

@@ -241,11 +241,11 @@ def test_a_head_of_ones_own_trains_step_by_step(rng):
         def check_targets(self, name, y, n_samples, n_scores):
             return np.reshape(y, (n_samples, 1))
 
-        def loss(self, scores, targets, sample_weight, dscores, total=0.0):
+        def loss(self, scores, targets, sample_weight, dscores, total_weight=0.0):
             off = np.abs(scores - targets)
             if dscores is not None:
                 dscores[...] = 3 * off**2 * np.sign(scores - targets) / len(scores)
-            return float((off**3).sum() / (total or len(scores)))
+            return float((off**3).sum() / (total_weight or len(scores)))
 
         new_tally, begin_tally = SquaredErrorHead.new_tally, SquaredErrorHead.begin_tally
         judge, score_terms = SquaredErrorHead.judge, SquaredErrorHead.score_terms

@@ -59,6 +59,49 @@ class Softplus(Layer):
         return graph.add("Softplus", x), shape
 '''
 
+SOFTSIGN = '''
+"""Softsign."""
+
+import numpy as np
+
+from sklearn_dl.layers._activation import Activation
+from sklearn_dl.layers._registry import register
+
+__all__ = ["Softsign"]
+
+
+@register
+class Softsign(Activation):
+    name = "softsign"
+
+    def function(self, x):
+        return x / (1 + np.abs(x))
+
+    def slope(self, x):
+        return 1 / (1 + np.abs(x)) ** 2
+
+    def to_onnx(self, graph, arrays, x, shape):
+        return graph.add("Softsign", x), shape
+'''
+
+SIGN_DESCENT = '''
+
+def sign_descent(w, dw, config=None, *, out=None, reg=0.0):
+    """Steps of one size.
+
+    {parameters}
+
+    {errors}
+    """
+    return _update("sign_descent", w, dw, config, out, reg)
+
+
+@_rule(sign_descent, auto_rate=1e-3, auto_rate_linear=0.01)
+def _step_sign_descent(w, dw, config, reg):
+    w -= (config["learning_rate"] * np.sign(dw + reg * w)).astype(w.dtype)
+    return float((w * w).sum())
+'''
+
 
 @pytest.mark.parametrize("name", FILES)
 def test_names_of_each_file_are_exported(name):
@@ -190,31 +233,52 @@ from sklearn_dl import persistence
 from sklearn_dl.gradient_check import check_net
 from sklearn_dl.layers import softplus_backward, softplus_forward
 from sklearn_dl.nets import Net
-from sklearn_dl.nets.layers import Affine, Softplus
+from sklearn_dl.nets.layers import Affine, Conv, Softplus, Softsign
 
 assert sklearn_dl.__file__.startswith(sys.argv[1])
-assert "sklearn_dl.nets.layers.Softplus" in persistence.SKOPS_TRUSTED
-net = Net([Affine(5), Softplus(), Affine(3)], (4,), weight_scale="he", dtype="float64", random_state=0)
 rng = np.random.RandomState(0)
-check_net(net, rng.randn(7, 4), rng.randint(3, size=7))
-net.save(sys.argv[1] + "/net")
-print(Net.load(sys.argv[1] + "/net").layers[1])
+for layer in (Softplus(), Softsign()):
+    assert f"sklearn_dl.nets.layers.{type(layer).__name__}" in persistence.SKOPS_TRUSTED
+    layers = [Conv(2, 3), layer, Affine(5), layer, Affine(3)]
+    net = Net(layers, (1, 3, 3), weight_scale="he", dtype="float64", random_state=0)
+    check_net(net, rng.randn(7, 1, 3, 3), rng.randint(3, size=7))
+    net.save(sys.argv[1] + "/net")
+    assert Net.load(sys.argv[1] + "/net").layers[3] == layer
+X, y = rng.randn(60, 4), np.arange(60) % 3
+X[np.arange(60), y] += 3
+settings = {"activation": "softsign", "update_rule": "sign_descent", "num_epochs": 20, "tol": None, "random_state": 0}
+model = sklearn_dl.TwoLayerNet(**settings).fit(X, y)
+assert model.score(X, y) > 0.8, model.score(X, y)
+assert set(model.learning_rate_history_) == {1e-3}
+model.save(sys.argv[1] + "/model")
+assert (sklearn_dl.load(sys.argv[1] + "/model").predict(X) == model.predict(X)).all()
+for name in ("activation", "update_rule"):
+    try:
+        sklearn_dl.TwoLayerNet(**{name: "other"}).fit(X, y)
+    except ValueError as error:
+        assert settings[name] in str(error), error
+    assert repr(settings[name]) in sklearn_dl.TwoLayerNet.__doc__
+assert "sign_descent" in sklearn_dl.optim.__all__
 """
 
 
-def test_an_activation_is_one_file_and_one_line(tmp_path):
-    """In a copy of the package: everything else follows from the line in layers/_table.py."""
+def test_an_activation_is_one_file_and_one_line_and_a_rule_one_place(tmp_path):
+    """In a copy of the package: everything else follows from the line in layers/_table.py, and the rule's row."""
     from sklearn_dl import _ext
 
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, tmp_path / "sklearn_dl", ignore=ignore)
     shutil.copytree(Path(_ext.__file__).parent, tmp_path / "sklearn_dl/_ext", ignore=ignore, dirs_exist_ok=True)
     (tmp_path / "sklearn_dl/layers/softplus.py").write_text(SOFTPLUS)
+    (tmp_path / "sklearn_dl/layers/softsign.py").write_text(SOFTSIGN)
     with open(tmp_path / "sklearn_dl/layers/_table.py", "a") as table:
-        table.write("from sklearn_dl.layers.softplus import *\n")
+        table.write("from sklearn_dl.layers.softplus import *\nfrom sklearn_dl.layers.softsign import *\n")
+    optim = tmp_path / "sklearn_dl/optim.py"
+    before, mark, after = optim.read_text().partition("\n\ndef adagrad(")
+    optim.write_text(before + SIGN_DESCENT + mark + after)
     command = [sys.executable, "-W", "error", "-c", WHOLE, str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (found.stdout, found.stderr) == ("Softplus()\n", "")
+    assert (found.stdout, found.stderr) == ("", "")
 
 
 def test_patterns_of_fusion_are_of_layers_as_stated():

@@ -19,6 +19,7 @@ from sklearn_dl.solver import Watcher
 from sklearn_dl.training import _program, lbfgs
 
 from ._estimators import assert_same, blobs, each_estimator, small
+from ._recorded import assert_same as assert_same_values
 from ._solvers import Linear, dataset, make
 
 X, Y = load_iris(return_X_y=True)
@@ -67,11 +68,11 @@ def test_it_ends_where_no_element_of_the_gradient_is_above_tol():
         solver = solving(linear(), tol=tol, num_epochs=1000)
         solver.train()
         assert solver.stop_reason == "converged"
-        assert largest_gradient(solver.net, solver._train.X, solver._train.y) <= tol
+        assert largest_gradient(solver.net, solver.train_samples.X, solver.train_samples.y) <= tol
         # The epoch before did not end it.
         before = solving(linear(), num_epochs=solver.epoch - 1)
         before.train()
-        assert largest_gradient(before.net, before._train.X, before._train.y) > tol
+        assert largest_gradient(before.net, before.train_samples.X, before.train_samples.y) > tol
 
 
 def test_it_ends_where_the_loss_stays():
@@ -80,7 +81,7 @@ def test_it_ends_where_the_loss_stays():
     solver.train()
     assert solver.stop_reason == "no_improvement"
     assert solver.epoch < 600
-    assert largest_gradient(solver.net, solver._train.X, solver._train.y) > 1e-4
+    assert largest_gradient(solver.net, solver.train_samples.X, solver.train_samples.y) > 1e-4
 
 
 def test_the_way_is_mlpclassifiers():
@@ -141,6 +142,13 @@ def test_batches_add_up_to_the_whole(dtype, weighted, monkeypatch):
             np.testing.assert_allclose(gradient, wanted, atol=1e-6 if dtype == np.float32 else 1e-14)
 
 
+def test_a_net_with_a_loss_of_its_own_is_given_all_samples(monkeypatch):
+    """It may divide by what it likes."""
+    expected = outcome(solving(Linear(), num_epochs=5))
+    monkeypatch.setattr(lbfgs, "BATCH_BOUNDS", (7, 7))
+    assert_same_values(outcome(solving(Linear(), num_epochs=5)), expected)
+
+
 def outcome(solver):
     solver.train()
     state = solver.state.to_archive(histories=list)
@@ -167,7 +175,7 @@ def test_a_net_with_a_loss_of_its_own():
     solver = solving(Linear(), tol=1e-4, num_epochs=1000)
     solver.train()
     assert solver.stop_reason == "converged"
-    _, grads = solver.net.loss(solver._train.X, solver._train.y)
+    _, grads = solver.net.loss(solver.train_samples.X, solver.train_samples.y)
     assert max(np.abs(grad).max() for grad in grads.values()) <= 1e-4
 
 
@@ -185,7 +193,7 @@ def test_an_iteration_is_an_epoch_and_an_update():
     assert np.isnan(solver.learning_rate_history).all()
     last = solving(num_epochs=9, data=dataset(n_val=0))
     last.train()
-    loss, _ = last.net.loss(last._train.X, last._train.y)
+    loss, _ = last.net.loss(last.train_samples.X, last.train_samples.y)
     assert last.loss_history[-1] == pytest.approx(loss, rel=1e-12)
 
 
@@ -240,7 +248,7 @@ def test_without_tol_it_ends_where_no_lower_loss_is_found():
     solver.train()
     assert solver.epoch < 1000
     assert solver.stop_reason in ("no_improvement", "converged")
-    assert largest_gradient(solver.net, solver._train.X, solver._train.y) < 1e-6
+    assert largest_gradient(solver.net, solver.train_samples.X, solver.train_samples.y) < 1e-6
 
 
 def test_num_epochs_too_few():
@@ -300,28 +308,66 @@ def test_a_watcher_ends_it():
     assert notes.calls.count("begin") == notes.calls.count("end") == 3
 
 
-def test_ending_amid_an_iteration_leaves_the_last_one():
-    class Impatient(FullyConnected):
-        calls = 0
+class Impatient(FullyConnected):
+    """Stops training in its call of backprop of this number."""
 
-        def backprop(self, *args, **kwargs):
-            self.calls += 1
-            if self.calls == 8:
-                solver.stop()
-            return super().backprop(*args, **kwargs)
+    def __init__(self, last):
+        super().__init__([6], 8, 4, weight_scale="he", reg=0.01, dtype=np.float64, random_state=0)
+        self.calls, self.last = 0, last
 
-    notes = Notes()
-    net = Impatient([6], 8, 4, weight_scale="he", reg=0.01, dtype=np.float64, random_state=0)
-    solver = solving(net, dataset(n_val=0), watchers=[notes])
+    def backprop(self, *args, **kwargs):
+        self.calls += 1
+        if self.calls == self.last:
+            self.solver.stop()
+        return super().backprop(*args, **kwargs)
+
+
+def stopped_in(call, data):
+    """Return a solver that was stopped in a call of backprop, and what a watcher noted."""
+    notes, net = Notes(), Impatient(call)
+    net.solver = solver = solving(net, data, watchers=[notes])
     solver.train()
-    assert solver.stop_reason == "stopped"
+    assert (net.calls, solver.stop_reason) == (call, "stopped")
+    return solver, notes
+
+
+@pytest.mark.parametrize("batch", [60, 16])
+@pytest.mark.parametrize("call", [8, 9, 10, 15])
+def test_ending_amid_an_iteration_leaves_the_last_one(batch, call, monkeypatch):
+    """And amid an evaluation: no batch of it follows."""
+    monkeypatch.setattr(lbfgs, "BATCH_BOUNDS", (batch, batch))
+    data = dataset(n_val=0)
+    solver, notes = stopped_in(call, data)
     assert notes.calls == ["train", *["begin", "update", "end"] * solver.epoch, "done"]
-    assert 0 < solver.epoch < 8
-    loss, _ = net.loss(solver._train.X, solver._train.y)
+    assert 0 < solver.epoch < call
+    loss, _ = solver.net.loss(data["X_train"], data["y_train"])
     assert loss == pytest.approx(solver.loss_history[-1], rel=1e-12)
 
 
-def test_ctrl_c_ends_it():
+@pytest.mark.parametrize(("batch", "call"), [(60, 1), (16, 1), (16, 2), (16, 5)])
+def test_ending_before_the_first_iteration_leaves_the_net_as_it_was(batch, call, monkeypatch):
+    monkeypatch.setattr(lbfgs, "BATCH_BOUNDS", (batch, batch))
+    solver, notes = stopped_in(call, dataset(n_val=0))
+    assert notes.calls == ["train", "begin", "done"]
+    assert (solver.epoch, solver.loss_history) == (0, [])
+    before = Impatient(call)
+    for name, value in before.params.items():
+        np.testing.assert_array_equal(solver.net.params[name], value)
+    solver.train()
+    assert solver.epoch > 1
+
+
+def test_a_watcher_ends_it_before_the_first_iteration():
+    class AtOnce(Watcher):
+        def on_epoch_begin(self, solver):
+            solver.stop()
+
+    solver = solving(watchers=[AtOnce()])
+    solver.train()
+    assert (solver.epoch, solver.stop_reason) == (0, "stopped")
+
+
+def test_ctrl_c_ends_it(monkeypatch):
     class Interrupts(Watcher):
         def on_epoch_end(self, solver):
             if solver.epoch == 4:
@@ -331,10 +377,13 @@ def test_ctrl_c_ends_it():
 
     model = minimizing(tol=None)
     make_displays = _base.make_displays
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_base, "make_displays", lambda *a, **k: [*make_displays(*a, **k), Interrupts()])
+    monkeypatch.setattr(_base, "make_displays", lambda *a, **k: [*make_displays(*a, **k), Interrupts()])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
         with pytest.warns(UserWarning, match="Training was interrupted in epoch"):
             model.fit(X, Y)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert model.stop_reason_ == "interrupted"
     assert 4 <= model.n_iter_ <= 5
     assert model.predict(X).shape == Y.shape

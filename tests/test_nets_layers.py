@@ -30,6 +30,10 @@ from sklearn_dl.nets.layers import (
     MaxPool,
     ReLU,
 )
+from sklearn_dl.solver import Solver
+from sklearn_dl.training import _program
+
+from ._recorded import assert_same as assert_same_values
 
 
 def batch(net, n=6, seed=2):
@@ -135,6 +139,23 @@ def test_gradients_of_any_list_of_layers(stated, reg):
         2 * isinstance(layer, (Affine, Conv, BatchNorm, GroupNorm, LayerNorm)) + 2 * isinstance(layer, BatchNorm)
         for layer in net.layers
     )
+
+
+@settings(every_list, max_examples=100)
+@given(stated_nets(), st.sampled_from([np.float32, np.float64]), st.sampled_from(["sgd", "adam"]))
+def test_any_list_of_layers_trains_alike_recorded_and_step_by_step(stated, dtype, rule):
+    layers, input_shape = stated
+    outcomes = []
+    for enabled in (True, False):
+        net = make(layers, input_shape, reg=0.1, dtype=dtype)
+        X, y = batch(net, n=11)
+        options = {"batch_size": 4, "num_epochs": 4, "update_rule": rule, "verbose": False, "random_state": 0}
+        solver = Solver(net, {"X_train": X, "y_train": y, "X_val": X[:5], "y_val": y[:5]}, **options)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_program, "enabled", enabled)
+            solver.train()
+        outcomes.append((net.params, net.statistics, solver.loss_history, solver.val_acc_history))
+    assert_same_values(*outcomes)
 
 
 @every_list
@@ -346,8 +367,18 @@ def test_collisions_are_errors(layers, name, second, first):
         Net(layers, (4,))
 
 
+@pytest.mark.parametrize("built", [None, (4,), ([4], {}), (4, {}), ((4,), {}, {})])
+def test_what_build_returns_is_checked(built):
+    class Odd(Layer):
+        def build(self, in_shape, block, init):
+            return built
+
+    with pytest.raises(TypeError, match=r"^layers\[1\], Odd\(\), must return \(out_shape, params\) from build, .* got"):
+        Net([Affine(4), Odd(), Affine(3)], (4,))
+
+
 def test_a_name_that_is_taken_is_left_out():
-    """Whoever names first: a layer that asks for names gets others."""
+    """A layer that asks for names gets others, whichever of the two comes first."""
     assert names([Affine(4), NumberedScale(kind="gamma"), LayerNorm()]) == ["W1", "b1", "gamma1", "gamma1_2", "beta1_2"]
     assert names([Fixed(kind="W1"), Affine(4)]) == ["W1", "W1_2", "b1_2"]
 

@@ -364,7 +364,7 @@ def test_epochs_have_a_limit_of_time():
 
     with hold_threads():  # where the tuner sets their number
         ours._run_epoch(ThreadTuner())
-    evaluators = [(ours._evaluator(ours._train, with_loss=False), ours._train_rows)]
+    evaluators = [(ours._evaluator(ours.train_samples, with_loss=False), ours.train_rows)]
     whole = steps.whole_epochs(evaluators)
     made = whole.run(np.full((10**6, ours._updates_per_epoch), 1e-3))
     assert 1 <= len(made.ended) < 10**6

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, _ext
+from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, _ext, optim
 from sklearn_dl.nets import FullyConnected, ThreeLayerConv
 from sklearn_dl.nets.layers import Affine, BatchNorm, Dropout, ReLU
 from sklearn_dl.solver import Solver, Watcher
@@ -157,13 +157,13 @@ def test_resumed_training(monkeypatch, replays, tmp_path):
 
 
 class Changes(Watcher):
-    """Changes one thing after the first epoch."""
+    """Changes one thing after an epoch."""
 
-    def __init__(self, change):
-        self.change = change
+    def __init__(self, change, epoch=1):
+        self.change, self.epoch = change, epoch
 
     def on_epoch_end(self, solver):
-        if solver.epoch == 1:
+        if solver.epoch == self.epoch:
             self.change(solver)
 
 
@@ -209,14 +209,15 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("epoch", [1, 2], ids=["after recording", "after replays"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_a_watcher_changes_counts(change, monkeypatch, replays):
+def test_what_a_watcher_changes_counts(change, epoch, monkeypatch, replays):
     if change == "statistics":
         make = dense(Affine(10), BatchNorm(), ReLU())
     else:
         make = dense(Affine(10), ReLU(), Dropout(0.5), Affine(8), ReLU())
     changed, stepwise = both_ways(
-        monkeypatch, replays, lambda: trained(make, update_rule="adam", watchers=[Changes(CHANGES[change])])
+        monkeypatch, replays, lambda: trained(make, update_rule="adam", watchers=[Changes(CHANGES[change], epoch)])
     )
     assert_same(changed, stepwise)
     unchanged = trained(make, update_rule="adam")
@@ -384,6 +385,19 @@ class OwnNet(FullyConnected):
 def test_what_is_python_runs_step_by_step(make, options, replays):
     trained(make, **options)
     assert not replays
+
+
+def test_a_step_of_a_rule_in_the_place_of_the_librarys_is_called(monkeypatch, replays):
+    calls, step = [], optim.in_place["adam"]
+
+    def own(*args):
+        calls.append(args)
+        return step(*args)
+
+    monkeypatch.setitem(optim.in_place, "adam", own)
+    stored = trained(NETS["deep"], update_rule="adam")
+    assert not replays
+    assert len(calls) == len(stored["loss_history"]) * len(stored["params"])
 
 
 class RandomState(np.random.RandomState):

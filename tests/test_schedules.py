@@ -299,6 +299,36 @@ def test_what_reduce_on_plateau_watches(validates, monkeypatch):
     np.testing.assert_allclose(solver.learning_rate_history[::4], 1e-12 * np.array(expected))
 
 
+@dataclass(frozen=True)
+class Noting(Schedule):
+    """Notes what it is told."""
+
+    def begin(self):
+        return {"scores": [], "of": []}
+
+    def multiplier(self, update, num_updates, state):
+        return 1.0
+
+    def watch(self, state, score, of):
+        state["scores"].append(score)
+        state["of"].append(of)
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
+@pytest.mark.parametrize(("n_val", "batch_size", "every"), [(20, 60, 10), (20, 59, 1), (0, 60, 1), (0, 59, 1)])
+def test_when_a_schedule_is_told_what(n_val, batch_size, every, monitor):
+    """Of epochs of a single update, every tenth score on a validation set."""
+    options = {"num_epochs": 25, "batch_size": batch_size, "monitor": monitor}
+    solver = make(Noting(), data=dataset(60, n_val), **options)
+    solver.train()
+    history, told = solver.history, solver.state.schedule_state
+    scores = history["val_accuracy"] if monitor == "accuracy" else [-loss for loss in history["val_loss"]]
+    if n_val == 0:
+        scores = [-loss for loss in history["loss"]]
+    assert told["scores"] == scores[every - 1 :: every]
+    assert set(told["of"]) == {f"val {monitor}" if n_val else "training loss"}
+
+
 @each_schedule
 @pytest.mark.parametrize("length", [{"num_epochs": 6}, {"num_iters": 22}], ids=str)
 def test_resumed_training_has_the_same_bits(schedule, length, tmp_path):

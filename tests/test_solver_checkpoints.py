@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_dl.nets import FullyConnected
+from sklearn_dl.nets.heads import SoftmaxHead
 from sklearn_dl.persistence import write_archive
 
 from ._solvers import RULES, assert_same, assert_same_training, copies, make, restless
@@ -54,7 +55,8 @@ def test_resume_from_the_end_restores_the_best_weights(tmp_path, monkeypatch):
 
 def checkpoint(path, **changes):
     """Write a checkpoint of a solver with these differences."""
-    net = FullyConnected(changes.pop("hidden", [16]), 8, 4, dtype=changes.pop("dtype", "float32"))
+    options = {name: changes.pop(name) for name in ("dtype", "head") if name in changes}
+    net = FullyConnected(changes.pop("hidden", [16]), 8, 4, **options)
     make(net, checkpoint=path / "c", num_epochs=1, **changes).train()
     return path / "c_epoch_1.npz"
 
@@ -66,6 +68,8 @@ def checkpoint(path, **changes):
         ({"hidden": [17]}, r"another net.*\(8, 17\).*\(8, 16\)"),
         ({"dtype": "float64"}, "another net.*float64.*float32"),
         ({"update_rule": "adam"}, "update_rule 'adam', not 'sgd'"),
+        ({"head": "hinge"}, r"head HingeHead\(\), not SoftmaxHead\(label_smoothing=0.0\)"),
+        ({"head": SoftmaxHead(0.1)}, r"head SoftmaxHead\(label_smoothing=0.1\), not"),
         ("tree", "no checkpoint of a Solver"),
         ("list", "no checkpoint of a Solver"),
         ("text", "not a file written by"),

@@ -102,7 +102,7 @@ def test_a_step_allocates_nothing(rule, weighted):
         ({"y_train": np.zeros(59, int)}, r"data\['y_train'\] must be 60 integers.*\(59,\)"),
         ({"y_val": np.zeros(20)}, r"data\['y_val'\] must be 20 integers.*float64"),
         ({"sample_weight_train": [1.0]}, r"'sample_weight_train'\] must have shape.*\(1,\)"),
-        ({"sample_weight_train": [-1.0] * 60}, "'sample_weight_train'.*not negative.*-1.0"),
+        ({"sample_weight_train": [-1.0] * 60}, "'sample_weight_train'.*non-negative.*-1.0"),
         ({"sample_weight_val": [0] * 20}, r"'sample_weight_val'\].*not all zero"),
         ({"sample_weight_val": [np.nan] * 20}, r"'sample_weight_val'\] must be finite"),
         ({"rows_train": []}, r"data\['rows_train'\] must be a list of integers.*\(0,\)"),
@@ -120,6 +120,12 @@ def test_a_step_allocates_nothing(rule, weighted):
 def test_bad_data(change, message):
     with pytest.raises(ValueError, match=message):
         make(data={**dataset(), **change})
+
+
+@pytest.mark.parametrize("weight", [["a"] * 60, np.full(60, 1j), [None] * 60])
+def test_weights_must_be_numbers(weight):
+    with pytest.raises(TypeError, match=r"data\['sample_weight_train'\] must be \(N,\) real numbers"):
+        make(data={**dataset(), "sample_weight_train": weight})
 
 
 @pytest.mark.parametrize(

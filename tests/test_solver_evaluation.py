@@ -27,6 +27,35 @@ def test_the_best_weights_come_back(normalization, monkeypatch):
     assert all(solver.best_params[k] is not v for k, v in solver.net.params.items())
 
 
+TIE = 8e-7  # of two accuracies; twice as much is a difference
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best"),
+    [
+        ([0.5, 0.5, 0.4, 0.4], 1),
+        ([0.5, 0.5 - TIE, 0.4, 0.4], 1),
+        ([0.5, 0.5 - TIE, 0.5 - 2 * TIE, 0.4], 1),  # not the better of two neighbours, but of all
+        ([0.5, 0.5 - TIE, 0.5 - 2 * TIE, 0.5], 3),
+        ([0.5, 0.5 - 2 * TIE, 0.4, 0.4], 0),
+    ],
+)
+def test_of_equal_accuracies_the_last_one_is_the_best(accuracies, best, monkeypatch):
+    solver = restless(monkeypatch, accuracies, num_epochs=3)
+    solver.train()
+    assert (solver.best_epoch, solver.best_val_acc) == (best, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"), [([0.5, 0.5, 0.7, 0.7], 1), ([0.5, 0.5 + 1e-9, 0.7, 0.7], 0), ([0.5, 0.4, 0.3, 0.3 + 1e-9], 2)]
+)
+def test_losses_are_equal_if_they_are(losses, best, monkeypatch):
+    solver = restless(monkeypatch, losses, written="loss", num_epochs=3, monitor="loss")
+    solver.train()
+    assert solver.best_epoch == best
+    assert solver.best_val_acc == solver.val_acc_history[best]
+
+
 def test_best_val_acc_is_that_of_the_net():
     solver = make(num_epochs=6)
     solver.train()

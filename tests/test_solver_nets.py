@@ -67,6 +67,31 @@ def test_any_net_with_params_and_loss(tmp_path):
     assert_same_training(other, solver)
 
 
+@pytest.mark.parametrize("rule", ["sgd", "adam", "adamw", "lbfgs"])
+def test_any_net_with_params_loss_and_backprop(rule):
+    """Without a penalty, unless it has `reg` and `weight_names`."""
+
+    class Backpropagating(Linear):
+        def backprop(self, X, y):
+            return self.loss(X, y)
+
+    class Penalized(Backpropagating):
+        reg, weight_names = 0.3, ["W"]
+
+    options = {"update_rule": rule, "optim_config": None if rule == "lbfgs" else {"learning_rate": 0.1}}
+    plain, through_loss, penalized = solvers = [make(cls(), **options) for cls in (Backpropagating, Linear, Penalized)]
+    net = FullyConnected([], 8, 4, reg=0.3, dtype=np.float64)
+    net.params["W1"][...] = 0
+    solvers.append(make(net, **options))
+    for solver in solvers:
+        solver.train()
+    np.testing.assert_allclose(plain.loss_history, through_loss.loss_history, rtol=1e-12)
+    np.testing.assert_allclose(plain.net.params["W"], through_loss.net.params["W"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(penalized.loss_history, solvers[-1].loss_history, rtol=1e-12)
+    np.testing.assert_allclose(penalized.net.params["W"], net.params["W1"], rtol=1e-9, atol=1e-12)
+    assert np.abs(net.params["W1"]).sum() < np.abs(plain.net.params["W"]).sum()
+
+
 def test_a_net_without_backprop_computes_its_own_penalty():
     class Penalized(Linear):
         reg = 1e6

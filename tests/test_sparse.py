@@ -61,6 +61,14 @@ def untidy(X, index=np.int32, form=sp.csr_matrix):
     return matrix
 
 
+@pytest.mark.parametrize("rows", [[3, 1, 2, 0], [0, 0, 3, 3], [2], [0, 1, 2, 3], [3, 2, 1, 0, 2]])
+def test_rows_in_any_order_are_those_rows(rows):
+    X, _ = counts(4)
+    taken = CSR.of(sp.csr_array(X))[np.array(rows)]
+    for got in (taken, taken.compact(), taken.compact().compact()):
+        np.testing.assert_array_equal(got.toarray(), X[rows])
+
+
 def sparse_frame(X, columns=None):
     frame = pd.DataFrame.sparse.from_spmatrix(sp.csr_matrix(X), columns=columns)
     try:

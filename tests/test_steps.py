@@ -111,14 +111,16 @@ def test_steps_touch_no_fresh_memory(net):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     steps(solver, count)
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    assert faults < count / 5  # one array made anew would be thirty faults a step
+    assert faults < count / 5  # one array allocated again would be thirty faults a step
 
 
 def test_an_allocation_would_be_seen(monkeypatch):
     solver = solver_of(fully_connected(), "sgd", np.uint8, weighted=False)
     steps(solver, 8)
-    gather = solver._train.gather
-    monkeypatch.setattr(solver._train, "gather", lambda rows: tuple(np.copy(a) for a in gather(rows)[:2]) + (None,))
+    gather = solver.train_samples.gather
+    monkeypatch.setattr(
+        solver.train_samples, "gather", lambda rows: tuple(np.copy(a) for a in gather(rows)[:2]) + (None,)
+    )
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

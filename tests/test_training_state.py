@@ -17,6 +17,7 @@ from sklearn_dl.training.state import TrainingState, new_history
 from sklearn_dl.training.trainee import Trainee
 
 from ._estimators import assert_same, batchnorm, blobs, each_estimator, small
+from ._recorded import assert_same as assert_same_values
 
 LONG = 200_000
 
@@ -80,6 +81,88 @@ def test_a_copy_shares_nothing_that_training_changes(cls, duplicate):
     assert_same(twin.partial_fit(X, y), reference.partial_fit(X, y))
 
 
+def trained_state():
+    """Return the state of a training of which all fields have values of their own."""
+    X, y = blobs(60, dtype=np.float64)
+    data = {"X_train": X[:40], "y_train": y[:40], "X_val": X[40:], "y_val": y[40:]}
+    net = FullyConnected([8], 16, 3, normalization="batchnorm", dropout_keep_ratio=0.8, random_state=0)
+    settings = {"batch_size": 16, "update_rule": "adam", "lr_schedule": "reduce_on_plateau", "tol": 0.1}
+    solver = Solver(net, data, num_epochs=3, random_state=np.random.RandomState(1), verbose=False, **settings)
+    solver.train()
+    return solver.state
+
+
+def disturb(value):
+    """Return another value; one that can be changed in place, changed in place."""
+    if isinstance(value, dict):
+        for name in value:
+            value[name] = disturb(value[name])
+    elif isinstance(value, list):
+        value.append(7.0)
+    elif isinstance(value, np.ndarray):
+        value += 1
+    elif isinstance(value, np.random.RandomState):
+        value.rand()
+    elif value is None or isinstance(value, (str, tuple)):
+        return "other"
+    else:
+        return value + 1
+    return value
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(TrainingState)])
+def test_a_mark_undoes_changes_of_every_field(field):
+    state = trained_state()
+    before, mark, held = copy.deepcopy(state.to_archive()), state.mark(), getattr(state, field)
+    setattr(state, field, disturb(held))
+    with pytest.raises(AssertionError):
+        assert_same_values(state.to_archive(), before)
+    state.roll_back(mark)
+    assert_same_values(state.to_archive(), before)
+    if isinstance(held, (list, np.random.RandomState)) or field in ("params", "statistics"):
+        assert getattr(state, field) is held
+
+
+def test_a_mark_without_generators_leaves_draws_as_they_are():
+    state = trained_state()
+    mark = state.mark(generators=False)
+    state.params["W1"] += 1
+    drawn = state.random_state.rand(), state.net_random_state.rand()
+    state.roll_back(mark)
+    assert (state.random_state.rand(), state.net_random_state.rand()) != drawn
+    twin = trained_state()
+    assert (twin.random_state.rand(), twin.net_random_state.rand()) == drawn
+    np.testing.assert_array_equal(state.params["W1"], twin.params["W1"])
+
+
+@pytest.mark.parametrize("histories", [list, np.array])
+def test_an_archive_shares_nothing_but_generators(histories):
+    state = trained_state()
+    archive = state.to_archive(histories=histories)
+    before = copy.deepcopy(archive)
+    for field in fields(TrainingState):
+        setattr(state, field.name, disturb(getattr(state, field.name)))
+    for name in ("random_state", "net_random_state"):
+        assert archive.pop(name) is getattr(state, name)
+        del before[name]
+    assert_same_values(archive, before)
+
+
+def test_a_training_begins_with_what_the_rule_and_the_best_epoch_allow():
+    """The state of the same rule stays, that of another goes; of the best epoch nothing stays."""
+    state = trained_state()
+    state.stop_score, state.epochs_without_gain, moment = 0.9, 2, state.optim_configs["W1"]["m"]
+    state.begin("adam", {"learning_rate": 0.5, "beta1": 0.8}, validates=True)
+    assert state.optim_configs["W1"]["m"] is moment
+    assert (state.optim_configs["W1"]["beta1"], state.optim_configs["W1"]["t"]) == (0.8, 9)
+    assert (state.stop_score, state.epochs_without_gain, state.stop_reason) == (-np.inf, 0, None)
+    assert (state.best_epoch, state.best_val_acc, state.best_score) == (None, 0.0, -np.inf)
+    assert state.best_params == state.best_statistics == {}
+    state.begin("adamw", {"learning_rate": 0.5}, validates=False)
+    assert set(map(str, state.optim_configs.values())) == {"{'learning_rate': 0.5}"}
+    assert (state.update_rule, state.validated) == ("adamw", True)
+
+
 def test_an_archive_has_every_field_and_restores_it():
     X, y = blobs(60, dtype=np.float64)
     data = {"X_train": X[:40], "y_train": y[:40], "X_val": X[40:], "y_val": y[40:]}
@@ -112,10 +195,12 @@ def test_an_archive_has_every_field_and_restores_it():
         lambda archive: archive["params"].pop("W1"),
         lambda archive: archive["params"].update(W1=np.zeros((2, 2))),
         lambda archive: archive["params"].update(W1=None),
+        lambda archive: archive["statistics"].pop("running_mean1"),
+        lambda archive: archive["statistics"].update(running_var1=np.ones(9, np.float32)),
     ],
 )
 def test_restore_refuses_another_archive_and_changes_nothing(change):
-    net = FullyConnected([8], 16, 3, random_state=0)
+    net = FullyConnected([8], 16, 3, normalization="batchnorm", random_state=0)
     state = TrainingState.of_net(Trainee(net), np.random.RandomState(0))
     archive, before = state.to_archive(), state.to_archive()
     archive["params"]["b1"] += 1

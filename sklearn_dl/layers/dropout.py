@@ -80,17 +80,17 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     """
     (x,) = as_floats(x=x)
     check_not_empty("x", x)
-    keep = required(dropout_param, "dropout_param", "p")
-    if not 0 < real(keep, "dropout_param", "p") <= 1:
-        raise ValueError(f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep!r}.")
+    keep_ratio = required(dropout_param, "dropout_param", "p")
+    if not 0 < real(keep_ratio, "dropout_param", "p") <= 1:
+        raise ValueError(f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep_ratio!r}.")
     out = output(out, x.shape, x.dtype)
     if not train_mode(dropout_param, "dropout_param"):
         np.copyto(out, x)
-        return out, DropoutCache((None, keep, x.shape, x.dtype))
+        return out, DropoutCache((None, keep_ratio, x.shape, x.dtype))
     mask = buffer(work, "mask", x.shape, np.bool_)
-    _draw_mask(_source(dropout_param), dropout_param.get("seed") is None, keep, mask)
-    _ext.scale_by_mask(x, mask, 1 / keep, out, n_threads())
-    return out, DropoutCache((mask, keep, x.shape, x.dtype))
+    _draw_mask(_source(dropout_param), dropout_param.get("seed") is None, keep_ratio, mask)
+    _ext.scale_by_mask(x, mask, 1 / keep_ratio, out, n_threads())
+    return out, DropoutCache((mask, keep_ratio, x.shape, x.dtype))
 
 
 def _source(dropout_param):
@@ -109,10 +109,10 @@ def _source(dropout_param):
     return rng
 
 
-def _draw_mask(rng, varies, keep, mask):
-    """Fill the mask by ``rand(*mask.shape) < keep``; `varies`: whether the next draw will be another one."""
+def _draw_mask(rng, varies, keep_ratio, mask):
+    """Fill the mask by ``rand(*mask.shape) < keep_ratio``; `varies`: whether the next draw will be another one."""
     if varies and type(rng) is np.random.RandomState:
-        _ext.draw_mask(rng._bit_generator, keep, mask)
+        _ext.draw_mask(rng._bit_generator, keep_ratio, mask)
         return
     if varies:
         _ext.spoil_recording()  # a recording cannot repeat the draws of a class of the caller's own
@@ -120,7 +120,7 @@ def _draw_mask(rng, varies, keep, mask):
     # In pieces: one draw of all would allocate an array in every step.
     for start in range(0, len(mask), PIECE):
         piece = mask[start : start + PIECE]
-        np.less(rng.random_sample(len(piece)), keep, out=piece)
+        np.less(rng.random_sample(len(piece)), keep_ratio, out=piece)
 
 
 def dropout_backward(dout, cache, *, out=None):
@@ -148,13 +148,13 @@ def dropout_backward(dout, cache, *, out=None):
     >>> dropout_backward(np.arange(8), cache)
     array([ 0.,  0.,  0.,  0.,  8.,  0., 12.,  0.])
     """
-    mask, keep, shape, dtype = DropoutCache.check(cache)
+    mask, keep_ratio, shape, dtype = DropoutCache.check(cache)
     dout = as_gradient(dout, shape, dtype)
     dx = output(out, shape, dtype)
     if mask is None:
         np.copyto(dx, dout)
     else:
-        _ext.scale_by_mask(dout, mask, 1 / keep, dx, n_threads())
+        _ext.scale_by_mask(dout, mask, 1 / keep_ratio, dx, n_threads())
     return dx
 
 

@@ -8,12 +8,15 @@ from sklearn_dl.nets.layers import Affine, AffineActivation, Conv, ConvActivatio
 
 __all__ = ["PATTERNS", "fuse"]
 
+# Those that kernels can do in the pass of another layer.
+_COMPILED = tuple(cls for cls in ACTIVATIONS.values() if cls.code() is not None)
+
 # The classes of a run, and what makes one layer of its layers; of two runs with the same beginning, the longer one
 # stands first. These classes themselves: a subclass may compute something else.
 PATTERNS: tuple[tuple[tuple[type[Layer], ...], Callable[..., Layer]], ...] = (
     ((Conv, ReLU, MaxPool), lambda conv, relu, pool: ConvReLUPool(conv, pool)),
-    *(((Conv, kind), ConvActivation) for kind in ACTIVATIONS.values()),
-    *(((Affine, kind), AffineActivation) for kind in ACTIVATIONS.values()),
+    *(((Conv, kind), ConvActivation) for kind in _COMPILED),
+    *(((Affine, kind), AffineActivation) for kind in _COMPILED),
 )
 
 

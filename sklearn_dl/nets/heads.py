@@ -58,9 +58,9 @@ class Head:
     >>> from sklearn_dl.nets.layers import Affine
     >>> class FourthPowerHead(SquaredErrorHead):
     ...     name, recordable = "fourth_power", False
-    ...     def loss(self, scores, targets, sample_weight, dscores, total=0.0):
+    ...     def loss(self, scores, targets, sample_weight, dscores, total_weight=0.0):
     ...         weight = np.ones(len(scores)) if sample_weight is None else sample_weight
-    ...         share, off = weight[:, None] / (total or weight.sum()), scores - targets
+    ...         share, off = weight[:, None] / (total_weight or weight.sum()), scores - targets
     ...         if dscores is not None:
     ...             dscores[...] = share * 4 * off**3
     ...         return float((share * off**4).sum())
@@ -128,9 +128,9 @@ class Head:
         targets: np.ndarray,
         sample_weight: np.ndarray | None,
         dscores: np.ndarray | None,
-        total: float = 0.0,
+        total_weight: float = 0.0,
     ) -> float:
-        """Return the weighted sum of the losses over `total`, or if that is 0 over the sum of the weights.
+        """Return the weighted sum of the losses over `total_weight`, or if that is 0 over the sum of the weights.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class Head:
             Weights of the samples; all one without.
         dscores : ndarray of the shape and dtype of scores, or None
             Where to write the gradient of the loss with respect to the scores.
-        total : float, default=0.0
+        total_weight : float, default=0.0
             Weight of the minibatch, of which these samples may be a part.
 
         Returns
@@ -315,8 +315,8 @@ class SoftmaxHead(_LabelsHead):
         """Whether `loss_of_rows` is there; it knows no label smoothing."""
         return self.label_smoothing == 0
 
-    def loss(self, scores, targets, sample_weight, dscores, total=0.0):
-        return _ext.softmax_loss(scores, targets, sample_weight, dscores, total, self.label_smoothing)
+    def loss(self, scores, targets, sample_weight, dscores, total_weight=0.0):
+        return _ext.softmax_loss(scores, targets, sample_weight, dscores, total_weight, self.label_smoothing)
 
     def constant_loss(self, shares):
         # The entropy of the smoothed shares, which are the best probabilities.
@@ -355,8 +355,8 @@ class HingeHead(_LabelsHead):
     name = "hinge"
     recordable = True
 
-    def loss(self, scores, targets, sample_weight, dscores, total=0.0):
-        return _ext.hinge_loss(scores, targets, sample_weight, dscores, total)
+    def loss(self, scores, targets, sample_weight, dscores, total_weight=0.0):
+        return _ext.hinge_loss(scores, targets, sample_weight, dscores, total_weight)
 
     def constant_loss(self, shares):
         # With a score of 1 for the m most frequent classes and 0 for the others: m - 1, and the number of classes more
@@ -393,8 +393,8 @@ class _PointwiseHead(Head):
             raise ValueError(f"{name} must be {limits} for the head {self.name!r}, got {y.min():g} to {y.max():g}.")
         return y
 
-    def loss(self, scores, targets, sample_weight, dscores, total=0.0):
-        return _ext.pointwise_loss(self.name, scores, targets, sample_weight, dscores, total, self.width)
+    def loss(self, scores, targets, sample_weight, dscores, total_weight=0.0):
+        return _ext.pointwise_loss(self.name, scores, targets, sample_weight, dscores, total_weight, self.width)
 
 
 class LogisticHead(_PointwiseHead):

@@ -63,7 +63,13 @@ def build_layers(layers, input_shape, init):
     shape, block = input_shape, 0
     for i, layer in enumerate(layers):
         block += layer.starts_block
-        shape, new = layer.build(shape, Block(block, names, i), init)
+        built = layer.build(shape, Block(block, names, i), init)
+        if not (isinstance(built, tuple) and len(built) == 2 and isinstance(built[0], tuple)):
+            raise TypeError(
+                f"layers[{i}], {layer!r}, must return (out_shape, params) from build, with a tuple for the shape, got"
+                f" {built!r:.80}."
+            )
+        shape, new = built
         names.claim(layers, i, new)
         params.update(new)
     if len(shape) != 1:
@@ -383,28 +389,28 @@ class Net:
         y = np.asarray(y, np.int64) if self._head.takes_labels else np.ascontiguousarray(y, self.dtype)
         if total_weight is not None and not total_weight > 0:
             raise ValueError(f"total_weight must be positive, got {total_weight!r}.")
-        total = 0.0 if total_weight is None else total_weight
+        total_weight = total_weight or 0.0
         if rows is not None:
             if not self.takes_rows:
                 raise ValueError(
                     "rows are for nets that take them (takes_rows), which this one does not: give X[rows]."
                 )
-            return self._linear_backprop(X, rows, y, sample_weight, total)
+            return self._linear_backprop(X, rows, y, sample_weight, total_weight)
         scores = self._forward(X, self._work, train=True, sample_weight=sample_weight)
         # Not in the place of the scores: the last layer may need its output to go back.
         dout = buffer(self._loss_work, "dscores", scores.shape, scores.dtype)
-        loss = self._head.loss(scores, y, sample_weight, dout, total)
+        loss = self._head.loss(scores, y, sample_weight, dout, total_weight)
         for i in range(len(self._steps) - 1, -1, -1):
             dout = self._steps[i].backward(dout, self._grads, self._work[i], need_dx=i > 0)
         return loss, self._grads
 
-    def _linear_backprop(self, X, rows, y, sample_weight, total):
+    def _linear_backprop(self, X, rows, y, sample_weight, total_weight):
         (layer,), (work,) = self._steps, self._work
         w, b = self.params[layer.w], self.params[layer.b]
         dw, db = self._grads[layer.w], self._grads[layer.b]
         forget_touched(work)
         dscores = buffer(work, "out", (len(rows), self.num_classes), self.dtype)
-        loss = self._head.loss_of_rows(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total)
+        loss = self._head.loss_of_rows(X, rows, y, sample_weight, w, b, dscores, dw, db, n_threads(), total_weight)
         return loss, self._grads
 
     def penalty(self, squares=None):
@@ -420,14 +426,7 @@ class Net:
         penalty : float
             Zero without `reg`.
         """
-        if self.reg == 0:
-            return 0.0
-        if squares is None:
-            squares = {name: _ext.sum_of_squares(self.params[name], n_threads()) for name in self.weight_names}
-        total = 0.0
-        for name in self.weight_names:  # sum() would add otherwise, from Python 3.12 on: a recorded step does as here
-            total += squares[name]
-        return 0.5 * self.reg * total
+        return l2_penalty(self.reg, self.params, self.weight_names, squares)
 
     def loss(self, X, y=None, sample_weight=None):
         """Return scores in test mode, or the training loss and its gradients.
@@ -517,6 +516,18 @@ class Net:
         return _saving.load(path, expected_class=cls)
 
 
+def l2_penalty(reg, params, names, squares=None):
+    """Return ``0.5 * reg * sum(W ** 2)`` over the parameters of these names; see `Net.penalty`."""
+    if reg == 0:
+        return 0.0
+    if squares is None:
+        squares = {name: _ext.sum_of_squares(params[name], n_threads()) for name in names}
+    total = 0.0
+    for name in names:  # sum() would add otherwise, from Python 3.12 on: a recorded step does as here
+        total += squares[name]
+    return 0.5 * reg * total
+
+
 _PARTS_OF_LOSS = ("loss", "_check_X", "_check_y")
 
 
@@ -558,27 +569,20 @@ def _check_penalty(net):
 
 
 def trains_through_loss(net):
-    """Return whether a net must be trained on what its `loss` returns, not on what its `backprop` does.
-
-    Parameters
-    ----------
-    net : object
-        With ``params`` and ``loss(X, y)``. One that is no `Net` is trained through `backprop` if it has that.
+    """Return whether a `Net` must be trained on what its `loss` returns, not on what its `backprop` does.
 
     Raises
     ------
     TypeError
-        If it is a `Net` that overrides `penalty` alone.
+        If it overrides `penalty` alone.
     """
-    if not isinstance(net, Net):
-        return not hasattr(net, "backprop")
     _check_penalty(net)
     return _overrides(net, "penalty") or _goes_through_loss(net, "backprop")
 
 
 def trains_on_head(net):
-    """Return whether a net is trained on what its head makes of its scores, and on nothing else."""
-    return isinstance(net, Net) and not _overrides(net, "backprop", "penalty", *_PARTS_OF_LOSS)
+    """Return whether a `Net` is trained on what its head makes of its scores, and on nothing else."""
+    return not _overrides(net, "backprop", "penalty", *_PARTS_OF_LOSS)
 
 
 def predicts_through_loss(net):

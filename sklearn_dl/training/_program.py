@@ -51,7 +51,7 @@ class RecordedSteps:
     def __init__(self, solver):
         self._solver = solver
         self._programs = {}  # of each minibatch size, with what it was recorded with
-        names = solver.net.weight_names
+        names = solver.trainee.penalized
         self._names = [*names, *(name for name in solver.net.params if name not in names)]  # those with a penalty first
         self._squares = np.zeros(len(self._names))
         self._spoiled = False
@@ -122,7 +122,7 @@ class RecordedSteps:
         self._spoiled = program.spoiled
         if not self._spoiled:
             params = [solver.net.params[name] for name in self._names]
-            program.finish(rows, params, self._squares, len(solver.net.weight_names))
+            program.finish(rows, params, self._squares, len(solver.trainee.penalized))
             self._programs[len(rows)] = program, self._ingredients()
 
     def _replay(self, program, rows, rates):
@@ -188,7 +188,7 @@ class RecordedSteps:
     def _current_squares(self):
         """Return the sum of squares of each weight, if the penalty is made of them."""
         solver = self._solver
-        names = solver.net.weight_names
+        names = solver.trainee.penalized
         if solver.penalty_strength == 0:
             return [0.0] * len(names)
         if solver._squares is not None:

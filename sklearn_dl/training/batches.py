@@ -12,7 +12,7 @@ def batches(n_rows, size, tuner=None):
     size : int
         Rows of a batch; the last one may have fewer.
     tuner : ThreadTuner, default=None
-        Notes how long each batch took whoever asks for them.
+        Notes how long the caller took for each batch.
     """
     for start in range(0, n_rows, size):
         began = time.perf_counter()

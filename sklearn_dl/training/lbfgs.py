@@ -94,6 +94,7 @@ class _Training:
             solver._begin_epoch()
             self._in_epoch = True
         began = time.perf_counter()
+        self._at = None  # unless the evaluation comes to its end
         self._loss, self._gradient = self._objective(point)
         self._at = point.copy()
         self._tuner.note(began, len(solver.train_samples))
@@ -131,9 +132,11 @@ class _Training:
     def _leave(self):
         """Leave the weights of the last iteration, and no epoch open, but one that nothing has come of."""
         solver = self._solver
+        if self._best is None:  # stopped in the first evaluation, at the weights that the net had
+            return
         if self._at is not self._best[0]:
             self._objective.put(self._best[0])
-        if self._in_epoch and not (solver._stopping and solver.num_updates == solver._updates_before):
+        if self._in_epoch and not (solver._stopping and solver.num_updates == solver.updates_before):
             with suppress(_Ended):
                 self._end_epoch()
 
@@ -149,12 +152,12 @@ class Objective:
     def __init__(self, solver):
         self._solver = solver
         net = solver.net
-        penalized = [] if solver.trainee.through_loss else list(net.weight_names)
+        penalized = list(solver.trainee.penalized)
         self._names = [*penalized, *(name for name in net.params if name not in penalized)]
         ends = np.cumsum([net.params[name].size for name in self._names])
         self._slices = [slice(end - net.params[name].size, end) for name, end in zip(self._names, ends, strict=True)]
         self._penalized = slice(0, sum(net.params[name].size for name in penalized))
-        self._reg = net.reg if penalized else 0.0
+        self._reg = solver.trainee.reg if penalized else 0.0
         self._size = int(ends[-1])
         samples = solver.train_samples
         low, high = BATCH_BOUNDS
@@ -175,7 +178,7 @@ class Objective:
             params[name].reshape(-1)[:] = point[place]
 
     def __call__(self, point):
-        """Return the loss, and its gradient in a new vector."""
+        """Return the loss, and its gradient in a new vector; raise _Ended if the solver was stopped."""
         self.put(point)
         solver = self._solver
         if solver.trainee.through_loss:
@@ -184,6 +187,8 @@ class Objective:
             return float(loss), self._join(grads)
         loss, gradient = 0.0, None
         for rows in self._batches:
+            if solver._stopping:  # a long evaluation is left at once
+                raise _Ended
             part, grads = self._gradients(rows)
             grads = self._join(grads)
             if len(self._batches) > 1:

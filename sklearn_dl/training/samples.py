@@ -1,9 +1,8 @@
 """Samples: rows of X with their targets and weights, of which minibatches are gathered."""
 
-import math
-
 import numpy as np
 
+from sklearn_dl._arrays import checked_weights
 from sklearn_dl._checks import check_int
 from sklearn_dl._csr import CSR, as_rows
 from sklearn_dl._ext import gather_items, gather_rows, shuffle_rows
@@ -116,19 +115,6 @@ def check_rows(name, rows, n_samples):
     return np.ascontiguousarray(rows, dtype=np.intp)
 
 
-def check_weight(name, weight, shape, rows):
-    """Return weights in float64, of which those of `rows` (None: all) are usable."""
-    weight = np.ascontiguousarray(weight, dtype=np.float64)
-    if weight.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {weight.shape}.")
-    used = weight if rows is None else weight[rows]
-    if not (used.min() >= 0 and 0 < used.sum() < math.inf):
-        raise ValueError(
-            f"{name} must be finite, not negative and not all zero, got values from {used.min()} to {used.max()}."
-        )
-    return weight
-
-
 def samples_of(data, part, trainee):
     """Return a part of a solver's data as `Samples`, checked.
 
@@ -157,7 +143,7 @@ def samples_of(data, part, trainee):
     if rows is not None:
         rows = check_rows(f"data['rows_{part}']", rows, len(X))
     if weight is not None:
-        weight = check_weight(f"data['sample_weight_{part}']", weight, (len(X),), rows)
+        weight = checked_weights(weight, len(X), f"data['sample_weight_{part}']", rows)
     return Samples(X, y, weight, rows, dtype=trainee.dtype)
 
 

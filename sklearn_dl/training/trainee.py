@@ -1,13 +1,14 @@
-"""What a solver needs of a net. Here, and nowhere else, it is found out what a net has."""
+"""What a solver needs of a net. What a net that is no `Net` has is found out here, and nowhere else."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from sklearn_dl.nets.heads import Head, SoftmaxHead
-from sklearn_dl.nets.net import Net, loss_takes_weights, trains_on_head, trains_through_loss
+from sklearn_dl.nets.net import Net, l2_penalty, loss_takes_weights, trains_on_head, trains_through_loss
 
 __all__ = ["NetLike", "Trainee"]
 
@@ -16,7 +17,8 @@ class NetLike(Protocol):
     """What a net must have to be trained: parameters, and a loss with its gradients.
 
     Whatever else a `Net` has is used where it is there: ``backprop``, ``dtype``, ``input_shape``, ``num_classes``,
-    ``statistics``, ``random_state``, ``reg``, ``head``.
+    ``statistics``, ``random_state``, ``head``; and with ``backprop``, whose loss is without a penalty, ``reg`` and
+    ``weight_names``.
     """
 
     params: dict[str, np.ndarray]
@@ -54,9 +56,9 @@ class Trainee:
         self.net = net
         self.is_net = isinstance(net, Net)
         self.dtype = getattr(net, "dtype", np.result_type(*net.params.values(), np.float32))
-        self.through_loss = trains_through_loss(net)
+        self.through_loss = trains_through_loss(net) if self.is_net else not hasattr(net, "backprop")
         self.takes_weights = not self.through_loss or loss_takes_weights(net)
-        self.knows_loss = trains_on_head(net)
+        self.knows_loss = self.is_net and trains_on_head(net)
         self.n_scores: int | None = getattr(net, "num_classes", None)
         self.input_shape: tuple[int, ...] = getattr(net, "input_shape", ())
 
@@ -70,6 +72,15 @@ class Trainee:
     def reg(self) -> float:
         """Strength of its penalty."""
         return getattr(self.net, "reg", 0.0)
+
+    @property
+    def penalized(self) -> Sequence[str]:
+        """Names of the parameters whose penalty, and its gradient, the solver adds."""
+        return () if self.through_loss else getattr(self.net, "weight_names", ())
+
+    def penalty(self, squares: dict[str, float] | None = None) -> float:
+        """Return the penalty that the solver adds; `squares` as `l2_penalty` takes them."""
+        return l2_penalty(self.reg, self.net.params, self.penalized, squares)
 
     @property
     def takes_rows(self) -> bool:
