@@ -195,7 +195,7 @@ def test_programs_are_not_copied(copied):
 
 
 def test_epochs_of_programs_that_do_not_fit():
-    program, w, _ = updates()
+    program, _, _ = updates()
     training = [(program, 1)]
     score = (0, -1, 4.0, 1.0, 0.0, 0.0, False)
     for unfinished in (evaluation(), None):
