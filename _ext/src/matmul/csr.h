@@ -93,8 +93,9 @@ SPAN void NAME(csr_columns)(const NAME(csr) *s, int index_size, const real *dout
 /* Whether `touched` holds rows of a dw with d of them. */
 static int NAME(are_touched)(const int64_t *touched, idx d)
 {
-    int wrong = touched[0] > d;
-    for (int64_t i = 0; !wrong && i < touched[0]; i++) wrong = (uint64_t)touched[1 + i] >= (uint64_t)d;
+    int wrong = 0;
+    if (touched[0] > d) return 0;
+    for (idx i = 0; i < touched[0]; i++) wrong |= (uint64_t)touched[1 + i] >= (uint64_t)d;
     return !wrong;
 }
 
