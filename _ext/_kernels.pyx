@@ -1645,7 +1645,7 @@ cdef int claim(list programs) except -1:
     cdef Program program
     for program in programs:
         if program.busy:
-            raise RuntimeError("a recording must not be recorded or run by two threads at once.")
+            raise RuntimeError("a program must not be recorded or run by two threads at once.")
     for program in programs:
         program.busy = True
     return 0

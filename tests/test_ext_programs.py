@@ -77,6 +77,23 @@ def test_a_param_whose_kernel_returns_no_number_has_no_update():
         program.finish(ROWS, [w], np.zeros(1))
 
 
+def test_finish_after_one_that_failed():
+    program, y, sums = _ext.Program(), np.arange(8) % 3, []
+    with program:
+        for _ in range(40):  # more than the first piece of memory for their places holds
+            labels = np.zeros(4, np.int64)
+            _ext.gather_items(y, ROWS, labels)
+            sums.append(labels)
+        _ext.softmax_loss(np.zeros((4, 3)), labels, None, None)
+    for _ in range(3):
+        with pytest.raises(ValueError, match=r"params\[0\] has no recorded update"):
+            program.finish(ROWS, [np.ones(3)], np.zeros(1))
+    program.finish(ROWS)
+    assert program.run(ROWS[::-1].copy(), np.zeros((1, 1))) == (1, True)
+    for labels in sums:
+        np.testing.assert_array_equal(labels, y[3::-1])
+
+
 class Interrupting:
     """A bit generator that has something called while its lock is taken."""
 
@@ -100,7 +117,7 @@ def test_one_run_of_a_program_at_a_time():
     epochs = _ext.Epochs(ROWS, None, [(trained, 1)], [(program, ROWS, 1, False)], [])
 
     def also(call):
-        with pytest.raises(RuntimeError, match="must not be recorded or run by two threads at once"):
+        with pytest.raises(RuntimeError, match="a program must not be recorded or run by two threads at once"):
             call()
         caught.append(call)
 
