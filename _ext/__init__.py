@@ -45,8 +45,6 @@ Elementwise, any shape::
 
     activation_forward(x, out, activation, n_threads)               out may be x
     activation_backward(dout, kept, dx, activation, n_threads)      dx may be dout or kept
-    relu_forward(x, out, n_threads)                                 out may be x
-    relu_backward(dout, x, dx, n_threads)                           x: input or output of relu; dx may be dout or x
     scale_by_mask(x, mask bool, scale, out, n_threads)   out = x * scale where mask, else 0; out may be x
     all_finite(x, n_threads) -> bool
 
@@ -173,8 +171,6 @@ try:
         nesterov,
         openmp,
         pointwise_loss,
-        relu_backward,
-        relu_forward,
         relu_pool_backward,
         rmsprop,
         scale_by_mask,
@@ -243,8 +239,6 @@ __all__ = [
     "nesterov",
     "openmp",
     "pointwise_loss",
-    "relu_backward",
-    "relu_forward",
     "relu_pool_backward",
     "rmsprop",
     "scale_by_mask",

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t
@@ -33,7 +34,7 @@ cdef extern from "runtime.h" nogil:
     int sdl_debug()
     void sdl_check_index(Py_ssize_t i, Py_ssize_t n)
     int sdl_max_threads()
-    int SDL_WRONG_LABEL, SDL_WRONG_ROW, SDL_WRONG_COLUMN
+    int SDL_WRONG_LABEL, SDL_WRONG_ROW, SDL_WRONG_COLUMN, SDL_WRONG_PIXEL, SDL_WRONG_TOUCHED
     int LOGISTIC, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, POISSON
 
 
@@ -129,7 +130,6 @@ cdef extern from *:
     const char *const *sdl_activation_names
     const char *const *sdl_activation_takes
     int SDL_ACTIVATIONS
-    int RELU "SDL_ACTIVATION_relu"
 
 cdef class Program
 
@@ -193,9 +193,14 @@ cdef inline int real_dtype(cnp.ndarray a, str name) except -1:
     return dtype
 
 
+cdef inline bint is_of_type(cnp.ndarray a, int dtype) noexcept:
+    """Return whether a holds items of a type, by whichever of its names: long and long long may both be int64."""
+    return cnp.PyArray_TYPE(a) == dtype or cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(a), dtype)
+
+
 cdef int raise_bad_array(cnp.ndarray a, str name, int dtype, int ndim) except -1:
     """Say what is wrong with an array that `require` does not accept."""
-    if cnp.PyArray_TYPE(a) != dtype or cnp.PyArray_ISBYTESWAPPED(a):
+    if not is_of_type(a, dtype) or cnp.PyArray_ISBYTESWAPPED(a):
         raise TypeError(f"{name} must be {cnp.PyArray_DescrFromType(dtype)}, got {a.dtype!r}.")
     if ndim >= 0 and cnp.PyArray_NDIM(a) != ndim:
         raise ValueError(f"{name} must have {ndim} axes, got shape {_shape(a)}.")
@@ -207,7 +212,7 @@ cdef int raise_bad_array(cnp.ndarray a, str name, int dtype, int ndim) except -1
 cdef inline int require(cnp.ndarray a, str name, int dtype, int ndim, bint written=False) except -1:
     """Check an array's dtype, number of axes (any if -1), order, and that it can be written if it will be."""
     if (
-        cnp.PyArray_TYPE(a) != dtype
+        not is_of_type(a, dtype)
         or (ndim >= 0 and cnp.PyArray_NDIM(a) != ndim)
         or not (cnp.PyArray_ISCARRAY(a) if written else cnp.PyArray_ISCARRAY_RO(a))
     ):
@@ -312,6 +317,10 @@ cdef inline int check_status(int status) except -1:
         raise IndexError("rows must be rows of the data.")
     if status == SDL_WRONG_COLUMN:
         raise IndexError("indptr must rise from 0 to len(data), and indices must be columns of the matrix.")
+    if status == SDL_WRONG_PIXEL:
+        raise ValueError("argmax must hold indices into the planes of dx.")
+    if status == SDL_WRONG_TOUCHED:
+        raise IndexError("touched must hold -1, or how many rows of dw are not zero and which.")
     if status:
         raise MemoryError("not enough memory for the scratch space of a kernel.")
     return 0
@@ -384,9 +393,9 @@ def affine_backward_dw(
 
 cdef int check_csr(cnp.ndarray values, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray rows, int dtype) except -1:
     """Check the arrays of a CSR matrix, but not what they hold: that the kernels do; and `rows`, which are in range."""
-    cdef int index = cnp.PyArray_TYPE(indices)
+    cdef int index = cnp.NPY_INT32 if is_of_type(indices, cnp.NPY_INT32) else cnp.NPY_INT64
     vector(values, "data", dtype, cnp.PyArray_SIZE(values))
-    if index != cnp.NPY_INT32 and index != cnp.NPY_INT64:
+    if not is_of_type(indices, index):
         raise TypeError(f"indices must be int32 or int64, got {indices.dtype}.")
     vector(indices, "indices", index, cnp.PyArray_SIZE(values))
     require(indptr, "indptr", index, 1)
@@ -634,8 +643,7 @@ def max_pool_backward(cnp.ndarray dout not None, cnp.ndarray argmax not None, cn
         status = call_max_pool_backward(
             kernels(dtype), data(dout), <const int32_t *>data(argmax), data(dx), n * c, area, outputs, n_threads
         )
-    if status:
-        raise ValueError(f"argmax must hold indices into planes of {area} pixels.")
+    check_status(status)
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
@@ -668,16 +676,6 @@ def activation_backward(
     cdef idx size = cnp.PyArray_SIZE(dout)
     with nogil:
         call_activation_backward(kernels(dtype), data(dout), data(kept), data(dx), activation, size, n_threads)
-
-
-def relu_forward(cnp.ndarray x not None, cnp.ndarray out not None, int n_threads):
-    """Write max(x, 0) to out."""
-    activation_forward(x, out, RELU, n_threads)
-
-
-def relu_backward(cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dx not None, int n_threads):
-    """Write dout where x, relu's input or output, is positive, and zero elsewhere, to dx."""
-    activation_backward(dout, x, dx, RELU, n_threads)
 
 
 def scale_by_mask(
@@ -1375,8 +1373,8 @@ def gather_rows(
 
 def gather_items(cnp.ndarray items not None, cnp.ndarray indices not None, cnp.ndarray out not None):
     """Write the items (labels or weights) that indices name to out."""
-    cdef int dtype = cnp.PyArray_TYPE(items)
-    if dtype != cnp.NPY_INT64 and dtype != cnp.NPY_DOUBLE:
+    cdef int dtype = cnp.NPY_DOUBLE if is_of_type(items, cnp.NPY_DOUBLE) else cnp.NPY_INT64
+    if not is_of_type(items, dtype):
         raise TypeError(f"items must be int64 or float64, got {items.dtype}.")
     require(items, "items", dtype, 1)
     check_indices(indices, cnp.PyArray_DIM(items, 0))
@@ -1475,12 +1473,14 @@ cdef class Program:
     """The kernel calls of a training step, or of an evaluation's, made again for minibatch after minibatch without the GIL.
 
     ``with program:`` records what this thread calls, of a training step up to the gradients; ``with program.updates():``
-    the updates. `finish` says what differs from step to step; `run` makes steps.
+    the updates. `finish` says what differs from step to step; `run` makes steps. One thread at a time can record or run
+    it: both write into its operations without the GIL.
     """
 
     cdef sdl_program program
     cdef list kept, generators
     cdef readonly bint spoiled
+    cdef bint finished, busy
     cdef cnp.ndarray squares
     cdef idx batch, n_penalized
 
@@ -1490,18 +1490,24 @@ cdef class Program:
         self.kept, self.generators = [], []
 
     def __dealloc__(self):
-        if sdl_recording() == &self.program:
-            sdl_record(NULL)
         sdl_clear(&self.program)
 
     def __enter__(self):
         if sdl_recording() != NULL:
             raise RuntimeError("a recording is under way in this thread.")
+        if self.finished:
+            raise RuntimeError("a recording must not be continued after finish.")
+        claim([self])
         sdl_record(&self.program)
+        Py_INCREF(self)  # the thread's pointer to it must not outlive it
         return self
 
     def __exit__(self, *error):
+        if sdl_recording() != &self.program:
+            raise RuntimeError("a recording must be closed by the thread that has opened it.")
         sdl_record(NULL)
+        release([self])
+        Py_DECREF(self)
 
     def updates(self):
         """Have what is recorded from now on wait, in a run, for a loss that is a finite number; return the program."""
@@ -1532,8 +1538,12 @@ cdef class Program:
             How many parameters have a penalty.
         """
         cdef idx i
-        cdef list given = params or []
+        cdef list given = list(params or [])
+        if self.finished or self.busy:
+            raise RuntimeError("finish must follow a recording, once.")
         require(rows, "rows", cnp.NPY_INTP, 1)
+        if given and squares is None:
+            raise ValueError("squares must be given with params.")
         vector(squares, "squares", cnp.NPY_DOUBLE, len(given), True)
         if self.program.first_update < 0:
             self.program.first_update = self.program.n_ops
@@ -1552,6 +1562,7 @@ cdef class Program:
             self.program.outputs[i] = outputs[i]
         for i in range(len(given)):
             self.put_squares(given[i], i)
+        self.finished = True
 
     cdef int put_squares(self, cnp.ndarray param, idx place) except -1:
         """Have the update of a parameter leave the sum of its squares at a place of `squares`."""
@@ -1560,7 +1571,7 @@ cdef class Program:
         cdef int output
         for i in range(self.program.first_update, self.program.n_ops):
             op = &self.program.ops[i]
-            if op.args[0].p == data(param):
+            if op.args[0].p == data(param) and op.output_number >= 0:
                 output = op.output_number
                 op.args[output].p = <double *>data(self.squares) + place
                 return 0
@@ -1602,6 +1613,8 @@ cdef class Program:
         cdef sdl_run run
         cdef idx n_done = 0
         cdef int finite = 1, status
+        if not self.finished:
+            raise RuntimeError("a recording must be finished before it is run.")
         require(numbers, "numbers", cnp.NPY_DOUBLE, 2, True)
         axis(numbers, "numbers", 0, self.program.n_outputs)
         run.steps = cnp.PyArray_DIM(numbers, 1)
@@ -1616,11 +1629,33 @@ cdef class Program:
         run.squares = <const double *>data(self.squares)
         run.n_squares = self.n_penalized
         run.reg, run.seconds, run.n_threads = reg, seconds, threads(n_threads)
-        with locked(self.generators):
-            with nogil:
-                status = sdl_replay(&self.program, &run, &n_done, &finite)
+        claim([self])
+        try:
+            with locked(self.generators):
+                with nogil:
+                    status = sdl_replay(&self.program, &run, &n_done, &finite)
+        finally:
+            release([self])
         check_status(status)
         return n_done, finite != 0
+
+
+cdef int claim(list programs) except -1:
+    """Take programs for this thread, or raise RuntimeError if another one has one of them."""
+    cdef Program program
+    for program in programs:
+        if program.busy:
+            raise RuntimeError("a program must not be recorded or run by two threads at once.")
+    for program in programs:
+        program.busy = True
+    return 0
+
+
+cdef int release(list programs) except -1:
+    cdef Program program
+    for program in programs:
+        program.busy = False
+    return 0
 
 
 def locked(generators):
@@ -1655,7 +1690,7 @@ cdef class Epochs:
         and, if it has to be above zero, not zero.
     """
 
-    cdef list passes_kept, arrays_kept, generators
+    cdef list programs, arrays_kept, generators
     cdef cnp.ndarray rows, order, squares
     cdef sdl_pass passes[8]
     cdef sdl_array *statistics
@@ -1678,24 +1713,26 @@ cdef class Epochs:
         if not training or len(training) + len(evaluations) > 8:
             raise ValueError("an epoch must have a program of updates, and no more than eight in all.")
         self.rows, self.order, self.generators = rows, rows.copy(), []
-        self.passes_kept = [*training, *evaluations]
+        self.programs, self.arrays_kept = [], []
         self.epochs.kernels, self.epochs.passes, self.epochs.n_training = &table.f64, self.passes, len(training)
         self.epochs.generator = NULL
         if bit_generator is not None:
             self.epochs.generator = generator_of(bit_generator)
             self.generators.append(bit_generator)
         for program, steps in training:
-            if program.squares is None:
-                raise ValueError("a program of updates must leave the squares of the parameters.")
+            self.append(program, self.order[used:], steps, False)
+            if program.squares is None or program.program.first_update == program.program.n_ops:
+                raise ValueError("a program of updates must have some and must leave the squares of the parameters.")
             if self.squares is not None and program.squares is not self.squares:
                 raise ValueError("all programs of updates must leave the squares at one place.")
             self.squares = program.squares
             self.epochs.n_penalized = program.n_penalized
-            self.append(program, self.order[used:], steps, False)
             self.epochs.updates += steps
             used += steps * program.batch
         for program, its_rows, steps, validates in evaluations:
             self.append(program, its_rows, steps, validates)
+            if program.program.first_update < program.program.n_ops:
+                raise ValueError("a program of evaluations must have no updates.")
         self.epochs.rows, self.epochs.order = <const intptr_t *>data(rows), <intptr_t *>data(self.order)
         self.epochs.n_rows = cnp.PyArray_DIM(rows, 0)
         self.epochs.squares = <const double *>data(self.squares)
@@ -1710,12 +1747,16 @@ cdef class Epochs:
 
     cdef int append(self, Program program, cnp.ndarray rows, idx steps, bint validates) except -1:
         cdef sdl_pass *new = &self.passes[self.epochs.n_passes]
+        if program is None or not program.finished:
+            raise ValueError("all programs of an epoch must be finished.")
         require(rows, "rows", cnp.NPY_INTP, 1)
-        if steps < 1 or cnp.PyArray_DIM(rows, 0) < steps * program.batch:
+        if steps < 1 or program.batch < 1 or cnp.PyArray_DIM(rows, 0) // program.batch < steps:
             raise ValueError(f"rows must hold {steps} x {program.batch}, at least one, got {cnp.PyArray_DIM(rows, 0)}.")
         new.program, new.validates = &program.program, validates
         new.run.rows, new.run.batch, new.run.steps = <const intptr_t *>data(rows), program.batch, steps
         self.generators += program.generators
+        self.programs.append(program)
+        self.arrays_kept.append(rows)
         self.epochs.n_passes += 1
         self.epochs.width += steps * program.program.n_outputs
         return 0
@@ -1724,7 +1765,7 @@ cdef class Epochs:
         """Have each epoch end with a look at these arrays."""
         cdef cnp.ndarray array
         cdef idx i
-        self.arrays_kept = [statistics]
+        self.arrays_kept += statistics
         self.statistics = <sdl_array *>calloc(len(statistics) + 1, sizeof(sdl_array))
         if self.statistics == NULL:
             raise MemoryError("not enough memory for a list of arrays.")
@@ -1741,18 +1782,20 @@ cdef class Epochs:
         cdef sdl_score *s = &self.epochs.score
         cdef idx i
         s.number, s.weight, s.total, s.sign, s.offset, s.tie, s.above_zero = score
-        for i in range(self.epochs.n_training, self.epochs.n_passes):
-            if self.passes[i].validates and max(s.number, s.weight) >= self.passes[i].program.n_outputs:
-                raise ValueError(f"a score must be made of {self.passes[i].program.n_outputs} numbers, got {score}.")
-        if s.number < 0 or s.weight < -1:
-            raise ValueError(f"a score must be made of numbers from 0, got {score}.")
-        self.arrays_kept.append(copies)
+        validating = [
+            self.passes[i].program.n_outputs for i in range(self.epochs.n_passes) if self.passes[i].validates
+        ]
+        if not validating or not 0 <= s.number < min(validating) or not -1 <= s.weight < min(validating):
+            raise ValueError(f"a score must be made of numbers that all validating programs return, got {score}.")
         self.copies = <sdl_copy *>calloc(len(copies) + 1, sizeof(sdl_copy))
         if self.copies == NULL:
             raise MemoryError("not enough memory for a list of arrays.")
         for i, (to, source) in enumerate(copies):
             require(source, "from", real_dtype(source, "from"), -1)
             check_same_shape(to, "to", cnp.PyArray_TYPE(source), source, "from", True)
+            if overlap(to, source):
+                raise ValueError("to must not overlap from.")
+            self.arrays_kept += (to, source)
             self.copies[i].to, self.copies[i]._from = data(to), data(source)
             self.copies[i].bytes = cnp.PyArray_NBYTES(source)
         self.epochs.copies, self.epochs.n_copies = self.copies, len(copies)
@@ -1797,14 +1840,19 @@ cdef class Epochs:
         cdef int finite = 1, status
         require(rates, "rates", cnp.NPY_DOUBLE, 2)
         axis(rates, "rates", 1, epochs.updates)
-        epochs.epochs = cnp.PyArray_DIM(rates, 0)
-        cdef cnp.ndarray numbers = cnp.PyArray_EMPTY(2, [epochs.epochs, epochs.width], cnp.NPY_DOUBLE, 0)
-        cdef cnp.ndarray ended = cnp.PyArray_EMPTY(1, [epochs.epochs], cnp.NPY_DOUBLE, 0)
-        epochs.rates, epochs.count, epochs.reg = <const double *>data(rates), count, reg
-        epochs.numbers, epochs.seconds = <double *>data(numbers), <double *>data(ended)
-        epochs.best, epochs.most_seconds, epochs.n_threads = best, seconds, threads(n_threads)
-        with locked(self.generators):
-            with nogil:
-                status = sdl_replay_epochs(epochs, &done, &updates, &finite)
+        threads(n_threads)
+        cdef idx n = cnp.PyArray_DIM(rates, 0)
+        cdef cnp.ndarray numbers = cnp.PyArray_EMPTY(2, [n, epochs.width], cnp.NPY_DOUBLE, 0)
+        cdef cnp.ndarray ended = cnp.PyArray_EMPTY(1, [n], cnp.NPY_DOUBLE, 0)
+        claim(self.programs)
+        try:
+            epochs.epochs, epochs.count, epochs.reg, epochs.best = n, count, reg, best
+            epochs.rates, epochs.most_seconds, epochs.n_threads = <const double *>data(rates), seconds, n_threads
+            epochs.numbers, epochs.seconds = <double *>data(numbers), <double *>data(ended)
+            with locked(self.generators):
+                with nogil:
+                    status = sdl_replay_epochs(epochs, &done, &updates, &finite)
+        finally:
+            release(self.programs)
         check_status(status)
         return numbers, ended, done, updates, finite != 0

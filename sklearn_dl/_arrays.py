@@ -126,11 +126,16 @@ def outputs(out, names, **inputs):
         got = f"{len(out)} of them" if isinstance(out, tuple) else type(out).__name__
         raise ValueError(f"out must be a tuple of {len(names)} buffers ({', '.join(names)}), got {got}.")
     for i, a in enumerate(out):
-        if isinstance(a, np.ndarray):
-            for other, b in (*zip(names[:i], out, strict=False), *inputs.items()):
-                if isinstance(b, np.ndarray) and np.may_share_memory(a, b):
-                    raise ValueError(f"out for {names[i]} must not overlap {other}.")
+        check_no_overlap(f"out for {names[i]}", a, **dict(zip(names[:i], out, strict=False)), **inputs)
     return out
+
+
+def check_no_overlap(name, a, **others):
+    """Raise if an array that will be written overlaps one of the others, by name; what is no array overlaps nothing."""
+    if isinstance(a, np.ndarray):
+        for other, b in others.items():
+            if isinstance(b, np.ndarray) and np.may_share_memory(a, b):
+                raise ValueError(f"{name} must not overlap {other}.")
 
 
 def buffer(work, name, shape, dtype):

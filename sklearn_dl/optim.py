@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite, as_floats, as_gradient, finite, output
+from sklearn_dl._arrays import FLOAT32, FLOAT64, all_finite, as_floats, as_gradient, check_no_overlap, finite, output
 from sklearn_dl._threads import n_threads
 
 __all__ = ["clip_gradients"]  # and the rules, see `_rule`
@@ -317,7 +317,7 @@ dw : ndarray of the shape of w
 config : dict, optional
 {config}
 out : ndarray of the shape of w, optional
-    Where to write the result; w itself to update in place.
+    Where to write the result; w itself to update in place. Must not overlap dw or the state.
 reg : float, default=0.0
     {reg}"""
 
@@ -378,6 +378,11 @@ def _update(name, w, dw, config, out, reg):
     dw = as_gradient(dw, w.shape, w.dtype, "dw", "w")
     out = output(out, w.shape, w.dtype)
     rule.prepare(config, w)
+    others = {"dw": dw}
+    for name in rule.arrays:
+        check_no_overlap(in_config(name), config[name], **others)
+        others[in_config(name)] = config[name]
+    check_no_overlap("out", out, **others)
     if out is not w:
         np.copyto(out, w)
     if math.isnan(rule.step(out, dw, config, reg)):
@@ -685,10 +690,12 @@ def _step_adamw(w, dw, config, reg):
 
 def _adam(kernel, w, dw, config, reg):
     learning_rate, epsilon = config["learning_rate"], config["epsilon"]
-    config["t"] = t = config["t"] + 1
-    return kernel(
+    t = config["t"] + 1
+    squares = kernel(
         w, dw, config["m"], config["v"], t, learning_rate, config["beta1"], config["beta2"], epsilon, reg, n_threads()
     )
+    config["t"] = t
+    return squares
 
 
 # L-BFGS, which takes the loss of all samples: see `sklearn_dl.training.lbfgs`.

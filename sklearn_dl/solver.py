@@ -287,8 +287,10 @@ class Solver:
         self._begin()
 
     def __getstate__(self):
-        """Leave out what holds recordings of compiled calls, which training and evaluation make again."""
-        return {**vars(self), "_recorded": None, "_evaluators": {}}
+        """Leave out recordings of compiled calls, which training and evaluation make again, and which call trains."""
+        state = {**vars(self), "_recorded": None, "_evaluators": {}}
+        state.pop("_in_train", None)
+        return state
 
     # -------------------------------------------------------------- training
 
@@ -303,7 +305,18 @@ class Solver:
         ValueError
             If the loss is no longer a finite number. The net then holds its best validation weights
             so far, if any.
+        RuntimeError
+            If it is under way already, in another thread or in a watcher.
         """
+        this_call = object()
+        if vars(self).setdefault("_in_train", this_call) is not this_call:  # asked and set in one, for all threads
+            raise RuntimeError("train must not be called while it is under way, got a second call.")
+        try:
+            self._train_to_the_end()
+        finally:
+            del self._in_train
+
+    def _train_to_the_end(self):
         # Numbers that overflow raise an error, which says what to do: no warnings before it.
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
             self._squares = self._evaluation_of_last = None

@@ -212,13 +212,30 @@ def test_in_place(kind, dtype):
     np.testing.assert_array_equal(x, out)
 
 
-def test_relu_by_name():
-    x = np.array([-1.0, -0.0, 0.0, 2.0, np.nan])
-    out, dx = np.empty(5), np.empty(5)
-    _ext.relu_forward(x, out, 1)
-    np.testing.assert_array_equal(out, [0, -0.0, 0, 2, np.nan])
-    _ext.relu_backward(np.full(5, 3.0), x, dx, 1)
-    np.testing.assert_array_equal(dx, [0, 0, 0, 3, 0])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_relu_to_the_bit(dtype):
+    x = np.array([-1, -0.0, 0, 2, np.nan, -np.inf, np.inf], dtype)
+    out = forward("relu", x)
+    np.testing.assert_array_equal(out, np.array([0, -0.0, 0, 2, np.nan, 0, np.inf], dtype))
+    np.testing.assert_array_equal(np.signbit(out), [False, True, False, False, np.signbit(x[4]), False, False])
+    np.testing.assert_array_equal(backward("relu", np.full(7, 3, dtype), x), np.array([0, 0, 0, 3, 0, 0, 3], dtype))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_shape(kind, dtype):
+    for shape in ((), (0,), (1,), (3, 5, 7)):
+        x = np.asarray(np.random.RandomState(0).randn(*shape), dtype)
+        assert forward(kind, x).tobytes() == forward(kind, x.ravel()).tobytes()
+        assert backward(kind, x, x).tobytes() == backward(kind, x.ravel(), x.ravel()).tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_of_a_product_stays(kind, dtype):
+    out = np.empty((1, 40), dtype)
+    _ext.affine_forward(np.full((1, 40), np.nan, dtype), np.eye(40, dtype=dtype), None, out, _ext.activations[kind], 1)
+    assert np.isnan(out).all()
 
 
 def test_bad_arguments():

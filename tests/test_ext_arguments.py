@@ -13,6 +13,7 @@ def refuse_writes(a):
     return a
 
 
+RELU = _ext.activations["relu"]
 shared, one, six = z((4, 4)), z((1, 1, 1, 1)), z((2, 6, 2))
 
 
@@ -22,25 +23,26 @@ def conv(w=(1, 1, 2, 2), out=(1, 1, 2, 2), stride=1, pad=0):
 
 REFUSED = {
     "other dtype": (TypeError, "w must be", "affine_forward", z((2, 3)), z((3, 2), "f4")),
-    "integers": (TypeError, "x must be", "relu_forward", z(3, int), z(3, int), 1),
-    "not an array": (TypeError, "x", "relu_forward", [1.0], z(1), 1),
-    "none": (TypeError, "x", "relu_forward", None, z(1), 1),
-    "byte order": (TypeError, "x must be", "relu_forward", z(3, ">f8"), z(3), 1),
+    "integers": (TypeError, "x must be", "activation_forward", z(3, int), z(3, int), RELU, 1),
+    "not an array": (TypeError, "x", "activation_forward", [1.0], z(1), RELU, 1),
+    "none": (TypeError, "x", "activation_forward", None, z(1), RELU, 1),
+    "byte order": (TypeError, "x must be", "activation_forward", z(3, ">f8"), z(3), RELU, 1),
     "axes": (ValueError, "x must have 2 axes", "affine_forward", z(3), z((3, 2))),
-    "order": (ValueError, "x must be C-contiguous", "relu_forward", z((3, 3)).T, z((3, 3)), 1),
+    "order": (ValueError, "x must be C-contiguous", "activation_forward", z((3, 3)).T, z((3, 3)), RELU, 1),
     "unaligned": (
         ValueError,
         "x must be C-contiguous and aligned",
-        "relu_forward",
+        "activation_forward",
         np.frombuffer(bytes(25), np.float64, 3, 1),
         z(3),
+        RELU,
         1,
     ),
-    "read-only": (ValueError, "out must be writeable", "relu_forward", z(3), refuse_writes(z(3)), 1),
-    "shape": (ValueError, "out must have the shape of x", "relu_forward", z((2, 3)), z((3, 2)), 1),
+    "read-only": (ValueError, "out must be writeable", "activation_forward", z(3), refuse_writes(z(3)), RELU, 1),
+    "shape": (ValueError, "out must have the shape of x", "activation_forward", z((2, 3)), z((3, 2)), RELU, 1),
     "inner": (ValueError, "w must have length 3", "affine_forward", z((2, 3)), z((2, 2))),
-    "threads": (ValueError, "n_threads", "relu_forward", z(3), z(3), 0),
-    "overlap": (ValueError, "overlap", "relu_forward", shared.ravel()[1:], shared.ravel()[:-1], 1),
+    "threads": (ValueError, "n_threads", "activation_forward", z(3), z(3), RELU, 0),
+    "overlap": (ValueError, "overlap", "activation_forward", shared.ravel()[1:], shared.ravel()[:-1], RELU, 1),
     "overlap dx": (ValueError, "dx must not overlap", "affine_backward_dx", shared, z((4, 4)), shared, 1),
     "stride": (ValueError, "stride", "conv_forward", *conv(stride=0)),
     "pad": (ValueError, "pad", "conv_forward", *conv(pad=-1)),

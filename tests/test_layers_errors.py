@@ -188,7 +188,9 @@ SQUARE, IMAGE = np.ones((3, 3)), np.ones((2, 2, 3, 3))
         (f.spatial_batchnorm_forward, (IMAGE, z(2), z(2), {"mode": "train"})),
         (f.spatial_groupnorm_forward, (IMAGE, z(1, 2, 1, 1), z(1, 2, 1, 1), 1, {})),
         (f.conv_forward_fast, (IMAGE, np.ones((2, 2, 3, 3)), z(2), CONV)),
+        (f.conv_forward_naive, (IMAGE, np.ones((2, 2, 3, 3)), z(2), CONV)),
         (f.max_pool_forward_fast, (IMAGE, {"pool_height": 1, "pool_width": 1, "stride": 1})),
+        (f.max_pool_forward_naive, (IMAGE, {"pool_height": 1, "pool_width": 1, "stride": 1})),
     ],
 )
 def test_out_that_overlaps_the_input(function, arguments):
@@ -220,3 +222,81 @@ def test_gradients_that_overlap(forward, backward, arguments):
         backward(out, cache, out=(None, w, None))
     assert not shared.any()
     np.testing.assert_array_equal(w, kept)
+
+
+FILTERS, PIXEL = np.ones((2, 2, 3, 3)), {"pool_height": 1, "pool_width": 1, "stride": 1}
+BACKWARD = {
+    "affine": (f.affine_forward, f.affine_backward, (SQUARE, np.eye(3), z(3))),
+    "affine relu": (f.affine_relu_forward, f.affine_relu_backward, (SQUARE, np.eye(3), z(3))),
+    "conv": (f.conv_forward_fast, f.conv_backward_fast, (IMAGE, FILTERS, z(2), CONV)),
+    "conv naive": (f.conv_forward_naive, f.conv_backward_naive, (IMAGE, FILTERS, z(2), CONV)),
+    "conv relu": (f.conv_relu_forward, f.conv_relu_backward, (IMAGE, FILTERS, z(2), CONV)),
+    "conv relu pool": (f.conv_relu_pool_forward, f.conv_relu_pool_backward, (IMAGE, FILTERS, z(2), CONV, POOL)),
+    "conv relu pixel": (f.conv_relu_pool_forward, f.conv_relu_pool_backward, (IMAGE, FILTERS, z(2), CONV, PIXEL)),
+    "batchnorm": (f.batchnorm_forward, f.batchnorm_backward, (SQUARE, np.ones(3), z(3), TRAIN)),
+    "batchnorm alt": (f.batchnorm_forward, f.batchnorm_backward_alt, (SQUARE, np.ones(3), z(3), TRAIN)),
+    "batchnorm test": (f.batchnorm_forward, f.batchnorm_backward, (SQUARE, np.ones(3), z(3), {"mode": "test"})),
+    "layernorm": (f.layernorm_forward, f.layernorm_backward, (SQUARE, np.ones(3), z(3), {})),
+    "groupnorm": (
+        f.spatial_groupnorm_forward,
+        f.spatial_groupnorm_backward,
+        (IMAGE, np.ones((1, 2, 1, 1)), z(1, 2, 1, 1), 1, {}),
+    ),
+}
+
+
+def of_backward(name):
+    """Return dout, the cache, and buffers for the gradients, full of sevens."""
+    forward, backward, arguments = BACKWARD[name]
+    out, cache = forward(
+        *(dict(a) if isinstance(a, dict) else a.copy() if hasattr(a, "copy") else a for a in arguments)
+    )
+    return out.copy(), cache, [np.full_like(gradient, 7) for gradient in backward(out.copy(), cache)]
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_all_buffers_of_gradients_are_checked_before_one_is_written(name):
+    backward = BACKWARD[name][1]
+    dout, cache, good = of_backward(name)
+    given = dout.copy()
+    for i, gradient in enumerate(good):
+        begun = np.concatenate([dout.ravel(), z(gradient.size)])  # the gradient begins within dout
+        within = begun[1 : 1 + gradient.size].reshape(gradient.shape)
+        bad = {"shape": gradient[None], "dtype": gradient.astype(np.float32), "list": gradient.tolist()}
+        for kind, buffer in bad.items():
+            buffers = [*good[:i], buffer, *good[i + 1 :]]
+            with pytest.raises((TypeError, ValueError), match="out for d"):
+                backward(dout, cache, out=tuple(buffers))
+            assert all((buffer == 7).all() for buffer in good), kind
+        # A function that begins with a copy of dout may write over it.
+        if name.startswith(("affine relu", "conv relu")):
+            continue
+        with pytest.raises(ValueError, match=r"(out for )?d\w+ must not overlap dout"):
+            backward(begun[: dout.size].reshape(dout.shape), cache, out=(*good[:i], within, *good[i + 1 :]))
+        assert all((buffer == 7).all() for buffer in good)
+        np.testing.assert_array_equal(begun[: dout.size], dout.ravel())
+    np.testing.assert_array_equal(dout, given)
+
+
+@pytest.mark.parametrize("mode", ["train", "test"])
+@pytest.mark.parametrize("backward", [f.batchnorm_backward, f.batchnorm_backward_alt])
+def test_gradients_of_batchnorm_over_what_they_are_computed_from(backward, mode):
+    gamma, x = np.ones(3), np.random.RandomState(0).randn(5, 3)
+    out, cache = f.batchnorm_forward(x, gamma, z(3), {"mode": mode})
+    for buffers in ((None, gamma, None), (None, None, gamma)):
+        with pytest.raises(ValueError, match="must not overlap gamma"):
+            backward(out, cache, out=buffers)
+    np.testing.assert_array_equal(gamma, np.ones(3))
+    expected, dout = backward(out, cache)[0], out.copy()
+    assert backward(dout, cache, out=(dout, None, None))[0] is dout
+    np.testing.assert_array_equal(dout, expected)
+
+
+def test_gradient_of_naive_pooling_over_what_it_is_computed_from():
+    x = np.random.RandomState(0).randn(2, 3, 4, 4)
+    out, cache = f.max_pool_forward_naive(x, PIXEL)
+    for buffer, name in ((x, "x"), (out, "dout")):
+        before = buffer.copy()
+        with pytest.raises(ValueError, match=f"out must not overlap {name}"):
+            f.max_pool_backward_naive(out, cache, out=buffer)
+        np.testing.assert_array_equal(buffer, before)

@@ -590,3 +590,23 @@ def test_clipping_where_a_net_has_its_own_loss(rng):
         np.testing.assert_allclose(nets[1].params[name], value, rtol=1e-12)
     assert len(returned) == 12
     assert all((grads[name] == kept[name]).all() for grads, kept in returned for name in grads)
+
+
+@pytest.mark.parametrize("name", [name for name, rule in optim.UPDATE_RULES.items() if not rule.full_batch])
+def test_a_buffer_that_is_the_gradient_or_the_state_is_refused_before_it_is_written(name):
+    w, dw = np.arange(4.0), np.arange(4.0) + 1
+    rule, arrays = getattr(optim, name), optim.UPDATE_RULES[name].arrays
+    _, config = rule(w, dw)
+    state = {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in config.items()}
+    for label, buffer in (("dw", dw), *((f"config['{array}']", config[array]) for array in arrays)):
+        before = buffer.copy()
+        with pytest.raises(ValueError, match=re.escape(f"out must not overlap {label}.")):
+            rule(w, dw, config, out=buffer)
+        np.testing.assert_array_equal(buffer, before)
+    for array in arrays:
+        with pytest.raises(ValueError, match=re.escape(f"config['{array}'] must not overlap dw.")):
+            rule(w, config[array], config)
+    assert config.keys() == state.keys()
+    for key, value in state.items():
+        np.testing.assert_array_equal(config[key], value)
+    np.testing.assert_array_equal(w, np.arange(4.0))

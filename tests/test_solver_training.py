@@ -1,10 +1,14 @@
 """Training: updates, learning rates, random numbers, going on."""
 
+import pickle
+import threading
+
 import numpy as np
 import pytest
 
 from sklearn_dl import optim
 from sklearn_dl.nets import FullyConnected, ThreeLayerConv
+from sklearn_dl.solver import Watcher
 
 from ._solvers import RULES, assert_same, assert_same_training, copies, dataset, make
 
@@ -146,3 +150,43 @@ def test_random_state_none_is_the_global_generator():
         solver.train()
         losses.append(solver.loss_history)
     assert losses[0] == losses[1]
+
+
+class TrainsAgain(Watcher):
+    """Calls `train` while it is under way, in its own thread and in another one, and on a copy."""
+
+    def __init__(self):
+        self.errors = []
+
+    def on_train_begin(self, solver):
+        for call in (lambda: self.train(solver), self.in_thread(solver)):
+            call()
+        copied = pickle.loads(pickle.dumps(solver))
+        copied.watchers = ()
+        copied.train()
+
+    def train(self, solver):
+        try:
+            solver.train()
+        except RuntimeError as error:
+            self.errors.append(str(error))
+
+    def in_thread(self, solver):
+        thread = threading.Thread(target=self.train, args=(solver,))
+        thread.start()
+        return thread.join
+
+
+def test_one_call_of_train_at_a_time():
+    net = FullyConnected([5], 4, 3, random_state=0)
+    rng = np.random.RandomState(0)
+    watcher = TrainsAgain()
+    data = {"X_train": rng.randn(30, 4), "y_train": rng.randint(3, size=30)}
+    solver = make(net, data, num_epochs=2, watchers=[watcher])
+    solver.train()
+    assert watcher.errors == ["train must not be called while it is under way, got a second call."] * 2
+    solver.num_epochs = 3
+    del watcher.errors[:]
+    solver.watchers = ()
+    solver.train()
+    assert solver.epoch == 3

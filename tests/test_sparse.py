@@ -85,6 +85,7 @@ FORMS = {
     "coo": sp.coo_array,
     "lil": sp.lil_matrix,
     "int64": lambda X: untidy(X, np.int64),
+    "long long": lambda X: untidy(X, np.longlong),
     "untidy": untidy,
     "untidy array": lambda X: untidy(X, form=sp.csr_array),
     "frame": sparse_frame,

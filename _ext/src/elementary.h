@@ -70,7 +70,7 @@ INLINE vec NAME(at_most)(vec x, real bound) { return NAME(blend)((ivec)(x > boun
 /* 2 ** n of a normal number, from n + ROUNDER. */
 INLINE vec NAME(power_of_2)(vec rounded)
 {
-    return (vec)(((ivec)rounded << FRACTION_BITS) + ((integer)EXPONENT_BIAS << FRACTION_BITS));
+    return (vec)(((NAME(bits))rounded << FRACTION_BITS) + ((natural)EXPONENT_BIAS << FRACTION_BITS));
 }
 
 /* exp(r) - 1 and n + ROUNDER, where x + rest = n log(2) + r; rest: small beside x, or what x was rounded by. */

@@ -51,6 +51,7 @@
 
 #define real float
 #define integer int32_t
+#define natural uint32_t
 #define vec vec_f32
 #define ivec ivec_f32
 #define LANES FLOAT_LANES
@@ -62,6 +63,7 @@
 #undef SINGLE
 #undef real
 #undef integer
+#undef natural
 #undef vec
 #undef ivec
 #undef LANES
@@ -69,6 +71,7 @@
 
 #define real double
 #define integer int64_t
+#define natural uint64_t
 #define vec vec_f64
 #define ivec ivec_f64
 #define LANES DOUBLE_LANES

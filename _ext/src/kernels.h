@@ -1,5 +1,5 @@
 /* The table of function pointers through which the glue calls the kernels of the chosen instruction set. kernels.def
- * states them. Functions that may fail return SDL_OK or another status; max_pool_backward has its own.
+ * states them. Functions that may fail return SDL_OK or another status.
  */
 #ifndef SDL_KERNELS_H
 #define SDL_KERNELS_H
@@ -15,7 +15,15 @@ typedef struct {
 } sdl_conv;
 
 /* What a kernel, or a run of recorded ones, ends with. */
-enum { SDL_OK = 0, SDL_NO_MEMORY = -1, SDL_WRONG_LABEL = -2, SDL_WRONG_ROW = -3, SDL_WRONG_COLUMN = -4 };
+enum {
+    SDL_OK = 0,
+    SDL_NO_MEMORY = -1,
+    SDL_WRONG_LABEL = -2,
+    SDL_WRONG_ROW = -3,
+    SDL_WRONG_COLUMN = -4,
+    SDL_WRONG_PIXEL = -5,
+    SDL_WRONG_TOUCHED = -6
+};
 
 /* Which cell of a 2 x 2 window won, row-major; or that its maximum was not positive, so that relu passes no gradient.
  */

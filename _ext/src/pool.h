@@ -76,31 +76,33 @@ static void NAME(max_pool_forward)(const void *x, void *out, int32_t *argmax, id
     SDL_SPANS(n_threads, planes, 1, lo, hi, NAME(pool_planes)(x, out, argmax, h, w, ho, wo, ph, pw, stride, lo, hi));
 }
 
-/* Returns 0, or -1 if argmax points outside a plane; nothing is written there. */
-SPAN int NAME(spread_planes)(const real *dout, const int32_t *argmax, real *dx, idx area, idx outputs, idx lo, idx hi)
+/* SDL_WRONG_PIXEL unless argmax [lo, hi) are pixels of a plane. */
+SPAN int NAME(check_argmax)(const int32_t *argmax, idx area, idx lo, idx hi)
 {
-    int outside = 0;
-    memset(dx + lo * area, 0, (hi - lo) * area * sizeof(real));
-    for (idx p = lo; p < hi; p++)
-        for (idx i = p * outputs; i < (p + 1) * outputs; i++) {
-            if (argmax[i] < 0 || argmax[i] >= area)
-                outside = -1;
-            else
-                dx[p * area + argmax[i]] += dout[i];
-        }
-    return outside;
+    uint32_t most = 0; /* what is below zero is large as well */
+    for (idx i = lo; i < hi; i++) most = MAX(most, (uint32_t)argmax[i]);
+    return lo < hi && most >= (uint64_t)MIN(area, (idx)1 << 31) ? SDL_WRONG_PIXEL : SDL_OK;
 }
 
-/* IN dout (planes, outputs), argmax (the same shape); OUT dx (planes, area). Returns 0, or -1 if argmax points outside.
- */
+SPAN void NAME(spread_planes)(const real *dout, const int32_t *argmax, real *dx, idx area, idx outputs, idx lo, idx hi)
+{
+    memset(dx + lo * area, 0, (hi - lo) * area * sizeof(real));
+    for (idx p = lo; p < hi; p++)
+        for (idx i = p * outputs; i < (p + 1) * outputs; i++) dx[p * area + argmax[i]] += dout[i];
+}
+
+/* IN dout (planes, outputs), argmax (the same shape); OUT dx (planes, area). Returns SDL_WRONG_PIXEL, and has written
+ * nothing, unless all of argmax are in [0, area). */
 static int NAME(max_pool_backward)(const void *dout, const int32_t *argmax, void *dx, idx planes, idx area, idx outputs,
                                    int n_threads)
 {
-    int failed = 0;
+    int failed = 0, few = sdl_threads(n_threads, (double)planes * outputs / 4);
+    SDL_SPANS(few, planes * outputs, ELEMENT_BLOCK, lo, hi,
+              sdl_note(&failed, NAME(check_argmax)(argmax, area, lo, hi)));
+    if (failed) return failed;
     n_threads = sdl_threads(n_threads, (double)planes * (outputs + area / 8.));
-    SDL_SPANS(n_threads, planes, 1, lo, hi,
-              sdl_note(&failed, NAME(spread_planes)(dout, argmax, dx, area, outputs, lo, hi)));
-    return failed;
+    SDL_SPANS(n_threads, planes, 1, lo, hi, NAME(spread_planes)(dout, argmax, dx, area, outputs, lo, hi));
+    return SDL_OK;
 }
 
 /* --- on a strip of convolution outputs (see conv/taps.h)

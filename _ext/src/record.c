@@ -45,6 +45,7 @@ sdl_op *sdl_append(const sdl_kernels *kernels, const char *name, int (*again)(sd
 int sdl_vary_rows(sdl_program *p, const void *rows)
 {
     idx capacity = 0;
+    p->n_rows = 0;
     for (idx i = 0; i < p->n_ops; i++)
         for (int a = 0; a < p->ops[i].n_arguments; a++) {
             if (!(p->ops[i].rows >> a & 1) || p->ops[i].args[a].p != rows) continue;

@@ -6,6 +6,9 @@ typedef real NAME(uvec) __attribute__((vector_size(SDL_VEC_BYTES), aligned(sizeo
 /* Integers as wide as `real`: what comparisons of vectors give. */
 typedef integer ivec __attribute__((vector_size(SDL_VEC_BYTES)));
 
+/* The bits of numbers, for arithmetic on exponents: of numbers out of range, or nan, it overflows. */
+typedef natural NAME(bits) __attribute__((vector_size(SDL_VEC_BYTES)));
+
 #define VL ((idx)(SDL_VEC_BYTES / sizeof(real)))
 #define NR (SDL_NV * VL)
 #define LINE ((idx)(64 / sizeof(real))) /* a cache line */
@@ -95,7 +98,7 @@ INLINE vec NAME(exp_lanes)(vec x)
     sum = sum * r + 1.6666665459e-1f;
     sum = sum * r + 5.0000001201e-1f;
     sum = sum * (r * r) + r + 1;
-    ivec power = ((ivec)shifted << 23) + (127 << 23);
+    NAME(bits) power = ((NAME(bits))shifted << 23) + ((natural)127 << 23);
     return (vec)((ivec)(sum * (vec)power) & ~(ivec)(x < -87.f));
 }
 #else

@@ -5,7 +5,17 @@ import math
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_batch, check_shape, output, outputs
+from sklearn_dl._arrays import (
+    Cache,
+    as_floats,
+    as_gradient,
+    buffer,
+    check_batch,
+    check_no_overlap,
+    check_shape,
+    output,
+    outputs,
+)
 from sklearn_dl._checks import check_int
 from sklearn_dl._csr import CSR
 from sklearn_dl._threads import n_threads
@@ -124,10 +134,12 @@ def affine_backward(dout, cache, *, out=None, need_dx=True):
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, (n_outputs,), x.dtype, "out for db")
+    if need_dx:  # all checks come before the first write
+        dx = output(dx, x.shape, x.dtype, "out for dx")
+        check_no_overlap("out for dx", dx, dout=dout)
     _ext.affine_backward_dw(rows, dout, dw, db, n_threads())
     if not need_dx:
         return None, dw, db
-    dx = output(dx, x.shape, x.dtype, "out for dx")
     _ext.affine_backward_dx(dout, w, dx.reshape(rows.shape), n_threads())
     return dx, dw, db
 

@@ -11,6 +11,7 @@ from sklearn_dl._arrays import (
     as_gradient,
     buffer,
     check_batch,
+    check_no_overlap,
     check_shape,
     checked_weights,
     output,
@@ -143,6 +144,7 @@ def batchnorm_backward(dout, cache, *, out=None):
     dout, dx, dgamma, dbeta = _prepare_backward(dout, cache, out)
     if type(cache) is _TestCache:
         return _backward_test(dout, cache, dx, dgamma, dbeta)
+    _check_apart(dx, dgamma, dbeta, dout, cache._asdict())
     xhat, inv_std, gamma, weights = cache
     share = 1 / dout.shape[0] if weights is None else weights[:, None].astype(dout.dtype)
     # out = gamma * xhat + beta
@@ -355,8 +357,18 @@ def _prepare_backward(dout, cache, out):
     )
 
 
+def _check_apart(dx, dgamma, dbeta, dout, inputs):
+    """Raise ValueError for buffers that overlap an input, but for a dx that is dout, as the kernels do."""
+    check_no_overlap("out for dgamma", dgamma, dout=dout, **inputs)
+    check_no_overlap("out for dbeta", dbeta, dout=dout, **inputs)
+    check_no_overlap("out for dx", dx, **inputs)
+    if dx.ctypes.data != dout.ctypes.data:
+        check_no_overlap("out for dx", dx, dout=dout)
+
+
 def _backward_test(dout, cache, dx, dgamma, dbeta):
     """Gradients where the statistics are constants. Rare, hence no kernel."""
+    _check_apart(dx, dgamma, dbeta, dout, cache._asdict())
     per_channel = (-1, *[1] * (dout.ndim - 2))
     inv_std = 1 / np.sqrt(cache.var + dout.dtype.type(cache.eps))
     mean, inv_std, gamma = (a.reshape(per_channel) for a in (cache.mean, inv_std, cache.gamma))

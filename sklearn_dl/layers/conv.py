@@ -9,6 +9,7 @@ from sklearn_dl._arrays import (
     as_gradient,
     buffer,
     check_batch,
+    check_no_overlap,
     check_shape,
     integer,
     output,
@@ -134,10 +135,12 @@ def conv_backward_fast(dout, cache, *, out=None, need_dx=True):
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, w.shape[:1], x.dtype, "out for db")
+    if need_dx:  # all checks come before the first write
+        dx = output(dx, x.shape, x.dtype, "out for dx")
+        check_no_overlap("out for dx", dx, dout=dout)
     _ext.conv_backward_dw(x, dout, dw, db, stride, pad, n_threads())
     if not need_dx:
         return None, dw, db
-    dx = output(dx, x.shape, x.dtype, "out for dx")
     _ext.conv_backward_dx(dout, w, dx, stride, pad, n_threads())
     return dx, dw, db
 
@@ -217,6 +220,7 @@ def conv_forward_naive(x, w, b, conv_param, *, out=None):
     """
     x, w, b, stride, pad, shape = check_conv(x, w, b, conv_param)
     out = output(out, shape, x.dtype)
+    check_no_overlap("out", out, x=x, w=w, b=b)
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     height, width = w.shape[2:]
     for n, f, i, j in np.ndindex(shape):
@@ -259,6 +263,10 @@ def conv_backward_naive(dout, cache, *, out=None, need_dx=True):
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w, dout=dout)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, w.shape[:1], x.dtype, "out for db")
+    check_no_overlap("out for dw", dw, x=x)
+    check_no_overlap("out for db", db, x=x)
+    if need_dx:
+        dx = output(dx, x.shape, x.dtype, "out for dx")
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     dpadded = np.zeros_like(padded)
     dw.fill(0)
@@ -271,7 +279,6 @@ def conv_backward_naive(dout, cache, *, out=None, need_dx=True):
         db[f] += dout[n, f, i, j]
     if not need_dx:
         return None, dw, db
-    dx = output(dx, x.shape, x.dtype, "out for dx")
     np.copyto(dx, dpadded[:, :, pad : pad + x.shape[2], pad : pad + x.shape[3]])
     return dx, dw, db
 

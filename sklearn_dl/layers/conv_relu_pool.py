@@ -133,12 +133,13 @@ def _fused_backward(dout, x, w, stride, pad, shape, argmax_cell, work, *, out, n
     dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
     dw = output(dw, w.shape, x.dtype, "out for dw")
     db = output(db, w.shape[:1], x.dtype, "out for db")
+    if need_dx:  # all checks come before the first write
+        dx = output(dx, x.shape, x.dtype, "out for dx")
     _ext.conv_relu_pool_backward_dw(x, dout, argmax_cell, dw, db, stride, pad, n_threads())
     if not need_dx:
         return None, dw, db
     dconv = buffer(work, "dconv", shape, x.dtype)
     _ext.relu_pool_backward(dout, argmax_cell, dconv, n_threads())
-    dx = output(dx, x.shape, x.dtype, "out for dx")
     _ext.conv_backward_dx(dconv, w, dx, stride, pad, n_threads())
     return dx, dw, db
 

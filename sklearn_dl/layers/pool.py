@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_batch, integer, output
+from sklearn_dl._arrays import Cache, as_floats, as_gradient, buffer, check_batch, check_no_overlap, integer, output
 from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._images import image_shape, window_at
 from sklearn_dl.layers._layer import Layer
@@ -85,7 +85,7 @@ def max_pool_backward_fast(dout, cache, *, out=None):
     cache : tuple
         From `max_pool_forward_fast`.
     out : ndarray of shape (N, C, H, W), optional
-        Where to write the result.
+        Where to write the result; must not overlap dout.
 
     Returns
     -------
@@ -171,6 +171,7 @@ def max_pool_forward_naive(x, pool_param, *, out=None):
     """
     x, height, width, stride, shape = check_pool(x, pool_param)
     out = output(out, shape, x.dtype)
+    check_no_overlap("out", out, x=x)
     for n, c, i, j in np.ndindex(shape):
         out[n, c, i, j] = x[n, c][window_at(i, j, height, width, stride)[1:]].max()
     return out, NaiveMaxPoolCache((x, height, width, stride, shape))
@@ -186,7 +187,7 @@ def max_pool_backward_naive(dout, cache, *, out=None):
     cache : tuple
         From `max_pool_forward_naive`.
     out : ndarray of shape (N, C, H, W), optional
-        Where to write the result; must not overlap dout.
+        Where to write the result; must not overlap dout or x.
 
     Returns
     -------
@@ -207,6 +208,7 @@ def max_pool_backward_naive(dout, cache, *, out=None):
     x, height, width, stride, shape = NaiveMaxPoolCache.check(cache)
     dout = as_gradient(dout, shape, x.dtype)
     dx = output(out, x.shape, x.dtype)
+    check_no_overlap("out", dx, dout=dout, x=x)
     dx.fill(0)
     for n, c, i, j in np.ndindex(shape):
         window = x[n, c][window_at(i, j, height, width, stride)[1:]]

@@ -90,9 +90,19 @@ SPAN void NAME(csr_columns)(const NAME(csr) *s, int index_size, const real *dout
         NAME(csr_dw_i64)(s, dout, dw, lo, hi);
 }
 
+/* Whether `touched` holds rows of a dw with d of them. */
+static int NAME(are_touched)(const int64_t *touched, idx d)
+{
+    int wrong = 0;
+    if (touched[0] > d) return 0;
+    for (idx i = 0; i < touched[0]; i++) wrong |= (uint64_t)touched[1 + i] >= (uint64_t)d;
+    return !wrong;
+}
+
 /* IN the rows as above, dout (n, m); OUT dw (d, m) = rows.T @ dout, db (m,) = column sums of dout, or NULL. INOUT
  * touched (d + 2,), is_touched (d,): the rows of dw that are not zero, their number first, and a flag for each row. A
- * number of -1 stands for all rows. */
+ * number of -1 stands for all rows. Returns SDL_WRONG_COLUMN as above, or SDL_WRONG_TOUCHED, and has then written
+ * nothing. */
 static int NAME(csr_affine_backward_dw)(const void *data, const void *indices, const void *indptr, int index_size,
                                         const intptr_t *rows, const void *dout, void *dw, void *db, int64_t *touched,
                                         uint8_t *is_touched, idx n, idx stored, idx d, idx m, int n_threads)
@@ -100,6 +110,7 @@ static int NAME(csr_affine_backward_dw)(const void *data, const void *indices, c
     NAME(csr) s = { data, indices, indptr, rows, n, stored, d, m };
     idx count = NAME(csr_count)(&s, index_size);
     if (count < 0) return (int)count;
+    if (!NAME(are_touched)(touched, d)) return SDL_WRONG_TOUCHED;
     if (db) NAME(column_sums)(dout, db, n, m, n_threads);
     if (touched[0] < 0) {
         SDL_SPANS(sdl_threads(n_threads, (double)d * m * sizeof(real) / 16), d * m, CSR_CLEARED, lo, hi,

@@ -113,7 +113,8 @@ SPAN void ROWS(csr_dw)(const NAME(csr) *s, const real *dout, real *dw, idx lo, i
     }
 }
 
-/* touched = the columns that the rows have, each once, as csr.h has it. */
+/* touched = the columns that the rows have, each once, as csr.h has it. Never more than d of them: is_touched may be in
+ * disorder, where two threads train one net. */
 static void ROWS(csr_list)(const NAME(csr) *s, int64_t *touched, uint8_t *is_touched)
 {
     const real *data;
@@ -123,7 +124,7 @@ static void ROWS(csr_list)(const NAME(csr) *s, int64_t *touched, uint8_t *is_tou
         idx count = ROWS(csr_row)(s, i, &data, &indices);
         for (idx l = 0; l < count; l++) {
             touched[1 + n] = indices[l];
-            n += !is_touched[indices[l]];
+            n += !is_touched[indices[l]] & (n < s->d);
             is_touched[indices[l]] = 1;
         }
     }
