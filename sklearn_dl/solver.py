@@ -26,7 +26,7 @@ from sklearn_dl._csr import as_given
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import UPDATE_RULES
-from sklearn_dl.schedules import Schedule, check_schedule
+from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training import lbfgs
 from sklearn_dl.training._epochs import CHUNK
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
@@ -514,7 +514,6 @@ class Solver:
             or self.checkpoint is not None
             or not seconds
             or (self.validates and not self.best_params)
-            or not (self.lr_schedule is None or type(self.lr_schedule).watch is Schedule.watch)
         ):
             return 1
         if self.num_iters is None:
@@ -523,6 +522,9 @@ class Solver:
             left = (self.num_iters - self.num_updates) // self._updates_per_epoch
         if self.watches_tol:
             left = min(left, self.patience + 1 - self.state.epochs_without_gain)
+        if self.lr_schedule is not None:
+            scores = self.lr_schedule.scores_ahead(self.state.schedule_state)
+            left = min(left, scores * self._epochs_a_look - self.epoch % self._epochs_a_look)
         return min(left, int(CHUNK / seconds[-1]) + 1)
 
     def _record_whole_epochs(self, made, rates):
