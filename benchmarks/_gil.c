@@ -40,3 +40,10 @@ long sdl_look(const volatile int *done, double mean_gap, double *waits, long mos
     PyEval_RestoreThread(thread);
     return n;
 }
+
+/* Compute for so many seconds; called without the GIL, and never takes it. */
+void sdl_spin(double seconds)
+{
+    for (double end = now() + seconds; now() < end;) {
+    }
+}
