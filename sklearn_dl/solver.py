@@ -530,16 +530,13 @@ class Solver:
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""
         losses = self._mean_losses(made.losses, len(self._train)).tolist()
-        scores = made.evaluations[0][0].tolist()
         validations = [NO_EVALUATION] * len(losses)
         if self.validates:
             pairs = zip(*(numbers.tolist() for numbers in made.evaluations[1]), strict=True)
             validations = [Evaluation(*pair, 0) for pair in pairs]
-        ended = 0.0
-        for i in range(len(losses)):
-            self.state.epoch += 1
-            self._note_epoch(losses[i], scores[i], validations[i], rates[i], made.ended[i] - ended, kept=True)
-            ended = made.ended[i]
+        seconds = np.diff(made.ended, prepend=0.0).tolist()
+        epochs, scores = range(self.epoch + 1, self.epoch + 1 + len(losses)), made.evaluations[0][0].tolist()
+        self._note_epochs(epochs, losses, scores, validations, rates[: len(losses)], seconds, kept=True)
 
     def _begin_update(self, learning_rate):
         self.learning_rate_history.append(learning_rate)
@@ -674,26 +671,31 @@ class Solver:
         train, validation = self._evaluate_both(with_loss=self.epoch >= self._last_epoch and not self.validates)
         self._evaluation_of_last = train if math.isfinite(train.loss) else None
         seconds = time.perf_counter() - self._epoch_began
-        self._note_epoch(float(train_loss), train.score, validation, self.learning_rate, seconds)
+        self._note_epochs(
+            [self.epoch], [float(train_loss)], [train.score], [validation], [self.learning_rate], [seconds]
+        )
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
         for watcher in self.watchers:
             if watcher.on_epoch_end(self):
                 self.stop()
 
-    def _note_epoch(self, train_loss, train_score, validation, learning_rate, seconds, *, kept=False):
-        """Take note of an epoch that has ended; if it was the best, its weights may have been kept already."""
-        state = self.state
-        self._note_scores(train_score, validation, kept=kept)
-        row = state.epoch, train_loss, train_score, validation.score, validation.loss, learning_rate, seconds
-        for column, value in zip(state.history.values(), row, strict=True):
-            column.append(value)
-        self._watch(self._score(validation) if self.early_stopping else -train_loss)
-        if self.lr_schedule is not None and state.epoch % self._epochs_a_look == 0:
-            scores = (
-                (self._score(validation), f"val {self.monitor}") if self.validates else (-train_loss, "training loss")
-            )
-            self.lr_schedule.watch(state.schedule_state, *scores)
+    def _note_epochs(self, epochs, losses, scores, validations, rates, seconds, *, kept=False):
+        """Take note of epochs that have ended; if one was the best, its weights may have been kept already."""
+        state, schedule = self.state, self.lr_schedule
+        val_scores, val_losses = [found.score for found in validations], [found.loss for found in validations]
+        columns = epochs, losses, scores, val_scores, val_losses, rates, seconds
+        for column, values in zip(state.history.values(), columns, strict=True):
+            column.extend(values)
+        for epoch, loss, score, validation in zip(epochs, losses, scores, validations, strict=True):
+            state.epoch = epoch
+            self._note_scores(score, validation, kept=kept)
+            self._watch(self._score(validation) if self.early_stopping else -loss)
+            if schedule is not None and epoch % self._epochs_a_look == 0:
+                watched = (
+                    (self._score(validation), f"val {self.monitor}") if self.validates else (-loss, "training loss")
+                )
+                schedule.watch(state.schedule_state, *watched)
 
     def _score(self, evaluation):
         """Return the score of a validation, the higher the better."""
@@ -791,17 +793,17 @@ class Solver:
 
     def _note_scores(self, train_score, validation, *, kept=False):
         """Take note of the scores, and of the best weights."""
-        state, name = self.state, SHORT_NAMES.get(self._score_name, self._score_name)
+        state = self.state
         state.train_acc_history.append(train_score)
-        line = f"(Epoch {self.epoch} / {self._last_epoch}) train {name}: {train_score:f}" if self.verbose else ""
         if self.validates:
             state.val_acc_history.append(validation.score)
-            line += f"; val_{name}: {validation.score:f}" if self.verbose else ""
             self._keep_best(validation, kept=kept)
         elif state.val_acc_history:
             state.val_acc_history.append(math.nan)  # of an earlier training with a validation set
         if self.verbose:
-            print(line)
+            name = SHORT_NAMES.get(self._score_name, self._score_name)
+            line = f"(Epoch {self.epoch} / {self._last_epoch}) train {name}: {train_score:f}"
+            print(f"{line}; val_{name}: {validation.score:f}" if self.validates else line)
 
     # ---------------------------------------------------------- best weights
 
