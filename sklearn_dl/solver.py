@@ -47,6 +47,9 @@ MIN_PATIENCE = 50
 # For the same reason, 'reduce_on_plateau' is told the score on a validation set after each so many of such epochs.
 EPOCHS_A_LOOK = 10
 
+# The time of the next epochs is that of the fastest of so many: others may have lost their CPU.
+RECENT = 8
+
 # Accuracies that differ by less are equal.
 TIE = 1e-6
 
@@ -525,7 +528,7 @@ class Solver:
         if self.lr_schedule is not None:
             scores = self.lr_schedule.scores_ahead(self.state.schedule_state)
             left = min(left, scores * self._epochs_a_look - self.epoch % self._epochs_a_look)
-        return min(left, int(CHUNK / seconds[-1]) + 1)
+        return min(left, int(CHUNK / min(seconds[-RECENT:])) + 1)  # the run has a limit of time, too
 
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""

@@ -379,7 +379,7 @@ def test_ctrl_c_is_heard_at_once(monkeypatch):
     assert net.stop_reason_ == "interrupted"
     assert net.n_iter_ == len(net.history_["loss"]) == len(net.history_["seconds"])
     assert np.isfinite(net.predict_proba(X)).all()
-    # A run ends after 25 ms and the epoch under way; the rest is for a busy machine.
+    # A run ends after 40 ms and the epoch under way; the rest is for a busy machine.
     assert ended - pressed[0] < 0.3 + 3 * max(runs)
 
 

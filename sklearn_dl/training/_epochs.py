@@ -7,8 +7,8 @@ import numpy as np
 from sklearn_dl import _ext
 from sklearn_dl._threads import n_threads
 
-# Seconds without Python at most.
-CHUNK = 0.025
+# After so many seconds without Python nothing more is begun: with an epoch as long, that is well below a tenth.
+CHUNK = 0.04
 
 
 class WholeEpochs(NamedTuple):
