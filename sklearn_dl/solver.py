@@ -523,8 +523,6 @@ class Solver:
             left = self.num_epochs - self.epoch
         else:
             left = (self.num_iters - self.num_updates) // self._updates_per_epoch
-        if self.watches_tol:
-            left = min(left, self.patience + 1 - self.state.epochs_without_gain)
         if self.lr_schedule is not None:
             scores = self.lr_schedule.scores_ahead(self.state.schedule_state)
             left = min(left, scores * self._epochs_a_look - self.epoch % self._epochs_a_look)
@@ -703,6 +701,12 @@ class Solver:
     def _score(self, evaluation):
         """Return the score of a validation, the higher the better."""
         return -evaluation.loss if self.monitor == "loss" else evaluation.score
+
+    def watched_gain(self):
+        """Return what `_watch` decides by, see `_ext.Epochs.run`; None if it does nothing."""
+        if not self.watches_tol or self.watches_gradient:
+            return None
+        return self.tol, self.state.stop_score, self.patience, self.state.epochs_without_gain, self.early_stopping
 
     def _watch(self, score):
         """Count the epochs in which the score did not improve by more than tol."""

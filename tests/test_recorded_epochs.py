@@ -308,7 +308,7 @@ def test_epochs_that_somebody_looks_into_are_run_one_by_one(options, made, monke
     assert not made
 
 
-@pytest.mark.parametrize("name", ["_end_epoch", "_epoch_rows", "_evaluate", "_run_epoch", "_keep_best"])
+@pytest.mark.parametrize("name", ["_end_epoch", "_epoch_rows", "_evaluate", "_run_epoch", "_keep_best", "_watch"])
 def test_methods_of_ones_own_are_called(name, monkeypatch, made):
     calls = []
     method = getattr(Solver, name)

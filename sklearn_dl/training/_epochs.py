@@ -46,7 +46,7 @@ class RecordedEpochs:
         self._epochs = _ext.Epochs(rows, bit_generator, training, passes, statistics, score, list(copies))
 
     def run(self, rates):
-        """Make epochs, no more than have learning rates.
+        """Make epochs, no more than have learning rates, and none after that with which `tol` ends training.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class RecordedEpochs:
         """
         count, solver = self._steps.begin_replay(), self._solver
         numbers, ended, done, updates, finite = self._epochs.run(
-            rates, count, solver.penalty_strength, solver.state.best_score, CHUNK, n_threads()
+            rates, count, solver.penalty_strength, solver.state.best_score, CHUNK, n_threads(), solver.watched_gain()
         )
         made = done * self._updates + updates
         self._steps.end_replay(rates.ravel()[:made].tolist(), finite)
