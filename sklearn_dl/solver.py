@@ -535,7 +535,7 @@ class Solver:
         if self.validates:
             pairs = zip(*(numbers.tolist() for numbers in made.evaluations[1]), strict=True)
             validations = [Evaluation(*pair, 0) for pair in pairs]
-        seconds = np.diff(made.ended, prepend=0.0).tolist()
+        seconds = [end - began for began, end in zip([0.0, *made.ended], made.ended, strict=False)]
         epochs, scores = range(self.epoch + 1, self.epoch + 1 + len(losses)), made.evaluations[0][0].tolist()
         self._note_epochs(epochs, losses, scores, validations, rates[: len(losses)], seconds, kept=True)
 
