@@ -31,7 +31,7 @@ lint: $(VENV)/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/clang-format --dry-run -Werror $(wildcard _ext/src/*.[ch] _ext/src/*/*.h _ext/src/kernels.def)
+	$(BIN)/clang-format --dry-run -Werror $(wildcard _ext/src/*.[ch] _ext/src/*/*.h _ext/src/kernels.def benchmarks/*.c)
 
 docs: $(VENV)/with-docs
 	$(BIN)/python -m sphinx -W --keep-going -j 2 $(DOCS_FLAGS) docs docs/_build/html

@@ -77,6 +77,10 @@ cdef extern from "record.h" nogil:
         int number, weight
         double total, sign, offset, tie
         int above_zero
+    ctypedef struct sdl_watch:
+        double tol, best
+        idx patience, without_gain
+        int by_score
     ctypedef struct sdl_copy:
         void *to
         const void *_from "from"
@@ -107,6 +111,7 @@ cdef extern from "record.h" nogil:
         double best
         const sdl_copy *copies
         idx n_copies
+        sdl_watch watch
         double most_seconds
         int n_threads
     void sdl_record(sdl_program *)
@@ -1801,8 +1806,11 @@ cdef class Epochs:
         self.epochs.copies, self.epochs.n_copies = self.copies, len(copies)
         return 0
 
-    def run(self, cnp.ndarray rates not None, double count, double reg, double best, double seconds, int n_threads):
-        """Make epochs until the time is up or numbers are not finite.
+    def run(
+        self, cnp.ndarray rates not None, double count, double reg, double best, double seconds, int n_threads,
+        tuple watch=None
+    ):
+        """Make epochs until the time is up, numbers are not finite, or there is no more gain.
 
         Parameters
         ----------
@@ -1816,6 +1824,10 @@ cdef class Epochs:
         seconds : float
             No epoch is begun after so many, but for the first.
         n_threads : int
+        watch : tuple (tol, best, patience, without_gain, by_score) or None
+            The last epoch is one after which more than `patience` in a row, of which there were `without_gain` before,
+            had no score above the best one by more than `tol`. by_score: that which `copies` depend on; else less the
+            mean loss of the updates. None: never.
 
         Returns
         -------
@@ -1836,6 +1848,7 @@ cdef class Epochs:
             As `Program.run`.
         """
         cdef sdl_epochs *epochs = &self.epochs
+        cdef sdl_watch *w
         cdef idx done = 0, updates = 0
         cdef int finite = 1, status
         require(rates, "rates", cnp.NPY_DOUBLE, 2)
@@ -1849,6 +1862,12 @@ cdef class Epochs:
             epochs.epochs, epochs.count, epochs.reg, epochs.best = n, count, reg, best
             epochs.rates, epochs.most_seconds, epochs.n_threads = <const double *>data(rates), seconds, n_threads
             epochs.numbers, epochs.seconds = <double *>data(numbers), <double *>data(ended)
+            epochs.watch.patience = -1
+            if watch is not None:
+                w = &epochs.watch
+                w.tol, w.best, w.patience, w.without_gain, w.by_score = watch
+                if w.by_score and epochs.n_copies == 0:
+                    raise ValueError("there is no score to watch.")
             with locked(self.generators):
                 with nogil:
                     status = sdl_replay_epochs(epochs, &done, &updates, &finite)

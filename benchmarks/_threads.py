@@ -1,4 +1,4 @@
-"""Fits side by side, as a parameter search runs them: joblib's threads beside its processes, time and memory."""
+"""Fits side by side, as a parameter search runs them: joblib's threads beside its processes, time, memory, GIL."""
 
 import os
 import statistics
@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _gil import GilLooks, NoCompiler
 from _report import megabytes, number, print_table, times, write_json
 from _rounds import interleave
 from _small import Table
@@ -20,6 +21,8 @@ HIDDEN = 100
 # Data, and epochs of a fit.
 DATA = {"digits": 200, "50,000 x 100": 10}
 FITS = 6
+# Of the fits that the share of the GIL is measured of.
+SETTINGS = {"defaults": {}, "200 epochs": {"num_epochs": 200, "tol": None}}
 BACKENDS = {"one after the other": ("sequential", 1), "threads": ("threading", 2), "processes": ("loky", 2)}
 BETWEEN_LOOKS = 0.01
 
@@ -39,13 +42,13 @@ def load(name):
     return scale(X).astype(np.float32), y
 
 
-def fit(X, y, epochs, seed):
+def fit(X, y, seed, **options):
     """Fit once; return the bytes of the weights."""
     from sklearn_dl import TwoLayerNet
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        net = TwoLayerNet(hidden_dim=HIDDEN, num_epochs=epochs, tol=None, random_state=seed).fit(X, y)
+        net = TwoLayerNet(hidden_dim=HIDDEN, random_state=seed, **options).fit(X, y)
     return [net.params_[name].tobytes() for name in sorted(net.params_)]
 
 
@@ -66,7 +69,7 @@ class Fits:
 
     def run(self, backend, n_jobs):
         """Fit them all; return their weights."""
-        calls = [delayed(fit)(self.X, self.y, self.epochs, seed) for seed in range(FITS)]
+        calls = [delayed(fit)(self.X, self.y, seed, num_epochs=self.epochs, tol=None) for seed in range(FITS)]
         return Parallel(n_jobs, backend=backend)(calls)
 
     def same(self, backend, n_jobs):
@@ -93,29 +96,22 @@ class Fits:
             looking.join()
         return max(peak) - before
 
-    def outside_of_recordings(self):
-        """Return the share of a fit's CPU time, on one thread, that is not in the recorded runs without the GIL."""
-        from sklearn_dl import _ext
-
-        fit(self.X, self.y, self.epochs, 0)
-        kinds, inside = (_ext.Program, _ext.Epochs), []
-
-        def timed(kind):
-            def run(self, *args, **kwargs):
-                began = time.thread_time()
-                result = kind.run(self, *args, **kwargs)
-                inside.append(time.thread_time() - began)
-                return result
-
-            return type(kind.__name__, (kind,), {"run": run})
-
-        _ext.Program, _ext.Epochs = map(timed, kinds)
+    def gil_shares(self, seconds, settings):
+        """Return the share of their time for which fits of each of the settings hold the GIL; None if unknown."""
         try:
-            began = time.thread_time()
-            fit(self.X, self.y, self.epochs, 0)
-            return 1 - sum(inside) / (time.thread_time() - began)
-        finally:
-            _ext.Program, _ext.Epochs = kinds
+            looks = GilLooks()
+        except NoCompiler as error:
+            print(f"share of the GIL: {error}", flush=True)
+            return dict.fromkeys(settings)
+        return {name: looks.share(partial(self._fit_for, options), seconds) for name, options in settings.items()}
+
+    def _fit_for(self, options, seconds):
+        """Fit, again until so many seconds have passed."""
+        end = time.perf_counter() + seconds
+        while True:
+            fit(self.X, self.y, 0, **options)
+            if time.perf_counter() > end:
+                break
 
     def close(self):
         """End joblib's processes."""
@@ -152,6 +148,7 @@ def _children(parent):
 def run(options):
     """Time the fits, print and write the results."""
     results = []
+    settings = {"1 epoch": {"num_epochs": 1}} if options.quick else SETTINGS
     for name, epochs in DATA.items():
         epochs = 1 if options.quick else epochs
         result = {"data": name, "fits": FITS, "epochs": epochs, "bytes": {}}
@@ -163,7 +160,7 @@ def run(options):
                 if not fits.call("same", *how):
                     raise FitsDiffer(f"{name}: {label} learned something else")
                 measures[label] = partial(fits.time, "run", *how)
-            result["outside"] = all_fits["one after the other"].call("outside_of_recordings")
+            result["gil"] = all_fits["one after the other"].call("gil_shares", 5 * options.seconds, settings)
             result["seconds"] = interleave(measures, options.rounds)
             for fits in all_fits.values():
                 fits.call("close")
@@ -186,9 +183,9 @@ def _print(results):
                 times(one / threads),
                 times(one / processes),
                 *(megabytes(r["bytes"][label]) for label in labels),
-                f"{100 * r['outside']:.1f} %",
+                *("-" if share is None else f"{100 * share:.1f} %" for share in r["gil"].values()),
             ]
         )
     header = ["data", *(f"{label}, s" for label in labels), "gain of threads", "of processes"]
-    header += [*(f"memory: {label}" for label in labels), "CPU time that may hold the GIL"]
+    header += [*(f"memory: {label}" for label in labels), *(f"GIL held: {name}" for name in results[0]["gil"])]
     print_table(f"{FITS} fits of TwoLayerNet, two at a time (median)", header, rows)

@@ -29,18 +29,21 @@ def check_training_data(estimator, X, y, *, takes_sparse, reset, **y_options):
     `validate_data` that say what y may be.
     """
     X, image_shape = flatten_images(X, takes_sparse=takes_sparse)
+    finite = is_finite(X)
+    if finite and X.ndim == 2 and X.size and _are_labels_of(X, y):
+        validate_data(estimator, X, y, reset=reset, skip_check_array=True)
+        return X, y, image_shape
     with naming_columns(X):
         X, y = _validate(
-            estimator,
-            X,
-            y,
-            takes_sparse=takes_sparse,
-            reset=reset,
-            ensure_all_finite=not is_finite(X),
-            **y_options,
+            estimator, X, y, takes_sparse=takes_sparse, reset=reset, ensure_all_finite=not finite, **y_options
         )
         X = as_native(X)
     return X, y, image_shape
+
+
+def _are_labels_of(X, y):
+    """Return whether y is an array of integers, one for each row of X, in which nothing can be wrong."""
+    return type(y) is np.ndarray and y.shape == X.shape[:1] and y.dtype.kind in "iu" and y.dtype.isnative
 
 
 def check_X(estimator, X, *, takes_sparse):

@@ -136,6 +136,8 @@ def _check_class_weight(name, value):
 
 
 def _check_random_state(name, value):
+    if type(value) is int and 0 <= value < 2**32:  # a generator made of it would be thrown away
+        return value
     with named(f"{name}={value!r}"):
         check_random_state(value)
     return value

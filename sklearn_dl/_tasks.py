@@ -63,6 +63,10 @@ class Classification:
         ValueError
             If a label is not one of the classes.
         """
+        if y.dtype.kind == self.classes.dtype.kind != "O":
+            targets = np.searchsorted(self.classes, y)
+            if (self.classes.take(targets, mode="clip") == y).all():
+                return targets
         unseen = np.setdiff1d(y, self.classes)
         if len(unseen):
             raise ValueError(f"{name} has labels {unseen}, which are not {among} {self.classes}.")

@@ -75,6 +75,24 @@ class Schedule:
             What the score is of. Scores of different things are not compared.
         """
 
+    def scores_ahead(self, state):
+        """Return after how many more scores the multiplier may change at the earliest.
+
+        So many epochs may be made before `watch` is told of them, one after the other.
+
+        Parameters
+        ----------
+        state : dict
+            What `begin` returned and `watch` has changed since.
+
+        Returns
+        -------
+        count : int or inf
+            At least 1. Infinity where the schedule does not depend on scores; 1 of a class with a `watch` of its own,
+            which may say more.
+        """
+        return math.inf if type(self).watch is Schedule.watch else 1
+
 
 @dataclass(frozen=True)
 class _Fall(Schedule):
@@ -357,6 +375,13 @@ class ReduceOnPlateau(Schedule):
         if state["epochs_without_gain"] > self.patience:
             reduced = max(state["multiplier"] * self.factor, self.min_multiplier)
             state.update(multiplier=reduced, epochs_without_gain=0, cooldown=self.cooldown)
+
+    def scores_ahead(self, state):
+        """Return after how many more scores the learning rate may be reduced; see `Schedule.scores_ahead`."""
+        if type(self).watch is not ReduceOnPlateau.watch:
+            return super().scores_ahead(state)
+        counted = 0 if state["cooldown"] else state["epochs_without_gain"]
+        return state["cooldown"] + self.patience + 1 - counted
 
 
 SCHEDULES = {

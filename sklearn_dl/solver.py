@@ -26,7 +26,7 @@ from sklearn_dl._csr import as_given
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import UPDATE_RULES
-from sklearn_dl.schedules import Schedule, check_schedule
+from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training import lbfgs
 from sklearn_dl.training._epochs import CHUNK
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
@@ -46,6 +46,9 @@ MIN_PATIENCE = 50
 
 # For the same reason, 'reduce_on_plateau' is told the score on a validation set after each so many of such epochs.
 EPOCHS_A_LOOK = 10
+
+# The time of the next epochs is that of the fastest of so many: others may have lost their CPU.
+RECENT = 8
 
 # Accuracies that differ by less are equal.
 TIE = 1e-6
@@ -527,30 +530,27 @@ class Solver:
             or self.checkpoint is not None
             or not seconds
             or (self.validates and not self.best_params)
-            or not (self.lr_schedule is None or type(self.lr_schedule).watch is Schedule.watch)
         ):
             return 1
         if self.num_iters is None:
             left = self.num_epochs - self.epoch
         else:
             left = (self.num_iters - self.num_updates) // self._updates_per_epoch
-        if self.watches_tol:
-            left = min(left, self.patience + 1 - self.state.epochs_without_gain)
-        return min(left, int(CHUNK / seconds[-1]) + 1)
+        if self.lr_schedule is not None:
+            scores = self.lr_schedule.scores_ahead(self.state.schedule_state)
+            left = min(left, scores * self._epochs_a_look - self.epoch % self._epochs_a_look)
+        return min(left, int(CHUNK / min(seconds[-RECENT:])) + 1)  # the run has a limit of time, too
 
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""
         losses = self._mean_losses(made.losses, len(self._train)).tolist()
-        scores = made.evaluations[0][0].tolist()
         validations = [NO_EVALUATION] * len(losses)
         if self.validates:
             pairs = zip(*(numbers.tolist() for numbers in made.evaluations[1]), strict=True)
             validations = [Evaluation(*pair, 0) for pair in pairs]
-        ended = 0.0
-        for i in range(len(losses)):
-            self.state.epoch += 1
-            self._note_epoch(losses[i], scores[i], validations[i], rates[i], made.ended[i] - ended, kept=True)
-            ended = made.ended[i]
+        seconds = [end - began for began, end in zip([0.0, *made.ended], made.ended, strict=False)]
+        epochs, scores = range(self.epoch + 1, self.epoch + 1 + len(losses)), made.evaluations[0][0].tolist()
+        self._note_epochs(epochs, losses, scores, validations, rates[: len(losses)], seconds, kept=True)
 
     def _begin_update(self, learning_rate):
         self.learning_rate_history.append(learning_rate)
@@ -685,30 +685,41 @@ class Solver:
         train, validation = self._evaluate_both(with_loss=self.epoch >= self._last_epoch and not self.validates)
         self._evaluation_of_last = train if math.isfinite(train.loss) else None
         seconds = time.perf_counter() - self._epoch_began
-        self._note_epoch(float(train_loss), train.score, validation, self.learning_rate, seconds)
+        self._note_epochs(
+            [self.epoch], [float(train_loss)], [train.score], [validation], [self.learning_rate], [seconds]
+        )
         if self.checkpoint is not None:
             write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
         for watcher in self.watchers:
             if watcher.on_epoch_end(self):
                 self.stop()
 
-    def _note_epoch(self, train_loss, train_score, validation, learning_rate, seconds, *, kept=False):
-        """Take note of an epoch that has ended; if it was the best, its weights may have been kept already."""
-        state = self.state
-        self._note_scores(train_score, validation, kept=kept)
-        row = state.epoch, train_loss, train_score, validation.score, validation.loss, learning_rate, seconds
-        for column, value in zip(state.history.values(), row, strict=True):
-            column.append(value)
-        self._watch(self._score(validation) if self.early_stopping else -train_loss)
-        if self.lr_schedule is not None and state.epoch % self._epochs_a_look == 0:
-            scores = (
-                (self._score(validation), f"val {self.monitor}") if self.validates else (-train_loss, "training loss")
-            )
-            self.lr_schedule.watch(state.schedule_state, *scores)
+    def _note_epochs(self, epochs, losses, scores, validations, rates, seconds, *, kept=False):
+        """Take note of epochs that have ended; if one was the best, its weights may have been kept already."""
+        state, schedule = self.state, self.lr_schedule
+        val_scores, val_losses = [found.score for found in validations], [found.loss for found in validations]
+        columns = epochs, losses, scores, val_scores, val_losses, rates, seconds
+        for column, values in zip(state.history.values(), columns, strict=True):
+            column.extend(values)
+        for epoch, loss, score, validation in zip(epochs, losses, scores, validations, strict=True):
+            state.epoch = epoch
+            self._note_scores(score, validation, kept=kept)
+            self._watch(self._score(validation) if self.early_stopping else -loss)
+            if schedule is not None and epoch % self._epochs_a_look == 0:
+                watched = (
+                    (self._score(validation), f"val {self.monitor}") if self.validates else (-loss, "training loss")
+                )
+                schedule.watch(state.schedule_state, *watched)
 
     def _score(self, evaluation):
         """Return the score of a validation, the higher the better."""
         return -evaluation.loss if self.monitor == "loss" else evaluation.score
+
+    def watched_gain(self):
+        """Return what `_watch` decides by, see `_ext.Epochs.run`; None if it does nothing."""
+        if not self.watches_tol or self.watches_gradient:
+            return None
+        return self.tol, self.state.stop_score, self.patience, self.state.epochs_without_gain, self.early_stopping
 
     def _watch(self, score):
         """Count the epochs in which the score did not improve by more than tol."""
@@ -802,17 +813,17 @@ class Solver:
 
     def _note_scores(self, train_score, validation, *, kept=False):
         """Take note of the scores, and of the best weights."""
-        state, name = self.state, SHORT_NAMES.get(self._score_name, self._score_name)
+        state = self.state
         state.train_acc_history.append(train_score)
-        line = f"(Epoch {self.epoch} / {self._last_epoch}) train {name}: {train_score:f}" if self.verbose else ""
         if self.validates:
             state.val_acc_history.append(validation.score)
-            line += f"; val_{name}: {validation.score:f}" if self.verbose else ""
             self._keep_best(validation, kept=kept)
         elif state.val_acc_history:
             state.val_acc_history.append(math.nan)  # of an earlier training with a validation set
         if self.verbose:
-            print(line)
+            name = SHORT_NAMES.get(self._score_name, self._score_name)
+            line = f"(Epoch {self.epoch} / {self._last_epoch}) train {name}: {train_score:f}"
+            print(f"{line}; val_{name}: {validation.score:f}" if self.validates else line)
 
     # ---------------------------------------------------------- best weights
 

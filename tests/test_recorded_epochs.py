@@ -13,6 +13,7 @@ from sklearn_dl import FullyConnectedNet, Softmax, _ext, solver
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.nets.heads import HEADS
 from sklearn_dl.nets.layers import Affine, BatchNorm, ReLU
+from sklearn_dl.schedules import ReduceOnPlateau
 from sklearn_dl.solver import Solver, Watcher
 from sklearn_dl.training import _epochs, _program
 
@@ -117,6 +118,29 @@ def solver_of_noise(**options):
             **options,
         },
     )
+
+
+PLATEAUS = {
+    "defaults": ({}, {}),
+    "at once": ({"patience": 0, "cooldown": 2}, {"monitor": "loss"}),
+    "cooldown": ({"patience": 1, "cooldown": 3}, {}),
+    "bounded": ({"patience": 2, "min_multiplier": 0.1}, {"early_stopping": True, "tol": 0.0, "n_iter_no_change": 30}),
+    "single updates": ({"patience": 1}, {"batch_size": 60, "num_epochs": 95}),
+}
+
+
+@pytest.mark.parametrize("name", PLATEAUS)
+def test_rates_that_depend_on_scores(name, monkeypatch, made):
+    """As many epochs are made at once as cannot change the rate."""
+    plateau, options = PLATEAUS[name]
+
+    def train():
+        ours = solver_of_noise(lr_schedule=ReduceOnPlateau(**plateau), **options)
+        ours.train()
+        return outcome(ours)
+
+    state = three_ways(monkeypatch, made, train)
+    assert len(set(state["learning_rate_history"])) > 1
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
@@ -254,6 +278,11 @@ def test_scores_that_overflow_alone(monkeypatch, made):
 # -------------------------------------------------------------------------------- who looks
 
 
+class WithAWatchOfItsOwn(ReduceOnPlateau):
+    def watch(self, state, score, of):
+        state["multiplier"] *= 0.9
+
+
 class Looks(Watcher):
     each_update = False
 
@@ -267,7 +296,7 @@ class Looks(Watcher):
         {"watchers": [Looks()]},
         {"verbose": True},
         {"checkpoint": "run"},
-        {"lr_schedule": "reduce_on_plateau", "validated": True},
+        {"lr_schedule": WithAWatchOfItsOwn(), "validated": True},
         {"random_state": RandomState(1)},
         {"num_epochs": 2},
     ],
@@ -279,7 +308,7 @@ def test_epochs_that_somebody_looks_into_are_run_one_by_one(options, made, monke
     assert not made
 
 
-@pytest.mark.parametrize("name", ["_end_epoch", "_epoch_rows", "_evaluate", "_run_epoch", "_keep_best"])
+@pytest.mark.parametrize("name", ["_end_epoch", "_epoch_rows", "_evaluate", "_run_epoch", "_keep_best", "_watch"])
 def test_methods_of_ones_own_are_called(name, monkeypatch, made):
     calls = []
     method = getattr(Solver, name)
@@ -350,7 +379,7 @@ def test_ctrl_c_is_heard_at_once(monkeypatch):
     assert net.stop_reason_ == "interrupted"
     assert net.n_iter_ == len(net.history_["loss"]) == len(net.history_["seconds"])
     assert np.isfinite(net.predict_proba(X)).all()
-    # A run ends after 25 ms and the epoch under way; the rest is for a busy machine.
+    # A run ends after 40 ms and the epoch under way; the rest is for a busy machine.
     assert ended - pressed[0] < 0.3 + 3 * max(runs)
 
 

@@ -172,6 +172,29 @@ def test_reduce_on_plateau_is_pytorchs(torch, settings):
     assert 1 > len(set(rates)) / len(rates) > 1 / 60  # it did reduce
 
 
+@pytest.mark.parametrize("settings", [{}, {"patience": 0}, {"patience": 1, "cooldown": 2}], ids=str)
+def test_scores_ahead(settings):
+    """The multiplier stays until so many scores came, and falls with the last of them if none was a gain."""
+    schedule, gains = ReduceOnPlateau(min_gain=0.0, **settings), np.random.RandomState(0).rand(200) < 0.2
+    state = schedule.begin()
+    for i, gain in enumerate(gains):
+        twin, multiplier = dict(state), state["multiplier"]
+        ahead = schedule.scores_ahead(state)
+        for left in reversed(range(ahead)):
+            schedule.watch(twin, 0.0, "val accuracy")
+            assert (twin["multiplier"] < multiplier) == (left == 0 and i > 0)
+        schedule.watch(state, float(i + 1 if gain else 0), "val accuracy")
+
+
+def test_scores_ahead_of_other_schedules():
+    class Watching(ReduceOnPlateau):
+        def watch(self, state, score, of):
+            pass
+
+    assert Cosine().scores_ahead({}) == math.inf
+    assert Watching().scores_ahead(Watching().begin()) == 1
+
+
 def test_scores_of_different_things_are_not_compared():
     schedule = ReduceOnPlateau(patience=0)
     state = schedule.begin()

@@ -180,22 +180,49 @@ static int evaluate_epoch(const sdl_epochs *e, idx epoch, int *finite, double *s
     return SDL_OK;
 }
 
-/* Copy the weights of an epoch that is not worse than the best one; decided and added up as Solver does. */
-static void keep_the_best(const sdl_epochs *e, const double *sums, double *best)
+/* The score of an epoch, added up as Solver does. */
+static double score_of(const sdl_epochs *e, const double *sums)
 {
     const sdl_score *s = &e->score;
-    double score = s->offset + s->sign * (sums[s->number] / (s->weight < 0 ? s->total : sums[s->weight]));
-    if (score < *best - s->tie || (s->above_zero && score == 0)) return;
+    return s->offset + s->sign * (sums[s->number] / (s->weight < 0 ? s->total : sums[s->weight]));
+}
+
+/* Copy the weights of an epoch that is not worse than the best one; decided as Solver does. */
+static void keep_the_best(const sdl_epochs *e, double score, double *best)
+{
+    if (score < *best - e->score.tie || (e->score.above_zero && score == 0)) return;
     if (score > *best) *best = score;
     for (idx i = 0; i < e->n_copies; i++) memcpy(e->copies[i].to, e->copies[i].from, e->copies[i].bytes);
 }
 
+/* The mean loss of an epoch's updates, `numbers`, added up as Solver does: no sum of the two is to be one rounding. */
+static double mean_loss(const sdl_epochs *e, const double *numbers)
+{
+    double sum = 0;
+    for (idx i = 0; i < e->n_training; i++)
+        for (idx step = 0; step < e->passes[i].run.steps; step++) {
+            volatile double product = *numbers++ * (double)e->passes[i].run.batch;
+            sum += product;
+        }
+    return sum / (double)e->n_rows;
+}
+
+/* Whether epochs are to end with one of this score; decided as Solver does. */
+static int gains_no_more(sdl_watch *watch, double score)
+{
+    watch->without_gain = score > watch->best + watch->tol ? 0 : watch->without_gain + 1;
+    if (score > watch->best) watch->best = score;
+    return watch->without_gain > watch->patience;
+}
+
 int sdl_replay_epochs(const sdl_epochs *e, idx *done, idx *updates, int *finite)
 {
-    double began = now(), seconds = 0, best = e->best;
+    double began = now(), seconds = 0, best = e->best, score = 0;
+    sdl_watch watch = e->watch;
     *done = *updates = 0;
     *finite = 1;
-    while (*done < e->epochs && (*done == 0 || seconds < e->most_seconds)) {
+    int ends = 0;
+    while (!ends && *done < e->epochs && (*done == 0 || seconds < e->most_seconds)) {
         if (e->generator) {
             memcpy(e->order, e->rows, e->n_rows * sizeof *e->order);
             e->kernels->shuffle_rows(e->generator, e->order, e->n_rows);
@@ -205,7 +232,12 @@ int sdl_replay_epochs(const sdl_epochs *e, idx *done, idx *updates, int *finite)
         if (status || !*finite || !stays_finite(e)) return status;
         status = evaluate_epoch(e, *done, &scored, sums);
         if (status || !scored) return status;
-        if (e->n_copies) keep_the_best(e, sums, &best);
+        if (e->n_copies) {
+            score = score_of(e, sums);
+            keep_the_best(e, score, &best);
+        }
+        if (watch.patience >= 0)
+            ends = gains_no_more(&watch, watch.by_score ? score : -mean_loss(e, e->numbers + *done * e->width));
         seconds = now() - began;
         e->seconds[*done] = seconds;
         *done += 1;

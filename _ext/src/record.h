@@ -85,6 +85,14 @@ typedef struct {
     int above_zero; /* no weights of a score of zero are kept */
 } sdl_score;
 
+/* When epochs end for want of gain: after more than `patience` in a row whose score is not above the best by more than
+ * `tol`. The score is that of the evaluation, or less the mean loss of the updates. */
+typedef struct {
+    double tol, best;
+    idx patience, without_gain; /* patience < 0: never */
+    int by_score;
+} sdl_watch;
+
 typedef struct {
     void *to;
     const void *from;
@@ -121,6 +129,7 @@ typedef struct {
     double best; /* the best score so far */
     const sdl_copy *copies; /* made after each epoch that is not worse; none of them: there is no score */
     idx n_copies;
+    sdl_watch watch;
     double most_seconds; /* after these, no further epoch is begun */
     int n_threads;
 } sdl_epochs;

@@ -269,20 +269,21 @@ class Names:
 
     def claim(self, layers: Sequence[Layer], i: int, params: Arrays) -> None:
         """Raise unless all names that ``layers[i]`` uses are its own."""
-        label = f"layers[{i}], {layers[i]!r},"
         names = [*params, *layers[i].statistics_names]
         for name in names:
             owner = self._owners.setdefault(name, i)
             if owner != i:
                 raise ValueError(
-                    f"{label} takes the name {name!r}, which layers[{owner}], {layers[owner]!r}, has: get names from"
-                    " block.names in build."
+                    f"layers[{i}], {layers[i]!r}, takes the name {name!r}, which layers[{owner}], {layers[owner]!r},"
+                    " has: get names from block.names in build."
                 )
             if names.count(name) > 1:
-                raise ValueError(f"{label} takes the name {name!r} twice.")
+                raise ValueError(f"layers[{i}], {layers[i]!r}, takes the name {name!r} twice.")
         for name in layers[i].weight_names:
             if name not in params:
-                raise ValueError(f"{label} has {name!r} in weight_names, which is none of its parameters.")
+                raise ValueError(
+                    f"layers[{i}], {layers[i]!r}, has {name!r} in weight_names, which is none of its parameters."
+                )
 
 
 class Block(int):

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn_dl import _ext
 from sklearn_dl._threads import n_threads
 
-# Seconds without Python at most.
-CHUNK = 0.025
+# After so many seconds without Python nothing more is begun: with an epoch as long, that is well below a tenth.
+CHUNK = 0.04
 
 
 class WholeEpochs(NamedTuple):
@@ -46,7 +46,7 @@ class RecordedEpochs:
         self._epochs = _ext.Epochs(rows, bit_generator, training, passes, statistics, score, list(copies))
 
     def run(self, rates):
-        """Make epochs, no more than have learning rates.
+        """Make epochs, no more than have learning rates, and none after that with which `tol` ends training.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class RecordedEpochs:
         """
         count, solver = self._steps.begin_replay(), self._solver
         numbers, ended, done, updates, finite = self._epochs.run(
-            rates, count, solver.penalty_strength, solver.state.best_score, CHUNK, n_threads()
+            rates, count, solver.penalty_strength, solver.state.best_score, CHUNK, n_threads(), solver.watched_gain()
         )
         made = done * self._updates + updates
         self._steps.end_replay(rates.ravel()[:made].tolist(), finite)

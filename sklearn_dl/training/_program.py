@@ -32,6 +32,7 @@ _OF_EPOCHS = (
     "_evaluate",
     "_score",
     "_keep_best",
+    "_watch",
 )
 _OF_NET = ("backprop", "_backprop", "penalty", "_forward", "_linear_backprop")
 _OF_NET_IN_EVALUATION = ("loss", "scores", "_forward", "_check_X")

@@ -153,7 +153,8 @@ def draw_rows(name, size, samples, random_state):
         size = check_int(name, size, low=1)
     if samples is None or size is None or size >= len(samples):
         return None if samples is None else samples.rows
-    return random_state.choice(samples.rows, size, replace=False)
+    # The rows that random_state.choice(samples.rows, size, replace=False) draws, without the GIL.
+    return permutation(samples.rows, random_state)[:size].copy()
 
 
 def check_images(samples, input_shape, augmentations):
