@@ -585,6 +585,8 @@ class Solver:
         if num_iters is not None:
             return self.num_updates - update, num_iters
         updates = self._updates_per_epoch
+        if not self.lr_schedule.needs_length:  # whose parts, in partial_fit, may be of any size
+            return self.num_updates - update + i, num_epochs * updates
         return (self.epoch - epoch) * updates + i, num_epochs * updates
 
     def _epoch_rows(self):
