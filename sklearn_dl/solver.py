@@ -262,6 +262,11 @@ class Solver:
             )
         self._train_rows = draw_rows("num_train_samples", num_train_samples, self._train, self.random_state)
         self._val_rows = draw_rows("num_val_samples", num_val_samples, self._val, self.random_state)
+        if self.monitor == "r2" and self._val is not None and len(self._val_rows) < 2:
+            raise ValueError(
+                f"monitor='r2' needs at least 2 validation samples, got {len(self._val_rows)}: give more, or set"
+                " monitor='loss'."
+            )
         self._image_shape = None
         if self.augmentation:
             self._image_shape = check_images(self._train, self.trainee.input_shape, self.augmentation)
