@@ -409,6 +409,7 @@ def test_a_loaded_net_learns_another_value(tmp_path):
 @restates("test_mlp_loading_from_joblib_partial_fit")
 def test_a_net_of_a_single_sample_learns_another_value():
     net = FullyConnectedRegressor(hidden_dims=42, learning_rate=0.01, random_state=42).fit([[2]], [4])
+    assert net.predict([[2]]) == 4
     for _ in range(400):
         net.partial_fit([[2]], [1])
     np.testing.assert_allclose(net.predict([[2]]), 1, rtol=1e-4)
@@ -582,9 +583,12 @@ def test_single_and_double_precision_of_a_regressor():
 def test_weights_have_the_dtype_of_X(cls, dtype):
     X, y = load_digits(n_class=2, return_X_y=True)
     net = cls(hidden_dims=(5, 3), num_epochs=3, tol=None, random_state=1).fit(X.astype(dtype), y)
-    assert {array.dtype for array in (*net.coefs_, *net.intercepts_)} == {np.dtype(dtype)}
-    if cls is FullyConnectedRegressor:
-        assert net.predict(X.astype(dtype)).dtype == np.float64  # y's units, which may need it
+    assert {array.dtype for array in net.params_.values()} == {np.dtype(dtype)}
+    assert net.coefs_[0].dtype == net.intercepts_[0].dtype == dtype
+    if cls is FullyConnectedRegressor:  # in the units of y, which may need it
+        assert net.coefs_[-1].dtype == net.predict(X.astype(dtype)).dtype == np.float64
+    else:
+        assert net.coefs_[-1].dtype == dtype
 
 
 @restates("test_preserve_feature_names")
