@@ -49,7 +49,7 @@ LAYER_ATTRIBUTES = _COEFS.format(
 
 REGRESSOR_LAYER_ATTRIBUTES = _COEFS.format(
     coefs=""" Those of the last layer,
-        and its intercepts, are in the units of y, unlike in `params_`.""",
+        and its intercepts, are in the units of y, unlike in `params_`, and in float64.""",
     n_outputs="Number of outputs.",
     out_activation="'identity', or 'exp' with ``loss='poisson'``.",
 )

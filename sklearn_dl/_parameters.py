@@ -233,8 +233,9 @@ SETTINGS = {
             'linear' and 'one_cycle' go by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends
             earlier does not see their end), and start again with each `fit`; successive calls of `partial_fit` are the
             epochs of one schedule. 'inverse_scaling' goes by updates, too, but has no end. 'reduce_on_plateau' goes by
-            the validation accuracy of each epoch (of every tenth where an epoch is a single update), or, without a
-            validation set, by the training loss; with `warm_start` and in `partial_fit` it continues.""",
+            the validation score of each epoch (of every tenth where an epoch is a single update; see `monitor`), or,
+            without a validation set, by the training loss. With `warm_start` and in `partial_fit` these two
+            continue.""",
             check_schedule,
         ),
         reg("Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."),

@@ -41,6 +41,7 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
 
     def _learn_task(self, y, sample_weight, continuing, *, goes_on=False):
         if continuing:  # whose weights are for the y of the first fit; `encode` compares the shapes
+            self.y_scale_ = np.where(self.y_scale_ == 0, 1.0, self.y_scale_)  # what was constant may vary from now on
             return
         self._trained_loss = str(self.loss)
         task = Regression.of_quantities(

@@ -265,6 +265,11 @@ class Solver:
             )
         self._train_rows = draw_rows("num_train_samples", num_train_samples, self._train, self.random_state)
         self._val_rows = draw_rows("num_val_samples", num_val_samples, self._val, self.random_state)
+        if self.monitor == "r2" and self._val is not None and len(self._val_rows) < 2:
+            raise ValueError(
+                f"monitor='r2' needs at least 2 validation samples, got {len(self._val_rows)}: give more, or set"
+                " monitor='loss'."
+            )
         self._image_shape = None
         if self.augmentation:
             self._image_shape = check_images(self._train, self.trainee.input_shape, self.augmentation)
@@ -598,6 +603,8 @@ class Solver:
         if num_iters is not None:
             return self.num_updates - update, num_iters
         updates = self._updates_per_epoch
+        if not self.lr_schedule.needs_length:  # whose parts, in partial_fit, may be of any size
+            return self.num_updates - update + i, num_epochs * updates
         return (self.epoch - epoch) * updates + i, num_epochs * updates
 
     def _epoch_rows(self):

@@ -166,18 +166,21 @@ def test_a_constant_y_is_predicted(value):
     np.testing.assert_allclose(net.predict(X), value, rtol=1e-15)
     rounding = 7.5 * (1 + 1e-16 * (np.arange(60) % 10))
     assert small().fit(X, rounding).y_scale_ == 0
-    with pytest.raises(ValueError, match="y varies where y of the first fit was constant"):
-        net.partial_fit(X, value + X[:, 0])
+    with pytest.raises(ValueError, match="y_val varies where y of the first fit was constant"):
+        small().fit(X, np.full(60, value), X_val=X, y_val=value + X[:, 0] * (abs(value) or 1))
 
 
 def test_what_is_constant_in_the_first_part_may_vary_later():
     X, y = table(100)
     parts = small(learning_rate=0.01).partial_fit(X[:1], y[:1])
     again = small(warm_start=True, learning_rate=0.01, num_epochs=60).fit(X, np.ones(100))
+    fitted = small(learning_rate=0.01).fit(X, np.ones(100))
     for _ in range(60):
         parts.partial_fit(X, y)
-    assert parts.y_scale_ == again.y_scale_ == 1
+        fitted.partial_fit(X, y)
+    assert parts.y_scale_ == again.y_scale_ == fitted.y_scale_ == 1
     assert parts.score(X, y) > 0.7
+    assert fitted.score(X, y) > 0.7
     assert again.fit(X, y).score(X, y) > 0.7
 
 

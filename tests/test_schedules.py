@@ -454,6 +454,17 @@ def test_reduce_on_plateau_goes_on(cls, method):
 
 
 @each_estimator
+@pytest.mark.parametrize("length", [{"num_epochs": 2}, {"num_iters": 8}], ids=str)
+def test_inverse_scaling_goes_on(cls, length):
+    X, y = blobs()  # four minibatches
+    schedule = InverseScaling(power=1, rate=0.5)
+    estimator = small(cls, lr_schedule=schedule, learning_rate=0.01, warm_start=True, **length)
+    estimator.fit(X, y).fit(X, y).partial_fit(X[:16], y[:16]).partial_fit(X, y)
+    np.testing.assert_allclose(rates_of_epochs(estimator), multipliers(schedule, 8 + 8 + 1 + 4))
+    assert rates_of_epochs(estimator.set_params(warm_start=False).fit(X, y)) == multipliers(schedule, 8)
+
+
+@each_estimator
 @pytest.mark.parametrize("length", [{"num_epochs": 4}, {"num_iters": 14, "num_epochs": 1}], ids=str)
 def test_calls_of_partial_fit_are_the_epochs_of_one_schedule(cls, length, tmp_path):
     X, y = blobs()  # four minibatches

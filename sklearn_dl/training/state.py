@@ -129,13 +129,15 @@ class TrainingState:
     def begin_schedule(self, schedule, length):
         """Say which schedule comes, and its length where it spans several trainings (else None).
 
-        A schedule begins with the training, unless it spans several and this is not the first; what it has seen of the
-        scores stays.
+        A schedule begins with the training, unless it spans several and this is not the first, or has no length; what
+        it has seen of the scores stays.
         """
         same = self.schedule == repr(schedule)
         if not same:
             self.schedule, self.schedule_state = repr(schedule), {} if schedule is None else schedule.begin()
-        if not (same and length is not None and self.schedule_length is not None):
+        spans_both = length is not None and self.schedule_length is not None
+        endless = schedule is not None and not schedule.needs_length
+        if not (same and (spans_both or endless)):
             self.schedule_began = self.epoch, self.num_updates
         self.schedule_length = length
 
