@@ -232,7 +232,8 @@ class Regression:
         """
         columns = y.reshape(len(y), -1).T
         if not takes_exp:
-            mean, scale = np.array([_mean_and_deviation(column, sample_weight) for column in columns]).T
+            moments = [_mean_and_deviation(column, sample_weight) for column in columns]
+            mean, scale = (np.array(values) for values in zip(*moments, strict=True))
             return cls(mean, scale, y.ndim == 1, takes_exp)
         if y.min() < 0:
             raise ValueError(f"y must be at least 0 for loss='poisson', got {y.min():g}.")

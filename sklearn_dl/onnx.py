@@ -124,10 +124,10 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
 
     What stands around a net is converted by skl2onnx's own converters, some of which are wrong. The result is therefore
     run, in onnxruntime or else in onnx's own evaluator, and refused unless labels are equal and other numbers agree
-    within 1e-4: relative, or absolute where 1 is the size of probabilities and scores, and the largest one that of what
-    a regressor predicts. Settings that skl2onnx is known to convert wrongly are refused whatever X is: isotonic
-    calibration and tuned thresholds, for example. To convert without any of this, call `register_converters`, then
-    ``skl2onnx.to_onnx``. Of a search other than GridSearchCV, the best estimator is converted.
+    within 1e-4, relative or absolute; what regressors predict within 1e-4 of each output's largest. Settings that
+    skl2onnx is known to convert wrongly are refused whatever X is: isotonic calibration and tuned thresholds, for
+    example. To convert without any of this, call `register_converters`, then ``skl2onnx.to_onnx``. Of a search other
+    than GridSearchCV, the best estimator is converted.
 
     onnxruntime has no convolution in double: that of a float64 net is written as gathering and a matrix product,
     which needs ``filter_size ** 2`` times the memory of the images.
