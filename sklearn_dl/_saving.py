@@ -71,8 +71,9 @@ def save(estimator, path):
 
     Parameters
     ----------
-    estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet; Net, FullyConnected or ThreeLayerConv
-        Estimator, or net of `sklearn_dl.nets`, to save. Subclasses, pipelines, searches and nets with layers of other
+    estimator : estimator of this package; or Net, FullyConnected, ThreeLayerConv
+        A classifier or regressor (Softmax, TwoLayerNet, FullyConnectedNet, FullyConnectedRegressor, ThreeLayerConvNet),
+        or a net of `sklearn_dl.nets`, to save. Subclasses, pipelines, searches and nets with layers of other
         packages are refused, because a file cannot bring code along: use pickle, joblib or skops for them (see
         `SKOPS_TRUSTED`). Callbacks are left out for the same reason.
     path : str or os.PathLike
@@ -123,7 +124,7 @@ def load(path, expected_class=None):
 
     Returns
     -------
-    estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet; Net, FullyConnected or ThreeLayerConv
+    estimator : estimator of this package; or Net, FullyConnected, ThreeLayerConv
         Estimator with the parameters and learned attributes that it was saved with. A parameter
         that did not exist then has its default value. Or a net, with its random state.
 

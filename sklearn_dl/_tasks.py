@@ -239,7 +239,8 @@ class Regression:
         """
         columns = y.reshape(len(y), -1).T
         if not takes_exp:
-            mean, scale = np.array([_mean_and_deviation(column, sample_weight) for column in columns]).T
+            moments = [_mean_and_deviation(column, sample_weight) for column in columns]
+            mean, scale = (np.array(values) for values in zip(*moments, strict=True))
             if goes_on:
                 scale = np.where(scale == 0, 1.0, scale)
             return cls(mean, scale, y.ndim == 1, takes_exp)

@@ -1,6 +1,6 @@
 """Export to ONNX: nets, transformers and the pipelines they stand in, to run without Python or this package.
 
-`to_onnx` converts any fitted estimator or pipeline; each classifier has it as a method, too. skl2onnx does the
+`to_onnx` converts any fitted estimator or pipeline; each estimator has it as a method, too. skl2onnx does the
 conversion, with the converters that `register_converters` teaches it. A net is translated layer by layer, by the
 ``to_onnx`` of each.
 
@@ -16,6 +16,7 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_dl._base import BaseNet
 from sklearn_dl._checks import check_int
 from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl._estimator_inputs import check_image_shape
@@ -38,7 +39,9 @@ LOWEST_OPSET = 13
 
 _INPUT_DTYPES = [np.dtype(kind) for kind in ("f4", "f8", "i1", "i4", "i8", "u1", "?")]
 
-_OWN = (BaseNetClassifier, ImageReshaper, MeanSubtractor)
+_OWN = (BaseNet, ImageReshaper, MeanSubtractor)
+
+ZIPMAPS = ("SklearnZipMap", "SklearnZipMapColumns")
 
 _CLASSIFIER_OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -63,14 +66,14 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     Parameters
     ----------
     model : estimator
-        A classifier or transformer of this package, or a pipeline, search or other meta-estimator that skl2onnx
-        knows, with such in it.
+        A classifier, regressor or transformer of this package, or a pipeline, search or other meta-estimator that
+        skl2onnx knows, with such in it.
     X : ndarray, sparse matrix or DataFrame, default=None
         Samples as the model will be given them (dense: it takes no sparse ones). The first one gives the dtype and the
         shape. If `model` is a pipeline or another meta-estimator, predictions are compared on up to 100 of them, spread
         evenly: give some dozens. An array makes one input ``X`` of any number of rows, a pandas DataFrame one input for
-        each column. None, for a classifier of this package only, is rows ``(n, n_features_in_)`` in the dtype that the
-        net computes in.
+        each column. None, for a net of this package only, is rows ``(n, n_features_in_)`` in the dtype that the net
+        computes in.
     options : dict, default=None
         Options of skl2onnx's converters, such as ``{"zipmap": False}``, ``{"net__raw_scores": True}``,
         ``{id(net): {"nocl": True}}`` or ``{TwoLayerNet: {"nocl": True}}``. Those of a pipeline or search hold for the
@@ -84,7 +87,8 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     -------
     onnx_model : onnx.ModelProto
         Of a classifier, with the outputs ``label`` (n,) and ``probabilities`` (n, n_classes), whose columns are in the
-        order of `classes_`. ``onnx.save(onnx_model, path)`` writes it to a file.
+        order of `classes_`; of several labels, both are (n, n_labels). Of a regressor, with the output ``variable``
+        (n, n_outputs), which is (n, 1) for a single one. ``onnx.save(onnx_model, path)`` writes it to a file.
 
     Raises
     ------
@@ -110,18 +114,20 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
     Notes
     -----
     A net computes in its own dtype in ONNX, too; dropout is off, and batch normalization uses the running statistics.
-    Probabilities are double for double X and float for everything else. Labels are int64, also those of bool and float
-    classes, or strings. An ONNX model does not check X: it takes nan, for example, which `predict` refuses.
+    Probabilities, and what a regressor predicts, are double for double X and float for everything else. Labels are
+    int64, also those of bool and float classes, or strings. An ONNX model does not check X: it takes nan, for example,
+    which `predict` refuses.
 
     Unlike skl2onnx, this function takes the option `zipmap` to be False unless told otherwise. With True, probabilities
     are a list of dicts, which ONNX does not have for double X. With `raw_scores`, `decision_function` takes the place
-    of the probabilities, in two columns ``-s, s`` for two classes.
+    of the probabilities, in two columns ``-s, s`` for two classes; with ``loss='hinge'``, it always does.
 
     What stands around a net is converted by skl2onnx's own converters, some of which are wrong. The result is therefore
     run, in onnxruntime or else in onnx's own evaluator, and refused unless labels are equal and other numbers agree
-    within 1e-4, relative or absolute. Settings that skl2onnx is known to convert wrongly are refused whatever X is:
-    isotonic calibration and tuned thresholds, for example. To convert without any of this, call `register_converters`,
-    then ``skl2onnx.to_onnx``. Of a search other than GridSearchCV, the best estimator is converted.
+    within 1e-4, relative or absolute; what regressors predict within 1e-4 of each output's largest. Settings that
+    skl2onnx is known to convert wrongly are refused whatever X is: isotonic calibration and tuned thresholds, for
+    example. To convert without any of this, call `register_converters`, then ``skl2onnx.to_onnx``. Of a search other
+    than GridSearchCV, the best estimator is converted.
 
     onnxruntime has no convolution in double: that of a float64 net is written as gathering and a matrix product,
     which needs ``filter_size ** 2`` times the memory of the images.
@@ -153,7 +159,7 @@ def to_onnx(model, X=None, *, options=None, target_opset=None):
         raise TypeError(f"options must be a dict or None, got {options!r}.")
     check_is_fitted(model)
     if X is None:
-        if not isinstance(model, BaseNetClassifier):
+        if not isinstance(model, BaseNet):
             raise ValueError(f"X is None: a sample must be given to convert a {type(model).__name__}.")
         X = np.zeros((1, model.n_features_in_), model._net.dtype)
     elif not hasattr(X, "columns"):
@@ -229,8 +235,8 @@ def register_converters():
     """Teach skl2onnx to convert the estimators and transformers of this package.
 
     After this, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take them, alone and within pipelines and other
-    meta-estimators, with the options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. These functions do not
-    compare predictions as `to_onnx` does, which calls this one by itself.
+    meta-estimators, classifiers with the options 'zipmap', 'nocl', 'output_class_labels' and 'raw_scores'. These
+    functions do not compare predictions as `to_onnx` does, which calls this one by itself.
 
     Raises
     ------
@@ -255,7 +261,10 @@ def register_converters():
     """
     register = _import_skl2onnx().update_registered_converter
     for name, cls in _estimator_classes().items():
-        register(cls, f"SklearnDl{name}", _set_net_types, _convert_net, options=_CLASSIFIER_OPTIONS)
+        if issubclass(cls, BaseNetClassifier):
+            register(cls, f"SklearnDl{name}", _set_classifier_types, _convert_classifier, options=_CLASSIFIER_OPTIONS)
+        else:
+            register(cls, f"SklearnDl{name}", _set_regressor_type, _convert_regressor)
     register(MeanSubtractor, "SklearnDlMeanSubtractor", _set_difference_type, _convert_mean_subtractor)
     register(ImageReshaper, "SklearnDlImageReshaper", _set_layout_type, _convert_image_reshaper)
 
@@ -371,9 +380,36 @@ def _translate(graph, net, x, shape):
 # What skl2onnx calls: the types of an operator's outputs first, then the nodes that compute them.
 
 
-def _set_net_types(operator):
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+def _set_classifier_types(operator):
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
+    estimator = operator.raw_operator
+    _check_samples(operator)
+    n_rows = operator.inputs[0].get_first_dimension()
+    labels = _labels(operator.scope_inst, estimator)
+    kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
+    label, probabilities = operator.outputs
+    label.set_type(kind([n_rows, len(labels)] if estimator._is_multilabel else [n_rows]))
+    _set_real_type(probabilities, [n_rows, len(labels)])
+    zipped = any(reader.type in ZIPMAPS for reader in probabilities.operators_inputs_)
+    if zipped and estimator._is_multilabel:
+        raise ValueError("The option zipmap needs one label for each sample, and y had several: set it to False.")
+    if _numpy_dtype(probabilities) == np.float64 and any(
+        reader.type == "SklearnZipMap" for reader in probabilities.operators_inputs_
+    ):
+        raise ValueError(
+            'The option zipmap=True needs float X, not double: ONNX has no dicts of doubles. Set {"zipmap": False}.'
+        )
+
+
+def _set_regressor_type(operator):
+    _check_samples(operator)
+    (variable,) = operator.outputs
+    _set_real_type(variable, [operator.inputs[0].get_first_dimension(), len(operator.raw_operator.y_scale_)])
+
+
+def _check_samples(operator):
+    """Raise ValueError unless samples have the shape, and TypeError unless the type, that a net takes."""
     estimator = operator.raw_operator
     shape = _sample_shape(operator)
     if len(shape) not in (1, 3) or math.prod(shape) != estimator.n_features_in_:
@@ -383,20 +419,15 @@ def _set_net_types(operator):
         )
     check_image_shape(estimator, shape if len(shape) == 3 else None)
     _input_dtype(operator)  # raises for strings
-    n_rows = operator.inputs[0].get_first_dimension()
-    labels = _labels(operator.scope_inst, estimator)
-    kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
-    operator.outputs[0].set_type(kind([n_rows]))
-    probabilities = operator.outputs[1]
+
+
+def _set_real_type(variable, shape):
+    """Make an output double where it has been declared so, as for double X, and float elsewhere."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
     # Converters of meta-estimators declare the type of X, which may be one of integers.
-    real = DoubleTensorType if isinstance(probabilities.type, DoubleTensorType) else FloatTensorType
-    probabilities.set_type(real([n_rows, len(labels)]))
-    if _numpy_dtype(probabilities) == np.float64 and any(
-        reader.type == "SklearnZipMap" for reader in probabilities.operators_inputs_
-    ):
-        raise ValueError(
-            'The option zipmap=True needs float X, not double: ONNX has no dicts of doubles. Set {"zipmap": False}.'
-        )
+    kind = DoubleTensorType if isinstance(variable.type, DoubleTensorType) else FloatTensorType
+    variable.set_type(kind(shape))
 
 
 def _labels(scope, estimator):
@@ -412,24 +443,47 @@ def _labels(scope, estimator):
     return labels
 
 
-def _convert_net(scope, operator, container):
+def _convert_classifier(scope, operator, container):
     estimator = operator.raw_operator
     net = estimator._net
     graph = _Graph(scope, container)
-    scores = _translate(graph, net, _read_input(graph, operator, net.dtype), _sample_shape(operator))
-
-    best = graph.add("ArgMax", scores, axis=1, keepdims=0)
+    scores = _add_net(graph, operator)
     label, probabilities = operator.outputs
-    graph.add("Gather", graph.constant(_labels(scope, estimator)), best, output=label.full_name)
+    if estimator._is_multilabel:
+        positive = graph.add("Greater", scores, graph.constant(np.zeros(1, net.dtype)))
+        graph.cast(positive, np.int64, output=label.full_name)
+    else:
+        best = graph.add("ArgMax", scores, axis=1, keepdims=0)
+        graph.add("Gather", graph.constant(_labels(scope, estimator)), best, output=label.full_name)
     dtype = _numpy_dtype(probabilities)
-    if not _wants_scores(scope, container, estimator):
-        result = graph.add("Softmax", graph.cast(scores, np.result_type(dtype, net.dtype)), axis=1)
-    elif net.num_classes == 2:
+    if net.head.link != "identity" and not _wants_scores(scope, container, estimator):
+        precise = graph.cast(scores, np.result_type(dtype, net.dtype))
+        result = graph.add("Sigmoid", precise) if estimator._is_multilabel else graph.add("Softmax", precise, axis=1)
+    elif net.num_classes == 2 and not estimator._is_multilabel:
         # skl2onnx's convention, on which its CalibratedClassifierCV relies.
         result = graph.add("MatMul", scores, graph.constant(np.array([[1, -1], [-1, 1]], net.dtype)))
     else:
         result = scores
     graph.cast(result, dtype, output=probabilities.full_name)
+
+
+def _convert_regressor(scope, operator, container):
+    estimator = operator.raw_operator
+    graph = _Graph(scope, container)
+    # In double, as predict: the mean may be many times the scale.
+    scores = graph.cast(_add_net(graph, operator), np.float64)
+    if estimator._net.head.link == "exp":
+        scores = graph.add("Exp", scores)
+    scaled = graph.add("Mul", scores, graph.constant(estimator.y_scale_))
+    quantities = graph.add("Add", scaled, graph.constant(estimator.y_mean_))
+    (variable,) = operator.outputs
+    graph.cast(quantities, _numpy_dtype(variable), output=variable.full_name)
+
+
+def _add_net(graph, operator):
+    """Add an estimator's net; return the name of its scores."""
+    net = operator.raw_operator._net
+    return _translate(graph, net, _read_input(graph, operator, net.dtype), _sample_shape(operator))
 
 
 def _wants_scores(scope, container, estimator):

@@ -4,19 +4,24 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.base import ClassifierMixin, is_classifier
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, Softmax, ThreeLayerConvNet, TwoLayerNet
 
 SIZES = {
     Softmax: {},
     TwoLayerNet: {"hidden_dim": 8},
     FullyConnectedNet: {"hidden_dims": (8, 6)},
     ThreeLayerConvNet: {"num_filters": 4, "filter_size": 3, "hidden_dim": 8},
+    FullyConnectedRegressor: {"hidden_dims": (8, 6)},
 }
-ESTIMATORS = list(SIZES)
+ESTIMATORS = [cls for cls in SIZES if issubclass(cls, ClassifierMixin)]
+EVERY = list(SIZES)
 
 each_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+# Regressors, too, which take the labels of classifiers for quantities.
+each_of_all = pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
 each_hidden = pytest.mark.parametrize("cls", ESTIMATORS[1:], ids=lambda cls: cls.__name__)
 
 NAMES = [f"pixel {i}" for i in range(16)]
@@ -60,6 +65,14 @@ def blobs(n_samples=50, n_classes=3, dtype=np.float32, seed=0, spread=1.0):
     return (centres[y] + spread * rng.randn(n_samples, 16)).astype(dtype), y
 
 
+def quantities(n_samples=50, n_outputs=None, dtype=np.float32, seed=0):
+    """Return rows of 16 features and numbers that depend on them, flat or a column for each output."""
+    rng = np.random.RandomState(seed)
+    X = rng.randn(n_samples, 16)
+    y = 5 + 3 * X[:, [0, 3, 7]] + X[:, [1, 4, 8]] ** 2
+    return X.astype(dtype), y[:, 0] if n_outputs is None else y[:, :n_outputs] * [1, 1e3, 1e-3][:n_outputs]
+
+
 def images(n_samples=40, shape=(3, 4, 4), seed=0):
     """Return uint8 images of two classes, dark and bright."""
     rng = np.random.RandomState(seed)
@@ -71,7 +84,8 @@ def images(n_samples=40, shape=(3, 4, 4), seed=0):
 def learned(estimator):
     """Return the learned arrays and histories by name."""
     found = {**estimator.params_, **estimator.running_stats_}
-    for name in ("loss_history_", "train_acc_history_", "val_acc_history_", "n_iter_"):
+    score = "acc" if is_classifier(estimator) else "r2"
+    for name in ("loss_history_", f"train_{score}_history_", f"val_{score}_history_", "n_iter_"):
         found[name] = np.asarray(getattr(estimator, name))
     return found
 
@@ -88,9 +102,16 @@ def assert_same(first, second, **tolerance):
         assert first[name].dtype == second[name].dtype
 
 
+def answers(estimator, X):
+    """Return probabilities, or scores where there are none, or what a regressor predicts."""
+    if not is_classifier(estimator):
+        return estimator.predict(X)
+    return (estimator.predict_proba if hasattr(estimator, "predict_proba") else estimator.decision_function)(X)
+
+
 def assert_differ(first, second, X):
     """Assert that two estimators do not predict the same."""
-    assert not np.array_equal(first._scores(X), second._scores(X))
+    assert not np.array_equal(answers(first, X), answers(second, X))
 
 
 # Parameters that make another net, and values that are not those of `small`.

@@ -158,6 +158,7 @@ CASES = {
         BaggingClassifier, bagging(bagging(bootstrap_features=True), bootstrap_features=True)
     ),
     "bagging, features of voting": Case(BaggingClassifier, bagging(voting(), max_features=9)),
+    "bagging, labels": Case(BaggingClassifier, bagging(voting(voting="hard")), always("parts that have predict_proba")),
     "boosting": Case(AdaBoostClassifier, in_(AdaBoostClassifier, n_estimators=2, random_state=0), double),
     "one versus rest": Case(OneVsRestClassifier, in_(OneVsRestClassifier)),
     "one versus rest, pipelines": Case(OneVsRestClassifier, in_(OneVsRestClassifier, scaled)),
@@ -214,7 +215,7 @@ if "temperature" in str(CalibratedClassifierCV._parameter_constraints["method"])
         CalibratedClassifierCV, calibrated(method="temperature"), always("temperature")
     )
 
-# Those without classes are in a test of their own; no net predicts numbers.
+# Those without classes are in a test of their own, those of regressors in test_onnx_tasks.py.
 OTHERS = {"MultiOutputClassifier"}
 REGRESSORS = {
     "AdaBoostRegressor",
@@ -622,6 +623,7 @@ FAULTY = [
     "voting, flattened",
     "stacking, labels",
     "stacking, scores",
+    "bagging, labels",
     "voting, soft",
     "stacking",
 ]

@@ -21,7 +21,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, _archive, load
+from sklearn_dl import (
+    FullyConnectedNet,
+    FullyConnectedRegressor,
+    Softmax,
+    ThreeLayerConvNet,
+    TwoLayerNet,
+    _archive,
+    load,
+)
 from sklearn_dl.persistence import read_archive, save, write_archive
 
 RNG = np.random.RandomState(0)
@@ -610,6 +618,23 @@ ESTIMATORS = {
         IMAGES,
         np.arange(30) % 2 == 1,
     ),
+    "several labels": (
+        TwoLayerNet(hidden_dim=8, label_smoothing=0.1),
+        X,
+        np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0]])[y],
+    ),
+    "hinge": (TwoLayerNet(hidden_dim=8, loss="hinge"), X, np.array(["a", "b", "c"])[y]),
+    "regressor": (FullyConnectedRegressor(hidden_dims=(8, 6)), X[:, :3], X[:, 3]),
+    "counts": (
+        FullyConnectedRegressor(hidden_dims=(8,), loss="poisson", normalization="batchnorm"),
+        pd.DataFrame(X[:, :3].astype(np.float32), columns=list("abc")),
+        y,
+    ),
+    "several outputs": (
+        FullyConnectedRegressor(hidden_dims=(8,), loss="huber", delta=0.5, early_stopping=True),
+        X[:, :2],
+        X[:, 2:] * [1e3, 1e-3],
+    ),
 }
 
 
@@ -645,8 +670,10 @@ def test_estimators_come_back_the_same(path, name, way):
     assert type(again) is type(estimator)
     assert_same(again.get_params(), estimator.get_params())
     assert_same(again.__getstate__(), estimator.__getstate__())
-    assert_same(again.predict_proba(X), estimator.predict_proba(X))
-    assert_same(again.predict(X), estimator.predict(X))
+    methods = [name for name in ("predict", "predict_proba", "decision_function") if hasattr(estimator, name)]
+    assert [name for name in ("predict", "predict_proba", "decision_function") if hasattr(again, name)] == methods
+    for method in methods:
+        assert_same(getattr(again, method)(X), getattr(estimator, method)(X))
 
 
 @pytest.mark.parametrize("way", WAYS)

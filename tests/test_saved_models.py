@@ -23,23 +23,27 @@ def test_models_of_every_release(path):
 def test_models_of_this_version_are_stored():
     folder = FOLDER / sklearn_dl.__version__
     names = {path.stem for path in stored() if path.parent == folder}
-    assert names == set(_saved_models._fitted()), "at a release: python tests/_saved_models.py write"
+    later = _saved_models.LATER.get(sklearn_dl.__version__, set())
+    assert names == set(_saved_models._fitted()) - later, "at a release: python tests/_saved_models.py write"
 
 
 def test_what_is_written_passes_the_check(tmp_path):
     write(tmp_path / "next")
     paths = stored(tmp_path)
+    assert {path.stem for path in paths} == set(_saved_models._fitted())
     assert {type(check(path)).__name__ for path in paths} == set(sklearn_dl.persistence._estimator_classes())
     assert max(path.stat().st_size for path in paths) < 24_000
     with pytest.raises(FileExistsError):
         write(tmp_path / "next")
 
 
-def test_check_finds_other_predictions(tmp_path):
+@pytest.mark.parametrize("name", ["softmax", "several_labels", "hinge", "regressor", "several_outputs", "counts"])
+def test_check_finds_other_predictions(name, tmp_path):
     write(tmp_path / "next")
-    path = tmp_path / "next" / "softmax.model"
+    path = tmp_path / "next" / f"{name}.model"
     model = sklearn_dl.load(path)
-    model.params_["b1"] = model.params_["b1"] + [1e-4, 0, 0]
+    last = max(key for key in model.params_ if key[0] == "b" and key[1:].isdigit())
+    model.params_[last][0] += 1e-4
     model.save(path)
     with pytest.raises(AssertionError):
         check(path)
