@@ -53,6 +53,24 @@ def test_a_net_has_the_loss_of_its_head(head, weighted, rng):
 
 
 @EACH_HEAD
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_solver_trains_on_the_loss_of_the_head(head, depth, weighted, rng):
+    """A linear net, too, which may take rows."""
+    net = FullyConnected([6] * depth, 4, 3, head=head, reg=0.1, weight_scale="he", dtype=np.float64, random_state=0)
+    X, y = rng.randn(9, 4), targets(head, 9, 3, rng)
+    weight = rng.rand(9) if weighted else None
+    loss, grads = net.loss(X, y, sample_weight=weight)
+    expected = {name: value - 0.1 * grads[name] for name, value in net.params.items()}
+    data = {"X_train": X, "y_train": y, "sample_weight_train": weight}
+    solver = Solver(net, data, num_epochs=1, optim_config={"learning_rate": 0.1}, verbose=False)
+    solver.train()
+    assert solver.loss_history == pytest.approx([loss], rel=1e-13)
+    for name, value in expected.items():
+        np.testing.assert_allclose(net.params[name], value, atol=1e-14)
+
+
+@EACH_HEAD
 def test_gradients_of_a_net(head, rng):
     net = Net([Affine(6), ReLU(), Affine(3)], (4,), head=head, weight_scale="he", dtype=np.float64, random_state=0)
     errors = check_net(net, rng.randn(9, 4), targets(head, 9, 3, rng))
