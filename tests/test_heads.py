@@ -57,8 +57,9 @@ def test_a_net_has_the_loss_of_its_head(head, weighted, rng):
 @pytest.mark.parametrize("depth", [0, 1])
 def test_a_solver_trains_on_the_loss_of_the_head(head, depth, weighted, rng):
     """A linear net, too, which may take rows."""
-    net = FullyConnected([6] * depth, 4, 3, head=head, reg=0.1, weight_scale="he", dtype=np.float64, random_state=0)
-    X, y = rng.randn(9, 4), targets(head, 9, 3, rng)
+    net = FullyConnected([6] * depth, 128, 3, head=head, reg=0.1, weight_scale="he", dtype=np.float64, random_state=0)
+    X, y = rng.randn(9, 128), targets(head, 9, 3, rng)
+    assert net.takes_rows == (depth == 0 and head == SoftmaxHead())
     weight = rng.rand(9) if weighted else None
     loss, grads = net.loss(X, y, sample_weight=weight)
     expected = {name: value - 0.1 * grads[name] for name, value in net.params.items()}
