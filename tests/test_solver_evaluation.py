@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_dl.nets import FullyConnected
 
-from ._solvers import assert_same, dataset, make, restless
+from ._solvers import assert_same, copies, dataset, make, restless
 
 
 @pytest.mark.parametrize("normalization", [None, "batchnorm"])
@@ -54,6 +54,16 @@ def test_losses_are_equal_if_they_are(losses, best, monkeypatch):
     solver.train()
     assert solver.best_epoch == best
     assert solver.best_val_acc == solver.val_acc_history[best]
+
+
+def test_the_weights_that_a_further_training_begins_with_may_stay_the_best(monkeypatch):
+    first = make(num_epochs=1)
+    first.train()
+    before = copies(first.net.params)
+    solver = restless(monkeypatch, [0.9, 0.1, 0.1], net=first.net, state=first.state, num_epochs=3)
+    solver.train()
+    assert (solver.epoch, solver.best_epoch, solver.best_val_acc) == (3, 1, 0.9)
+    assert_same(solver.net.params, before)
 
 
 def test_best_val_acc_is_that_of_the_net():

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from sklearn_dl.training.rules import decayed_rates
+
 from ._solvers import Linear, dataset, make
 
 
@@ -67,3 +69,8 @@ def test_bad_calls():
         solver.check_accuracy(np.zeros((2, 8)), [0, 1], batch_size=0)
     with pytest.raises(ValueError, match="num_samples == 0"):
         solver.check_accuracy(np.zeros((2, 8)), [0, 1], num_samples=0)
+
+
+def test_a_learning_rate_of_zero_stays_zero_whatever_the_decay():
+    assert decayed_rates(0.0, 1e300, [0, 1, 2, 50]).tolist() == [0.0] * 4
+    assert np.isfinite(decayed_rates(0.5, 1e300, [50])).all()
