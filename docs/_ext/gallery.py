@@ -8,6 +8,7 @@ ORDER = [
     "plot_dropout.py",
     "plot_normalization.py",
     "plot_convolutional_nets.py",
+    "plot_regression.py",
     "plot_schedules_and_augmentation.py",
     "plot_parameter_search.py",
     "plot_ensembles_and_calibration.py",
