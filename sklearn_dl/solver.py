@@ -723,7 +723,14 @@ class Solver:
         return -evaluation.loss if self.monitor == "loss" else evaluation.score
 
     def watched_gain(self):
-        """Return what `_watch` decides by, see `_ext.Epochs.run`; None if it does nothing."""
+        """Return what `tol` ends training by, for compiled code to decide alike.
+
+        Returns
+        -------
+        watch : tuple (tol, best, patience, without_gain, by_score) or None
+            The tolerance, the best score so far, after how many epochs without gain in a row training goes on, how many
+            of them there were, whether the score is that on the validation set. None if `tol` is not for scores.
+        """
         if not self.watches_tol or self.watches_gradient:
             return None
         return self.tol, self.state.stop_score, self.patience, self.state.epochs_without_gain, self.early_stopping
