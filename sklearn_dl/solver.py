@@ -296,9 +296,9 @@ class Solver:
 
     def __getstate__(self):
         """Leave out recordings of compiled calls, which training and evaluation make again, and which call trains."""
-        state = {**vars(self), "_recorded": None, "_evaluators": {}}
-        state.pop("_in_train", None)
-        return state
+        kept = {**vars(self), "_recorded": None, "_evaluators": {}}
+        kept.pop("_in_train", None)
+        return kept
 
     # -------------------------------------------------------------- training
 
