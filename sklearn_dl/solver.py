@@ -723,7 +723,7 @@ class Solver:
         return -evaluation.loss if self.monitor == "loss" else evaluation.score
 
     def watched_gain(self):
-        """Return what `_watch` decides by, see `_ext.Epochs.run`; None if it does nothing."""
+        """Return what `tol` makes of the next score, as ``_ext.Epochs.run`` takes it; None if there is no such stop."""
         if not self.watches_tol or self.watches_gradient:
             return None
         return self.tol, self.state.stop_score, self.patience, self.state.epochs_without_gain, self.early_stopping
