@@ -149,8 +149,8 @@ def losses_of(net, X, y):
 def test_a_step_is_the_gradient_of_the_loss(activation, cls, n_classes):
     X = np.random.RandomState(42).rand(5, 10)
     y = np.arange(5) % n_classes
-    settings = {"hidden_dims": (4, 3), "activation": activation, "update_rule": "sgd", "warm_start": True}
-    net = cls(**settings, learning_rate=0, num_epochs=1, tol=None, random_state=1).fit(X, y)
+    settings = {"hidden_dims": (4, 3), "activation": activation, "reg": 0, "update_rule": "sgd", "lr_schedule": None}
+    net = cls(**settings, warm_start=True, learning_rate=0, num_epochs=1, tol=None, random_state=1).fit(X, y)
     numerical = {}
     for name, values in net.params_.items():
         numerical[name] = np.empty_like(values)
@@ -242,7 +242,7 @@ def test_several_labels_with_early_stopping():
 @restates("test_predict_proba_multilabel")
 def test_probabilities_of_several_labels():
     X, y = several_labels()
-    net = TwoLayerNet(hidden_dim=30, update_rule="lbfgs", random_state=0).fit(X, y)
+    net = TwoLayerNet(hidden_dim=30, reg=0, update_rule="lbfgs", random_state=0).fit(X, y)
     probabilities = net.predict_proba(X)
     assert probabilities.shape == y.shape
     np.testing.assert_array_equal(probabilities > 0.5, y)
@@ -369,7 +369,8 @@ def test_warm_start_trains_for_num_epochs_again(cls):
 @each_net
 @pytest.mark.parametrize("rule", ["nesterov", "adam", "lbfgs"])
 def test_warm_start_ends_at_num_epochs(cls, rule):
-    net = cls(update_rule=rule, warm_start=True, num_epochs=10, tol=0, n_iter_no_change=10_000, random_state=0)
+    settings = {"update_rule": rule, "lr_schedule": None, "tol": 0, "n_iter_no_change": 10_000}
+    net = cls(**settings, warm_start=True, num_epochs=10, random_state=0)
     for num_epochs, done in ((10, 10), (20, 30)):
         with pytest.warns(ConvergenceWarning, match=f"num_epochs={num_epochs}"):
             net.set_params(num_epochs=num_epochs).fit(scale(X_IRIS), Y_IRIS)
@@ -431,7 +432,7 @@ def test_a_reduced_learning_rate_and_the_end():
     """Where MLPClassifier's 'adaptive' ends by the rate, here num_epochs does: see the page about it."""
     schedule = ReduceOnPlateau(patience=10, min_gain=0.5)
     settings = {"update_rule": "nesterov", "learning_rate": 1e-3, "lr_schedule": schedule, "num_epochs": 100}
-    net = TwoLayerNet(**settings, tol=None, random_state=0).fit([[3, 2], [1, 6]], [1, 0])
+    net = TwoLayerNet(**settings, reg=0, tol=None, random_state=0).fit([[3, 2], [1, 6]], [1, 0])
     assert net.n_iter_ == 100
     assert net.learning_rate_history_[-1] < 1e-6
 
