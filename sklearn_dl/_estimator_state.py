@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from sklearn_dl._callbacks import CALLBACKS, DURING_FIT
 from sklearn_dl._legacy import upgrade_state
-from sklearn_dl.training.state import TrainingState, copy_field
+from sklearn_dl.training.state import SHORT_NAMES, TrainingState, copy_field
 from sklearn_dl.training.trainee import Trainee
 
 # Attributes of an estimator that are fields of the training's state.
@@ -25,10 +25,6 @@ PUBLISHED = {
     "best_epoch_": "best_epoch",
     "stop_reason_": "stop_reason",
 }
-
-
-# Scores whose histories have a shorter name.
-SHORT_NAMES = {"accuracy": "acc"}
 
 
 def published_fields(score_name):

@@ -12,6 +12,7 @@ from datetime import timedelta
 from joblib.parallel import get_active_backend
 
 from sklearn_dl.solver import Watcher
+from sklearn_dl.training.state import SHORT_NAMES
 
 # Updates from one line of verbose=2 to the next.
 UPDATES_PER_LINE = 10
@@ -63,11 +64,13 @@ def _in_notebook():
     return shell is not None and "IPKernelApp" in shell.config
 
 
-def _accuracies(solver):
-    """Return the latest accuracies by name."""
-    found = {"train acc": solver.train_acc_history[-1]}
+def _scores(solver):
+    """Return the latest scores by name."""
+    score = solver.trainee.head.score_name
+    name = SHORT_NAMES.get(score, score)
+    found = {f"train {name}": solver.train_acc_history[-1]}
     if solver.validates:
-        found["val_acc"] = solver.val_acc_history[-1]
+        found[f"val_{name}"] = solver.val_acc_history[-1]
     return found
 
 
@@ -110,7 +113,7 @@ class Lines(Watcher):
         return self.every > 0
 
     def on_train_begin(self, solver):
-        """Print the accuracies before training."""
+        """Print the scores before training."""
         self._began = time.perf_counter()
         self._updates_before = solver.num_updates
         self._last_update = solver.num_updates + solver.remaining()[1]
@@ -124,7 +127,7 @@ class Lines(Watcher):
             print(line, flush=True)
 
     def on_epoch_end(self, solver):
-        """Print loss, accuracies and the time left."""
+        """Print loss, scores and the time left."""
         self._print_epoch(solver, {"loss": solver.history["loss"][-1]})
 
     def on_train_end(self, solver):
@@ -134,7 +137,7 @@ class Lines(Watcher):
 
     def _print_epoch(self, solver, numbers):
         epochs, updates = solver.remaining()
-        line = "; ".join(f"{name}: {value:f}" for name, value in {**numbers, **_accuracies(solver)}.items())
+        line = "; ".join(f"{name}: {value:f}" for name, value in {**numbers, **_scores(solver)}.items())
         done = solver.num_updates - self._updates_before
         seconds = round((time.perf_counter() - self._began) / done * updates) if done else 0
         if seconds:
@@ -176,11 +179,11 @@ class Bar(Watcher):
         self._shown = solver.num_updates
 
     def on_epoch_end(self, solver):
-        """Show loss and accuracies."""
+        """Show loss and scores."""
         self._show_numbers(solver, {"loss": solver.history["loss"][-1]})
 
     def _show_numbers(self, solver, numbers):
-        numbers = {**numbers, **_accuracies(solver)}
+        numbers = {**numbers, **_scores(solver)}
         text = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
         self._bar.set_postfix_str(text, refresh=False)
 

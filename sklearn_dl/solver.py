@@ -34,7 +34,7 @@ from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Eval
 from sklearn_dl.training.overflow import check_finite, check_rule_state, divergence
 from sklearn_dl.training.rules import check_optim_config, check_rule_fits, decayed_rates
 from sklearn_dl.training.samples import Samples, check_images, check_samples, draw_rows, permutation, samples_of
-from sklearn_dl.training.state import TrainingState
+from sklearn_dl.training.state import SHORT_NAMES, TrainingState
 from sklearn_dl.training.trainee import Trainee
 from sklearn_dl.training.watchers import Watcher
 
@@ -52,9 +52,6 @@ RECENT = 8
 
 # Accuracies that differ by less are equal.
 TIE = 1e-6
-
-# How a line of `verbose` calls a score.
-SHORT_NAMES = {"accuracy": "acc"}
 
 
 def _of_state(name):

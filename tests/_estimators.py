@@ -85,7 +85,8 @@ def learned(estimator):
     """Return the learned arrays and histories by name."""
     found = {**estimator.params_, **estimator.running_stats_}
     score = "acc" if is_classifier(estimator) else "r2"
-    for name in ("loss_history_", f"train_{score}_history_", f"val_{score}_history_", "n_iter_"):
+    names = ["loss_history_", f"train_{score}_history_", f"val_{score}_history_", "n_iter_"]
+    for name in names if is_classifier(estimator) else [*names, "y_mean_", "y_scale_"]:
         found[name] = np.asarray(getattr(estimator, name))
     return found
 
@@ -100,6 +101,11 @@ def assert_same(first, second, **tolerance):
         else:
             np.testing.assert_array_equal(first[name], second[name], err_msg=name)
         assert first[name].dtype == second[name].dtype
+
+
+def all_classes(cls, *labels):
+    """Return the argument that the first `partial_fit` of a classifier needs, by name."""
+    return {"classes": list(labels)} if issubclass(cls, ClassifierMixin) else {}
 
 
 def answers(estimator, X):

@@ -18,7 +18,7 @@ from sklearn_dl import ThreeLayerConvNet, TwoLayerNet, _threads
 from sklearn_dl._threads import n_threads
 from sklearn_dl.preprocessing import MeanSubtractor
 
-from ._estimators import assert_same, each_estimator, small
+from ._estimators import assert_same, each_of_all, small
 
 distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
 
@@ -76,7 +76,7 @@ def scores(results):
     return {name: value for name, value in results.items() if "time" not in name and name != "estimator"}
 
 
-@each_estimator
+@each_of_all
 def test_cross_validate_is_the_same_on_dask(cls, client, digits):
     X, y, folds = digits
     model = make_pipeline(MeanSubtractor(), small(cls))

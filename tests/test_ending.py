@@ -16,7 +16,7 @@ from sklearn_dl.nets import FullyConnected
 from sklearn_dl.schedules import ReduceOnPlateau
 from sklearn_dl.solver import Solver, Watcher
 
-from ._estimators import RULES, blobs, each_estimator, each_hidden, small
+from ._estimators import RULES, blobs, each_hidden, each_of_all, small
 
 NUM_EPOCHS = "Training ended at num_epochs="
 BLIND = "The net predicts "
@@ -37,7 +37,7 @@ def warned(call):
 # -------------------------------------------------------------------------------- num_epochs, tol
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("num_epochs", [1, 3, 20])
 def test_num_epochs_before_tol_is_warned_of(cls, num_epochs):
     X, y = blobs()
@@ -58,7 +58,7 @@ def test_the_warning_names_what_was_watched(monitor):
     assert f"before the validation {monitor} had stopped improving" in message
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
@@ -86,7 +86,7 @@ def test_tol_at_the_last_epoch_is_convergence():
     assert (again.n_iter_, again.stop_reason_) == (net.n_iter_, "no_improvement")
 
 
-@each_estimator
+@each_of_all
 def test_warm_starts_warn_of_their_own_end(cls):
     X, y = blobs()
     net = small(cls, tol=0.0, warm_start=True, learning_rate=1e-4)
@@ -239,13 +239,13 @@ def test_a_linear_net_on_circles_is_not_warned_of(update_rule):
     assert net.score(X, y) < 0.6
 
 
-@each_estimator
+@each_of_all
 def test_one_class_is_no_fault_of_the_net(cls):
     X, _ = blobs()
     assert warned(lambda: small(cls).fit(X, np.zeros(len(X), int))) == []
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
     "params",
@@ -285,7 +285,7 @@ def overfit(cls, **params):
     return net.fit(X, y, X_val=X_val, y_val=y_val), X_val, y_val
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("monitor", ["accuracy", "loss"])
 def test_the_weights_kept_are_those_of_the_best_epoch(cls, monitor):
     net, X_val, y_val = overfit(cls, monitor=monitor)
@@ -302,7 +302,7 @@ def test_the_weights_kept_are_those_of_the_best_epoch(cls, monitor):
         assert accuracy == max(net.val_acc_history_)
 
 
-@each_estimator
+@each_of_all
 def test_the_loss_calls_for_an_earlier_end(cls):
     ends = [
         overfit(cls, monitor=monitor, early_stopping=True, tol=0.0, n_iter_no_change=3)[0]
@@ -313,7 +313,7 @@ def test_the_loss_calls_for_an_earlier_end(cls):
     assert len(losses) <= 5 + int(np.argmin(losses))
 
 
-@each_estimator
+@each_of_all
 def test_validation_loss_is_weighted_and_without_penalty(cls):
     X, y = blobs(60, spread=3.0)
     X_val, y_val = blobs(33, spread=3.0, seed=1)
@@ -373,7 +373,7 @@ def test_a_net_with_a_loss_of_its_own_has_no_validation_loss():
 # ------------------------------------------------------------------------------- before the first update
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values_too_large_before_any_update_are_not_blamed_on_the_learning_rate(cls, dtype):
     X, y = blobs(dtype=dtype)
@@ -391,7 +391,7 @@ def test_errors_about_large_values_name_a_few_parameters():
         net.fit(X * np.float32(1e20), y)
 
 
-@each_estimator
+@each_of_all
 def test_partial_fit_blames_the_new_rows(cls):
     X, y = blobs()
     net = small(cls).partial_fit(X, y, classes=[0, 1, 2])
@@ -433,7 +433,7 @@ def test_how_often_a_schedule_is_told_the_score(batch_size, validates):
         assert told == (net.history_["val_accuracy"] if validates else [-loss for loss in net.history_["loss"]])
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("value", [0, 1, 7])
 @pytest.mark.parametrize("learning_rate", ["auto", 0.5])
 def test_constant_X_is_called_that(cls, value, learning_rate):

@@ -8,10 +8,22 @@ import pytest
 
 from sklearn_dl import TwoLayerNet
 
-from ._estimators import ARCHITECTURE, RULES, assert_same, batchnorm, blobs, each_estimator, each_hidden, learned, small
+from ._estimators import (
+    ARCHITECTURE,
+    RULES,
+    all_classes,
+    assert_same,
+    batchnorm,
+    blobs,
+    each_estimator,
+    each_hidden,
+    each_of_all,
+    learned,
+    small,
+)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("continued", ["warm_start", "partial_fit", "both"])
 def test_going_on_is_one_long_fit(cls, rule, continued):
@@ -26,7 +38,7 @@ def test_going_on_is_one_long_fit(cls, rule, continued):
         parts.fit(X, y).partial_fit(X, y).partial_fit(X, y)
     else:
         for _ in range(4):
-            parts.partial_fit(X, y, classes=[2, 0, 1])
+            parts.partial_fit(X, y, **all_classes(cls, 2, 0, 1))
     assert_same(whole, parts)
 
 
@@ -38,15 +50,15 @@ def test_going_on_with_dropout_is_one_long_fit(cls):
     assert_same(whole, parts.fit(X, y))
 
 
-@each_estimator
+@each_of_all
 def test_without_warm_start_fit_starts_anew(cls):
     X, y = blobs()
     other_X, other_y = blobs(30, 2)
-    estimator = small(cls).partial_fit(X, y, classes=[0, 1, 2, 3])
+    estimator = small(cls).partial_fit(X, y, **all_classes(cls, 0, 1, 2, 3))
     assert_same(estimator.fit(other_X, other_y), small(cls).fit(other_X, other_y))
 
 
-@each_estimator
+@each_of_all
 def test_warm_start_continues_with_num_iters(cls):
     X, y = blobs()
     estimator = small(cls, num_iters=6, warm_start=True).fit(X, y)
@@ -54,7 +66,7 @@ def test_warm_start_continues_with_num_iters(cls):
     assert len(estimator.loss_history_) == 12
 
 
-@each_estimator
+@each_of_all
 def test_what_may_change_between_fits(cls):
     X, y = blobs()
     estimator = small(cls, warm_start=True).fit(X, y)
@@ -67,7 +79,7 @@ def test_what_may_change_between_fits(cls):
     assert estimator.loss_history_[-1] > estimator.loss_history_[-4]
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_the_net_may_not_change(cls, method):
     X, y = blobs()
@@ -107,7 +119,7 @@ def test_partial_fit_of_chunks_is_an_epoch(cls):
     whole = small(cls, num_epochs=1, **params).fit(X, y)
     parts = small(cls, **params)
     for start in range(0, 64, 16):
-        parts.partial_fit(X[start : start + 16], y[start : start + 16], classes=[0, 1, 2])
+        parts.partial_fit(X[start : start + 16], y[start : start + 16], **all_classes(cls, 0, 1, 2))
     # not to the bit: a single minibatch is sorted first
     for name, value in whole.params_.items():
         np.testing.assert_allclose(parts.params_[name], value, rtol=1e-9, atol=1e-12)
@@ -115,14 +127,14 @@ def test_partial_fit_of_chunks_is_an_epoch(cls):
     assert parts.n_iter_ == 4
 
 
-@each_estimator
+@each_of_all
 def test_partial_fit_is_one_epoch_whatever_fit_would_do(cls):
     X, y = blobs()
-    plain = small(cls).partial_fit(X, y, classes=[0, 1, 2])
+    plain = small(cls).partial_fit(X, y, **all_classes(cls, 0, 1, 2))
     busy = small(cls, num_epochs=9, num_iters=30, early_stopping=True, tol=100.0)
-    assert_same(plain, busy.partial_fit(X, y, classes=[0, 1, 2]))
+    assert_same(plain, busy.partial_fit(X, y, **all_classes(cls, 0, 1, 2)))
     assert plain.n_iter_ == 1
-    assert plain.val_acc_history_ == []
+    assert plain.best_val_score_ is None
 
 
 @each_estimator
@@ -151,7 +163,7 @@ def test_partial_fit_balances_over_all_calls(cls):
         np.testing.assert_allclose(explicit.params_[name], value, rtol=1e-7, atol=1e-10)
 
 
-@each_estimator
+@each_of_all
 def test_best_score_outlives_partial_fit(cls):
     X, y = blobs(60)
     estimator = small(cls, early_stopping=True).fit(X, y)

@@ -18,9 +18,9 @@ from ._estimators import (
     assert_same,
     batchnorm,
     blobs,
-    each_estimator,
     each_hidden,
     each_library,
+    each_of_all,
     images,
     small,
 )
@@ -38,7 +38,7 @@ LABELS = {
 }
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
 def test_labels(cls, labels):
     X, y = blobs(n_classes=len(labels))
@@ -55,7 +55,7 @@ def test_labels(cls, labels):
     assert named.best_val_score_ >= named.val_acc_history_[0]
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize(
     "container",
     [list, tuple, pd.Series, pd.Categorical, pl.Series, lambda y: pd.Series(y, dtype="string")],
@@ -71,7 +71,7 @@ def test_labels_in_containers(cls, container):
     assert_same(part, small(cls).partial_fit(X, labels, classes=np.unique(labels)))
 
 
-@each_estimator
+@each_of_all
 def test_column_of_labels_is_raveled_with_a_warning(cls):
     X, y = blobs()
     with pytest.warns(UserWarning, match="column-vector y"):
@@ -82,7 +82,7 @@ def test_column_of_labels_is_raveled_with_a_warning(cls):
 # ----------------------------------------------------------------------------------- data frames
 
 
-@each_estimator
+@each_of_all
 @each_library
 def test_data_frames(cls, library):
     frame = FRAMES[library]
@@ -108,7 +108,7 @@ def test_data_frames(cls, library):
         estimator.predict(frame(X)[NAMES[1:]])
 
 
-@each_estimator
+@each_of_all
 def test_names_are_forgotten_with_the_fit_that_had_none(cls):
     X, y = blobs()
     estimator = small(cls).fit(FRAMES["pandas"](X), y).fit(X, y)
@@ -117,7 +117,7 @@ def test_names_are_forgotten_with_the_fit_that_had_none(cls):
         estimator.predict(FRAMES["pandas"](X))
 
 
-@each_estimator
+@each_of_all
 def test_frame_without_string_names_and_of_mixed_columns(cls):
     X, y = blobs(dtype=np.float64)
     X[:, :8] = X[:, :8].round()
@@ -167,7 +167,7 @@ layouts = [
 ]
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize(("layout", "X_dtype"), layouts)
 @pytest.mark.parametrize("n_samples", [50, 12])  # several minibatches, and one
 def test_layout_does_not_matter(cls, layout, X_dtype, n_samples, tmp_path):
@@ -182,7 +182,7 @@ def test_layout_does_not_matter(cls, layout, X_dtype, n_samples, tmp_path):
     np.testing.assert_array_equal(estimator.predict_proba(other), expected.predict_proba(X))
 
 
-@each_estimator
+@each_of_all
 def test_inputs_are_not_changed(cls, dtype):
     X, y = blobs(dtype=dtype)
     weight = np.arange(50) % 3 + 1.0
@@ -196,7 +196,7 @@ def test_inputs_are_not_changed(cls, dtype):
 # ---------------------------------------------------------------------------------------- dtypes
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("asked", ["auto", "float32", "float64"])
 @pytest.mark.parametrize("X_dtype", [np.bool_, np.uint8, np.int8, np.int64, np.float16, np.float32, np.float64])
 def test_dtypes(cls, asked, X_dtype):
@@ -230,7 +230,7 @@ def large():
     return images(6000, (3, 32, 32))
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("kind", ["images", "rows", "memory map", "weighted", "early stopping"])
 def test_uint8_is_never_copied_whole_to_float(cls, kind, large, tmp_path):
     X, y = large
@@ -252,7 +252,7 @@ def test_uint8_is_never_copied_whole_to_float(cls, kind, large, tmp_path):
     assert peak(estimator.predict_proba, X) < X.nbytes
 
 
-@each_estimator
+@each_of_all
 def test_float64_is_never_copied_whole_to_float32(cls):
     X, y = blobs(40_000, dtype=np.float64)  # 5 MB
     estimator = small(cls, dtype="float32", num_iters=3)
@@ -260,7 +260,7 @@ def test_float64_is_never_copied_whole_to_float32(cls):
     assert peak(estimator.decision_function, X) < X.nbytes / 2
 
 
-@each_estimator
+@each_of_all
 def test_training_does_not_allocate_with_its_length(cls):
     X, y = blobs(200)
     estimator = small(cls, num_epochs=4).fit(X, y)
@@ -272,7 +272,7 @@ def test_training_does_not_allocate_with_its_length(cls):
 # ---------------------------------------------------------------------------------------- images
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("X_dtype", [np.uint8, np.float32, np.float64], ids=lambda t: t.__name__)
 def test_images_and_their_rows_are_the_same(cls, X_dtype):
     X, y = images()
@@ -414,7 +414,7 @@ def test_weight_zero_is_absence_in_many_minibatches(cls, params, dtype):
     assert_same(small(cls, **params).fit(X, y, weight * (y + 1)), doubled)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("class_weight", [None, "balanced", {1: 4}], ids=str)
 def test_weights_repeat_on_average_in_many_minibatches(cls, class_weight):
     """With a step so small that gradients add up, an update's mean step is that of repetition."""
@@ -446,7 +446,7 @@ def test_weights_repeat_statistically():
     assert close < 0.01 < far
 
 
-@each_estimator
+@each_of_all
 def test_class_weight_is_a_sample_weight(cls):
     X, y = blobs(50, dtype=np.float64)
     y[:20] = 0
@@ -463,7 +463,7 @@ def test_class_weight_is_a_sample_weight(cls):
         assert_same(by_class, by_sample, rtol=1e-9, atol=1e-12)
 
 
-@each_estimator
+@each_of_all
 def test_class_weight_may_name_classes_that_are_not_there(cls):
     """As a cross-validation fold may lack one; see the bad input for a slip."""
     X, y = blobs()
@@ -483,7 +483,7 @@ def test_weights_count_in_batch_statistics(cls):
         assert not np.allclose(value, weighted[name], rtol=1e-3)
 
 
-@each_estimator
+@each_of_all
 def test_accuracies_are_weighted(cls):
     X, y = blobs(50, spread=3)
     weight = np.arange(50) % 4

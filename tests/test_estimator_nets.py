@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sklearn_dl import FullyConnectedNet, Softmax, TwoLayerNet
 
-from ._estimators import assert_same, blobs, each_estimator, small
+from ._estimators import assert_same, blobs, each_of_all, small
 
 
 def initial(cls, X, y, **params):
@@ -16,7 +16,7 @@ def initial(cls, X, y, **params):
     return small(cls, learning_rate=0, **params).fit(X, y).params_
 
 
-@each_estimator
+@each_of_all
 def test_first_weights(cls):
     X, y = blobs()
     drawn = initial(cls, X, y, weight_scale=0.25)
@@ -36,7 +36,7 @@ def test_first_weights(cls):
             assert not value.any()
 
 
-@each_estimator
+@each_of_all
 def test_penalty(cls):
     X, y = blobs(dtype=np.float64)
     weights = initial(cls, X, y, weight_scale=0.3)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from ._estimators import batchnorm, blobs, each_estimator, small
+from ._estimators import batchnorm, blobs, each_of_all, small
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_predictions_agree(cls, n_classes, dtype):
     X, y = blobs(60, n_classes, dtype)
@@ -38,7 +38,7 @@ def test_predictions_agree(cls, n_classes, dtype):
         np.testing.assert_allclose(probabilities, expected, rtol=100 * eps)
 
 
-@each_estimator
+@each_of_all
 def test_log_probabilities_are_finite(cls, dtype):
     X, y = blobs(dtype=dtype)
     estimator = small(cls).fit(X, y)
@@ -48,7 +48,7 @@ def test_log_probabilities_are_finite(cls, dtype):
     assert estimator.predict_log_proba(far).min() < -1e5
 
 
-@each_estimator
+@each_of_all
 def test_predictions_do_not_depend_on_batching(cls, dtype):
     X, y = blobs(600, dtype=dtype)
     estimator = small(cls, **batchnorm(cls)).fit(X[:50], y[:50])
@@ -61,7 +61,7 @@ def test_predictions_do_not_depend_on_batching(cls, dtype):
     np.testing.assert_allclose(estimator.predict_proba(X[order]), whole[order], **tolerance)
 
 
-@each_estimator
+@each_of_all
 def test_concurrent_predictions(cls):
     X, y = blobs(500)
     estimator = small(cls, **batchnorm(cls)).fit(X, y)
@@ -72,7 +72,7 @@ def test_concurrent_predictions(cls):
         np.testing.assert_array_equal(one, other)
 
 
-@each_estimator
+@each_of_all
 def test_unfitted(cls):
     X, y = blobs()
     for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
@@ -82,7 +82,7 @@ def test_unfitted(cls):
         cls().score(X, y)
 
 
-@each_estimator
+@each_of_all
 def test_single_class(cls):
     X, _ = blobs()
     estimator = small(cls, early_stopping=True).fit(X, np.full(len(X), "only"))
@@ -91,7 +91,7 @@ def test_single_class(cls):
     np.testing.assert_array_equal(estimator.predict_log_proba(X), np.zeros((len(X), 1)))
 
 
-@each_estimator
+@each_of_all
 def test_one_sample(cls):
     X, y = blobs(1)
     estimator = small(cls, **batchnorm(cls)).fit(X, y)

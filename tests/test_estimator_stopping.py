@@ -6,10 +6,10 @@ from sklearn.neural_network import MLPClassifier
 
 from sklearn_dl import TwoLayerNet, _base
 
-from ._estimators import batchnorm, blobs, each_estimator, small
+from ._estimators import batchnorm, blobs, each_of_all, small
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("n_iter_no_change", [1, 4])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_stops_when_mlpclassifier_does(cls, n_iter_no_change, early_stopping):
@@ -25,7 +25,7 @@ def test_stops_when_mlpclassifier_does(cls, n_iter_no_change, early_stopping):
     assert ours.n_iter_ == theirs.n_iter_ == n_iter_no_change + 2
 
 
-@each_estimator
+@each_of_all
 def test_early_stopping_waits_longer_where_an_epoch_is_one_update(cls):
     X, y = blobs()
     params = {"learning_rate": 0, "batch_size": 64, "num_epochs": 100, "tol": 0}
@@ -35,7 +35,7 @@ def test_early_stopping_waits_longer_where_an_epoch_is_one_update(cls):
     assert estimator.set_params(early_stopping=False, n_iter_no_change=2).fit(X, y).n_iter_ == 4
 
 
-@each_estimator
+@each_of_all
 def test_tol_none_never_stops(cls):
     X, y = blobs()
     assert small(cls, learning_rate=0, num_epochs=15, n_iter_no_change=1).fit(X, y).n_iter_ == 15
@@ -64,7 +64,7 @@ def data_seen(monkeypatch):
     return seen
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("fraction", [0.1, 0.25])
 def test_early_stopping_sets_a_stratified_share_aside(cls, fraction, data_seen):
     X, y = blobs(120)
@@ -92,7 +92,7 @@ def test_early_stopping_leaves_samples_of_no_weight_out(data_seen):
     np.testing.assert_array_equal(np.sort(rows), np.arange(1, 60, 2))
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_best_weights_are_kept(cls, early_stopping):
     X, y = blobs(60, spread=3)
@@ -112,7 +112,7 @@ def test_best_weights_are_kept(cls, early_stopping):
     np.testing.assert_array_equal(estimator.predict_proba(X), again.predict_proba(X))
 
 
-@each_estimator
+@each_of_all
 def test_early_stopping_watches_the_given_validation_set(cls, data_seen):
     X, y = blobs(60)
     estimator = small(cls, early_stopping=True, learning_rate=0, tol=0, n_iter_no_change=2)
@@ -122,14 +122,14 @@ def test_early_stopping_watches_the_given_validation_set(cls, data_seen):
     assert len(data_seen[0]["X_val"]) == 20
 
 
-@each_estimator
+@each_of_all
 def test_early_stopping_can_end_num_iters(cls):
     X, y = blobs(60)
     estimator = small(cls, early_stopping=True, learning_rate=0, tol=0, n_iter_no_change=2)
     assert estimator.set_params(num_iters=500).fit(X, y).n_iter_ == 4
 
 
-@each_estimator
+@each_of_all
 def test_weights_of_the_validation_set_repeat_it(cls):
     X, y = blobs(60, spread=3)
     X_val, y_val = blobs(30, spread=3, seed=1)

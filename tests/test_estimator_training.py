@@ -8,10 +8,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_dl import FullyConnectedNet, ThreeLayerConvNet, TwoLayerNet
 
-from ._estimators import assert_differ, assert_same, blobs, each_estimator, each_hidden, small
+from ._estimators import assert_differ, assert_same, blobs, each_hidden, each_of_all, small
 
 
-@each_estimator
+@each_of_all
 def test_learned_attributes(cls):
     X, y = blobs()
     estimator = small(cls).fit(X, y)
@@ -38,7 +38,7 @@ def test_running_statistics(cls):
     assert all(value.any() for value in estimator.running_stats_.values())
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("num_iters", [1, 3, 4, 5, 12, 14])
 def test_num_iters_is_exact(cls, num_iters):
     X, y = blobs()  # four minibatches an epoch
@@ -54,7 +54,7 @@ def test_num_iters_of_whole_epochs_are_those_epochs():
     assert_same(small(TwoLayerNet, num_iters=8).fit(X, y), small(TwoLayerNet, num_epochs=2).fit(X, y))
 
 
-@each_estimator
+@each_of_all
 def test_same_random_state_same_bits(cls, use_threads):
     X, y = blobs(120)
     params = {"dropout_keep_ratio": 0.7} if "dropout_keep_ratio" in cls().get_params() else {}
@@ -68,7 +68,7 @@ def test_same_random_state_same_bits(cls, use_threads):
     assert_differ(first, small(cls, **params, random_state=1).fit(X, y), X)
 
 
-@each_estimator
+@each_of_all
 def test_no_random_state_is_the_global_one(cls):
     X, y = blobs()
     np.random.seed(5)
@@ -77,7 +77,7 @@ def test_no_random_state_is_the_global_one(cls):
     assert_same(first, small(cls, random_state=5).fit(X, y))
 
 
-@each_estimator
+@each_of_all
 def test_random_state_instance_goes_on(cls):
     X, y = blobs()
     rng = np.random.RandomState(0)
@@ -85,7 +85,7 @@ def test_random_state_instance_goes_on(cls):
     assert_differ(first, second, X)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("verbose", [0, False, 1, True, 2])
 def test_verbose(cls, verbose, capsys):
     X, y = blobs()

@@ -6,7 +6,7 @@ import pytest
 from sklearn_dl import TwoLayerNet, _base
 from sklearn_dl._holdout import set_aside_and_merge
 
-from ._estimators import assert_same, blobs, each_estimator, small
+from ._estimators import assert_same, blobs, each_of_all, small
 
 CORNERS, XOR = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
 
@@ -51,7 +51,7 @@ def test_xor_of_duplicates_is_learned(random_state, batch_size):
     assert net.fit(X, y).score(X, y) == 1.0
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.4])
 def test_the_share_and_the_strata_count_samples(cls, fraction, data_of):
     X, y = blobs(8, 2)
@@ -73,7 +73,7 @@ def test_duplicates_can_be_on_both_sides(data_of):
         assert data[f"sample_weight_{part}"].sum() == 30
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3, 1: 0.25}], ids=str)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_whole_weights_are_repetition_to_the_bit(cls, class_weight, dtype):

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn_dl import Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
-from ._estimators import assert_same, each_estimator, small
+from ._estimators import assert_same, each_of_all, small
 
 try:
     import pyarrow
@@ -154,7 +154,7 @@ WEIGHT = 1.0 + np.arange(48) % 2
 
 @each_kind
 @four_axes
-@each_estimator
+@each_of_all
 def test_every_sort_of_array_is_the_same(cls, kind, four_axes):
     """In every argument of every method."""
     X = data(four_axes)
@@ -228,7 +228,7 @@ def test_labels_of_other_libraries(container):
     assert net.score(X, container(labels)) == net.score(X, labels)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("argument", ["X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val"])
 def test_masked_values_are_refused(cls, argument):
     arguments = {"X": data(True), "y": Y, "sample_weight": WEIGHT}

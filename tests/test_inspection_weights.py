@@ -211,7 +211,7 @@ def test_hidden_units_have_no_names():
     assert display.im_.get_array().shape == (2 * 8, 6 * 8)
     display = drawn(WeightsDisplay.from_estimator(clf, layer=2))
     assert display.weights.shape == (12, 10)
-    assert display.ax_.get_xlabel() == "class"
+    assert display.ax_.get_xlabel() == "output"
     assert display.ax_.get_ylabel() == "input of layer 2"
     # what hidden units see is no image unless the caller says so
     display = drawn(WeightsDisplay.from_estimator(clf, layer=2, image_shape=(3, 2, 2)))
@@ -303,7 +303,7 @@ def test_names_of_the_outputs_of_a_deeper_net():
 @pytest.mark.parametrize(
     ("names", "error", "match"),
     [
-        (CIFAR10[:3], ValueError, "names must have 10 entries, got 3: one for each class"),
+        (CIFAR10[:3], ValueError, "names must have 10 entries, got 3: one for each output"),
         ([*CIFAR10, "boat"], ValueError, "names must have 10 entries, got 11"),
         ([], ValueError, "names must have 10 entries, got 0"),
         ("abcdefghij", TypeError, "names must be a list of names, got 'abcdefghij'"),

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
 
-from ._estimators import assert_same, blobs, each_estimator, small
+from ._estimators import assert_same, blobs, each_of_all, small
 
 X, y = blobs(30)
 ARGUMENTS = {"fit": (X, y), "partial_fit": (X, y), "score": (X, y)}
@@ -48,7 +48,7 @@ SAID = {
 }
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("name", SAID)
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_training(cls, method, name):
@@ -59,7 +59,7 @@ def test_training(cls, method, name):
     assert str(caught.value).endswith(f" takes {', '.join(takes)}.")
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("method", [*PREDICTIONS, "score"])
 def test_prediction(cls, method):
     net = small(cls).fit(X, y)
@@ -97,7 +97,7 @@ def test_the_first_unknown_one_is_named():
         small(Softmax).fit(X, y, sample_weight=None, epochs=3, callbacks=[])
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "score", *PREDICTIONS])
 def test_signatures_stay(cls, method):
     parameters = inspect.signature(getattr(cls, method)).parameters.values()
@@ -108,7 +108,7 @@ def test_signatures_stay(cls, method):
     assert inspect.unwrap(getattr(cls, method)).__name__ == method
 
 
-@each_estimator
+@each_of_all
 def test_all_arguments_can_be_keywords(cls):
     net = small(cls).fit(X=X, y=y, sample_weight=None, X_val=X, y_val=y, sample_weight_val=None)
     assert_same(net, small(cls).fit(X, y, None, X_val=X, y_val=y))
@@ -131,7 +131,7 @@ def test_type_errors_from_within_are_not_touched():
     assert "check_parameters" in "".join(traceback.format_tb(caught.value.__traceback__))
 
 
-@each_estimator
+@each_of_all
 def test_metadata_is_routed(cls):
     with sklearn.config_context(enable_metadata_routing=True):
         net = small(cls).set_fit_request(X_val=True, y_val=True).set_score_request(sample_weight=True)
@@ -145,7 +145,7 @@ def test_metadata_is_routed(cls):
             net.set_fit_request(validation_data=True)
 
 
-@each_estimator
+@each_of_all
 def test_more_by_position_than_there_are(cls):
     X, y = blobs()
     with pytest.raises(
@@ -173,7 +173,7 @@ SET = {
 }
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("name", SET)
 def test_parameters_of_other_libraries(cls, name):
     said = re.escape(SET[name])
@@ -221,7 +221,7 @@ def test_other_errors_of_set_params_are_scikit_learns():
         Pipeline([("net", Softmax())]).set_params(nett__reg=1)
 
 
-@each_estimator
+@each_of_all
 def test_values_of_other_libraries(cls):
     with pytest.raises(
         ValueError, match=r"^n_iter_no_change must be finite, got inf: for no such stop, set tol=None\."

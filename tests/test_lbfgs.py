@@ -18,7 +18,7 @@ from sklearn_dl.nets import FullyConnected
 from sklearn_dl.solver import Watcher
 from sklearn_dl.training import _program, lbfgs
 
-from ._estimators import assert_same, blobs, each_estimator, small
+from ._estimators import assert_same, blobs, each_of_all, small
 from ._recorded import assert_same as assert_same_values
 from ._solvers import Linear, dataset, make
 
@@ -102,7 +102,7 @@ def test_the_way_is_mlpclassifiers():
     assert net.loss_history_[-1] == pytest.approx(mlp.loss_, rel=1e-9)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_estimators_learn(cls, dtype):
     X, y = blobs(90, dtype=np.float64)

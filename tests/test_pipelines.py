@@ -37,7 +37,7 @@ from sklearn_dl._ext import openmp
 from sklearn_dl import Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
-from ._estimators import FRAMES, NAMES, assert_same, blobs, each_estimator, each_hidden, each_library, small
+from ._estimators import FRAMES, NAMES, assert_same, blobs, each_hidden, each_library, each_of_all, small
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def pipeline(cls, *steps, **params):
 # ----------------------------------------------------------------------------------- pipelines
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("as_images", [False, True], ids=["rows", "images"])
 def test_mean_subtractor_and_image_reshaper(cls, as_images, digits):
     X, y = digits
@@ -80,7 +80,7 @@ def test_reshaper_tells_the_net_its_shape(shape):
     assert_same(model["net"], small(ThreeLayerConvNet, input_shape=shape).fit(X, y))
 
 
-@each_estimator
+@each_of_all
 def test_images_channels_last(cls, digits):
     X, y = digits
     last = X.reshape(-1, 8, 8, 1)
@@ -89,7 +89,7 @@ def test_images_channels_last(cls, digits):
     assert_same(model.fit(last, y)["net"], first.fit(X, y)["net"])
 
 
-@each_estimator
+@each_of_all
 def test_standard_scaler(cls, digits):
     X, y = digits
     model = make_pipeline(StandardScaler(), small(cls, num_epochs=30)).fit(X, y)
@@ -97,7 +97,7 @@ def test_standard_scaler(cls, digits):
     assert model[-1].params_["W1"].dtype == np.float64  # what StandardScaler makes of integers
 
 
-@each_estimator
+@each_of_all
 @each_library
 def test_set_output(cls, library):
     X, y = blobs()
@@ -150,7 +150,7 @@ def scores(search):
 
 
 @each_backend
-@each_estimator
+@each_of_all
 def test_grid_search_does_not_depend_on_n_jobs(cls, backend, digits):
     X, y = digits
     grid = {
@@ -199,7 +199,7 @@ def test_halving_grid_search_does_not_depend_on_n_jobs(resource, digits):
 
 
 @each_backend
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("method", ["predict", "predict_log_proba"])
 def test_cross_val_predict_does_not_depend_on_n_jobs(cls, method, backend, digits):
     X, y = digits
@@ -332,7 +332,7 @@ def routing():
 
 
 @pytest.mark.usefixtures("routing")
-@each_estimator
+@each_of_all
 def test_routed_weights(cls, digits):
     X, y = digits
     weight = np.arange(240) % 3 + 1.0
@@ -351,7 +351,7 @@ def test_routed_weights(cls, digits):
 
 
 @pytest.mark.usefixtures("routing")
-@each_estimator
+@each_of_all
 def test_routed_validation_set(cls, digits):
     """X_val goes through the steps before the net, as X does."""
     X, y = digits
@@ -383,7 +383,7 @@ def test_weights_by_the_name_of_the_step(digits):
 # ------------------------------------------------------------------- in other estimators' hands
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize(
     "wrap",
     [

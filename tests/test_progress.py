@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_dl import TwoLayerNet
 
-from ._estimators import assert_same, blobs, each_estimator, small
+from ._estimators import ESTIMATORS, assert_same, blobs, each_of_all, small
 
 tqdm = pytest.importorskip("tqdm.auto", reason="tqdm is an extra")
 
@@ -47,7 +47,7 @@ def open_terminal(monkeypatch):
 # ---------------------------------------------------------------------------------------- bar
 
 
-@each_estimator
+@each_of_all
 def test_bar(cls, open_terminal, capsys):
     terminal = open_terminal()
     X, y = blobs()
@@ -55,7 +55,8 @@ def test_bar(cls, open_terminal, capsys):
     last = terminal.getvalue().split("\r")[-1]
     assert last.startswith("Epoch 3/3: 100%|")
     assert " 12/12 [" in last
-    numbers = {"loss": "loss", "train acc": "train_accuracy", "val_acc": "val_accuracy"}
+    score, short = ("accuracy", "acc") if cls in ESTIMATORS else ("r2", "r2")
+    numbers = {"loss": "loss", f"train {short}": f"train_{score}", f"val_{short}": f"val_{score}"}
     for shown, column in numbers.items():
         assert f"{shown} {net.history_[column][-1]:.3f}" in last
     assert capsys.readouterr().out == ""
@@ -242,21 +243,21 @@ def test_workers_of_a_search_in_a_real_terminal_are_silent():
 
 # -------------------------------------------------------------------------------------- history
 
-COLUMNS = ["epoch", "loss", "train_accuracy", "val_accuracy", "val_loss", "learning_rate", "seconds"]
 
-
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
 def test_history_is_a_data_frame(cls, frame):
     X, y = blobs(64)
     net = small(cls, lr_decay=0.5, learning_rate=0.01).fit(X, y, X_val=X[:20], y_val=y[:20])
     table = frame(net.history_)
-    assert list(table.columns) == COLUMNS
+    score, short = ("accuracy", "acc") if cls in ESTIMATORS else ("r2", "r2")
+    columns = ["epoch", "loss", f"train_{score}", f"val_{score}", "val_loss", "learning_rate", "seconds"]
+    assert list(table.columns) == columns
     assert table.shape == (3, 7)
     assert list(table["epoch"]) == [1, 2, 3]
     np.testing.assert_allclose(table["loss"], np.reshape(net.loss_history_, (3, 4)).mean(axis=1))
-    np.testing.assert_array_equal(table["train_accuracy"], net.train_acc_history_[1:])
-    np.testing.assert_array_equal(table["val_accuracy"], net.val_acc_history_[1:])
+    for part in ("train", "val"):
+        np.testing.assert_array_equal(table[f"{part}_{score}"], getattr(net, f"{part}_{short}_history_")[1:])
     np.testing.assert_allclose(table["learning_rate"], [0.01, 0.005, 0.0025])
     assert (np.asarray(table["seconds"]) > 0).all()
 

@@ -25,7 +25,7 @@ from sklearn_dl import TwoLayerNet
 from sklearn_dl._scales import _COLUMNS, _ROWS, is_on_other_scale
 from sklearn_dl.preprocessing import MeanSubtractor
 
-from ._estimators import each_estimator, images, small
+from ._estimators import each_of_all, images, small
 
 TABLES = {
     "breast cancer": load_breast_cancer().data,
@@ -212,7 +212,7 @@ def test_sparse_sets():
 # -------------------------------------------------------------------------------- the estimators
 
 
-@each_estimator
+@each_of_all
 def test_estimators_warn(cls):
     X, y = images(120, (1, 4, 4))
     for scaled in (X / 255.0, X.reshape(len(X), -1) / 255.0):

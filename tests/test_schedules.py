@@ -28,7 +28,7 @@ from sklearn_dl.schedules import (
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.evaluation import Evaluation
 
-from ._estimators import assert_same, blobs, each_estimator, small
+from ._estimators import assert_same, blobs, each_of_all, small
 
 BY_LENGTH = [Cosine(), Cosine(warmup=0.2, final=0.1), Linear(warmup=0.3), OneCycle(), OneCycle(0.5, 0.1, 0.01)]
 ALL = [
@@ -397,7 +397,7 @@ def test_a_schedule_of_ones_own(tmp_path):
 # ----------------------------------------------------------------------------- in the estimators
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_names_and_objects_train_alike(cls, name):
     X, y = blobs()
@@ -407,7 +407,7 @@ def test_names_and_objects_train_alike(cls, name):
     assert len(estimators[0].learning_rate_history_) == len(estimators[0].loss_history_) == 12
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_learns(cls, name):
     X, y = blobs(90)
@@ -420,7 +420,7 @@ def test_auto_learning_rate_is_the_peak():
     assert net.learning_rate_history_[0] == 2e-3
 
 
-@each_estimator
+@each_of_all
 def test_each_fit_starts_anew_by_updates(cls):
     X, y = blobs()
     estimator = small(cls, lr_schedule="one_cycle", learning_rate=0.01, warm_start=True).fit(X, y)
@@ -436,7 +436,7 @@ def rates_of_epochs(estimator):
     return [rate / rates[0] for rate in rates]
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_reduce_on_plateau_goes_on(cls, method):
     X, y = blobs(16)  # one minibatch
@@ -453,7 +453,7 @@ def test_reduce_on_plateau_goes_on(cls, method):
     assert rates_of_epochs(estimator.set_params(warm_start=False).fit(X, y)) == [1]
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("length", [{"num_epochs": 2}, {"num_iters": 8}], ids=str)
 def test_inverse_scaling_goes_on(cls, length):
     X, y = blobs()  # four minibatches
@@ -464,7 +464,7 @@ def test_inverse_scaling_goes_on(cls, length):
     assert rates_of_epochs(estimator.set_params(warm_start=False).fit(X, y)) == multipliers(schedule, 8)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("length", [{"num_epochs": 4}, {"num_iters": 14, "num_epochs": 1}], ids=str)
 def test_calls_of_partial_fit_are_the_epochs_of_one_schedule(cls, length, tmp_path):
     X, y = blobs()  # four minibatches
@@ -484,7 +484,7 @@ def test_calls_of_partial_fit_are_the_epochs_of_one_schedule(cls, length, tmp_pa
         assert_same(twin, parts)
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("length", [{"num_epochs": 2}, {"num_iters": 6, "num_epochs": 9}], ids=str)
 def test_partial_fit_after_the_end(cls, length):
     X, y = blobs()
@@ -526,7 +526,7 @@ def test_failed_fit_leaves_the_schedule_where_it_was(monkeypatch):
     assert net.learning_rate_history_ == untouched.learning_rate_history_
 
 
-@each_estimator
+@each_of_all
 def test_early_stopping_ends_a_schedule_early(cls):
     X, y = blobs(60)
     estimator = small(cls, num_epochs=100, early_stopping=True, tol=1.0, n_iter_no_change=2, lr_schedule="cosine")
@@ -553,7 +553,7 @@ def test_searches_over_schedules():
     assert randomized.best_params_["softmax__lr_schedule"] in GRID
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("schedule", GRID, ids=str)
 def test_the_parameter_is_one_like_others(cls, schedule, tmp_path):
     X, y = blobs()

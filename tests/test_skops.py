@@ -16,7 +16,7 @@ from sklearn_dl.persistence import SKOPS_TRUSTED
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 from sklearn_dl.schedules import SCHEDULES, Cosine, Schedule
 
-from ._estimators import ESTIMATORS, FRAMES, RULES, assert_same, batchnorm, blobs, each_estimator, images, small
+from ._estimators import ESTIMATORS, FRAMES, RULES, assert_same, batchnorm, blobs, each_of_all, images, small
 
 io = pytest.importorskip("skops.io", reason="skops is not installed")
 
@@ -107,7 +107,7 @@ def test_layers_given_as_objects(layer):
     assert vars(loaded[0]).keys() == vars(one).keys()
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("rule", RULES)
 def test_loaded_estimator_is_the_same_and_trains_on(cls, rule, dtype):
     X, y = blobs(dtype=dtype)
@@ -132,7 +132,7 @@ def test_loaded_estimator_is_the_same_and_trains_on(cls, rule, dtype):
     assert_same(loaded, model)
 
 
-@each_estimator
+@each_of_all
 def test_unfitted(cls):
     model = small(cls, optim_config={"beta1": 0.5})
     loaded = round_trip(model)
@@ -156,7 +156,7 @@ def test_data_frame():
     np.testing.assert_array_equal(round_trip(model).feature_names_in_, model.feature_names_in_)
 
 
-@each_estimator
+@each_of_all
 def test_pipelines(cls):
     X, y = images()
     for model in (

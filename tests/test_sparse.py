@@ -25,7 +25,7 @@ from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 from sklearn_dl.solver import Solver
 from sklearn_dl.training import _program, diagnosis
 
-from ._estimators import RULES, each_estimator, learned, small
+from ._estimators import RULES, each_of_all, learned, small
 
 TAKING = [Softmax, TwoLayerNet, FullyConnectedNet]
 each_taking = pytest.mark.parametrize("cls", TAKING, ids=lambda cls: cls.__name__)
@@ -479,7 +479,7 @@ def test_what_is_dense_says_what_to_do(form):
             call()
 
 
-@each_estimator
+@each_of_all
 def test_tags(cls):
     assert cls().__sklearn_tags__().input_tags.sparse is (cls is not ThreeLayerConvNet)
 

@@ -10,7 +10,7 @@ import pytest
 
 from sklearn_dl import TwoLayerNet
 
-from ._estimators import assert_same, blobs, each_estimator, images, small
+from ._estimators import all_classes, answers, assert_same, blobs, each_estimator, each_of_all, images, small
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to such a limit")
 
@@ -119,7 +119,7 @@ def test_the_limit_is_real(expression, limited):
     assert "MemoryError: Unable to allocate" in result.stderr
 
 
-@each_estimator
+@each_of_all
 def test_a_memory_map_is_as_good_as_an_array(cls, tmp_path):
     X, y = images()
     np.save(tmp_path / "X.npy", X)
@@ -128,10 +128,10 @@ def test_a_memory_map_is_as_good_as_an_array(cls, tmp_path):
     parts = slice(0, 30), slice(30, 40)
     from_file, from_memory = small(cls), small(cls)
     for part in parts:
-        from_file.partial_fit(mapped[part], y[part], classes=[0, 1])
-        from_memory.partial_fit(X[part], y[part], classes=[0, 1])
+        from_file.partial_fit(mapped[part], y[part], **all_classes(cls, 0, 1))
+        from_memory.partial_fit(X[part], y[part], **all_classes(cls, 0, 1))
     assert_same(from_file, from_memory)
-    np.testing.assert_array_equal(from_file.predict_proba(mapped), from_memory.predict_proba(X))
+    np.testing.assert_array_equal(answers(from_file, mapped), answers(from_memory, X))
 
 
 # ------------------------------------------------------------------------------------ Dask arrays
@@ -142,16 +142,16 @@ def dask_array():
     return pytest.importorskip("dask.array", reason="Dask is an extra, and not installed")
 
 
-@each_estimator
+@each_of_all
 def test_dask_array_by_blocks(cls, dask_array):
     X, y = blobs(64)
     chunks = dask_array.from_array(X, chunks=(20, 16))
     labels = dask_array.from_array(y, chunks=20)
     by_blocks, by_hand = small(cls), small(cls)
     for block, part in zip(chunks.blocks, labels.blocks, strict=True):
-        by_blocks.partial_fit(block, part, classes=[0, 1, 2])
+        by_blocks.partial_fit(block, part, **all_classes(cls, 0, 1, 2))
     for start in range(0, 64, 20):
-        by_hand.partial_fit(X[start : start + 20], y[start : start + 20], classes=[0, 1, 2])
+        by_hand.partial_fit(X[start : start + 20], y[start : start + 20], **all_classes(cls, 0, 1, 2))
     assert_same(by_blocks, by_hand)
 
 

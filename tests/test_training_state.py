@@ -13,10 +13,10 @@ from sklearn_dl._estimator_state import snapshot
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.persistence import read_archive
 from sklearn_dl.solver import Solver
-from sklearn_dl.training.state import TrainingState, new_history
+from sklearn_dl.training.state import TrainingState
 from sklearn_dl.training.trainee import Trainee
 
-from ._estimators import assert_same, batchnorm, blobs, each_estimator, small
+from ._estimators import all_classes, assert_same, batchnorm, blobs, each_of_all, small
 from ._recorded import assert_same as assert_same_values
 
 LONG = 200_000
@@ -27,8 +27,8 @@ def lengthen(estimator, n=LONG):
     state = estimator._state
     for values in (state.loss_history, state.learning_rate_history, state.train_acc_history):
         values.extend([0.5] * n)
-    for name in new_history("accuracy"):
-        state.history[name].extend([0.5] * n)
+    for column in state.history.values():
+        column.extend([0.5] * n)
     return estimator
 
 
@@ -43,7 +43,7 @@ def allocated_in(call):
         tracemalloc.stop()
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("method", ["partial_fit", "fit"])
 def test_going_on_copies_no_history(cls, method):
     """A copy of any of the histories would take 8 bytes an entry."""
@@ -55,10 +55,10 @@ def test_going_on_copies_no_history(cls, method):
     assert net.history_["epoch"] is net._state.history["epoch"]
 
 
-@each_estimator
+@each_of_all
 def test_a_failed_call_cuts_the_histories_back(cls):
     X, y = blobs()
-    net = small(cls, **batchnorm(cls)).partial_fit(X, y, classes=[0, 1, 2])
+    net = small(cls, **batchnorm(cls)).partial_fit(X, y, **all_classes(cls, 0, 1, 2))
     before, lists = copy.deepcopy(net), (net.loss_history_, net.history_["loss"])
     with pytest.raises(ValueError, match=r"nan or|is no longer finite|not finite"):
         net.set_params(learning_rate=1e300).partial_fit(X, y)
@@ -70,11 +70,11 @@ def test_a_failed_call_cuts_the_histories_back(cls):
     assert_same(net.partial_fit(X, y), before.partial_fit(X, y))
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
 def test_a_copy_shares_nothing_that_training_changes(cls, duplicate):
     X, y = blobs()
-    net = small(cls, **batchnorm(cls)).partial_fit(X, y, classes=[0, 1, 2])
+    net = small(cls, **batchnorm(cls)).partial_fit(X, y, **all_classes(cls, 0, 1, 2))
     twin, reference = duplicate(net), copy.deepcopy(net)
     net.partial_fit(X, y)
     assert_same(twin, reference)

@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn_dl import ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
-from ._estimators import ESTIMATORS, assert_same, each_estimator, each_library, small
+from ._estimators import ESTIMATORS, assert_same, each_library, each_of_all, small
 
 NAMES = [f"pixel {i}" for i in range(64)]
 WEIGHT, WEIGHT_VAL = 1.0 + np.arange(160) % 3, 1.0 + np.arange(80) % 2
@@ -106,7 +106,7 @@ def test_through_a_pipeline(cls, kind, steps, digits):
     assert_validated(model["net"], accuracy(model, X_val, y_val, WEIGHT_VAL))
 
 
-@each_estimator
+@each_of_all
 def test_early_stopping_watches_the_validation_set(cls, digits):
     X, y, X_val, y_val = digits
     options = {"X_val": X_val, "y_val": np.roll(y_val, 1)}  # labels that cannot be learned
@@ -215,7 +215,7 @@ METADATA = {
 }
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("method", METADATA)
 def test_each_argument_can_be_requested(cls, method):
     set_request = getattr(cls(), f"set_{method}_request")

@@ -1,4 +1,4 @@
-"""Training as curves: losses and accuracies, of one run or of several in one picture."""
+"""Training as curves: losses and scores, of one run or of several in one picture."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ PARTS = {"train_accuracy": (), "val_accuracy": (), "val_loss": (), "first_epoch"
 
 
 class TrainingCurveDisplay:
-    """Loss of each update, and training and validation accuracy of each epoch.
+    """Loss of each update, and training and validation score of each epoch: accuracy, or R² of a regressor.
 
     It is recommended to create it with :meth:`from_estimator`, :meth:`from_solver` or, for several runs in one picture,
     :meth:`from_runs`.
@@ -41,9 +41,9 @@ class TrainingCurveDisplay:
         Loss of each minibatch. NaN and infinity leave gaps. A dict holds several runs by their
         labels; what follows are then dicts with the same labels, or some of them.
     train_accuracy : array-like of shape (n_epochs,), default=()
-        Accuracy on training samples after each epoch.
+        Accuracy, or another score, on training samples after each epoch.
     val_accuracy : array-like of shape (n_epochs,), default=()
-        Accuracy on the validation set after each epoch. Curves of nothing but NaN are left out.
+        The same on the validation set after each epoch. Curves of nothing but NaN are left out.
     val_loss : array-like of shape (n_epochs,), default=()
         Loss on the validation set after each epoch. Beside the losses of updates its points are evenly spaced, the last
         one at the last update.
@@ -53,13 +53,15 @@ class TrainingCurveDisplay:
         Epoch whose weights were kept: marked on the curves of the validation set.
     step : {'update', 'epoch'}, default='update'
         What a loss belongs to. With 'epoch' the first one, as the first `val_loss`, is that of `first_epoch`.
+    score_name : str, default='accuracy'
+        Label of the axis of `train_accuracy` and `val_accuracy`. Regressors have 'R²'.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the loss.
     accuracy_ax_ : matplotlib Axes or None
-        Axes with the accuracies; None if there are none.
+        Axes with the accuracies, or other scores; None if there are none.
     bounding_ax_ : matplotlib Axes or None
         The axes given to ``plot``, if they were divided.
     figure_ : matplotlib Figure
@@ -92,6 +94,7 @@ class TrainingCurveDisplay:
         first_epoch=0,
         best_epoch=None,
         step="update",
+        score_name="accuracy",
     ):
         self.loss = loss
         self.train_accuracy = train_accuracy
@@ -100,6 +103,7 @@ class TrainingCurveDisplay:
         self.first_epoch = first_epoch
         self.best_epoch = best_epoch
         self.step = step
+        self.score_name = score_name
 
     @classmethod
     def from_estimator(
@@ -116,7 +120,7 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
+        estimator : classifier or regressor of this package
             Fitted net, or a fitted pipeline, search or other estimator that holds exactly one; or a Solver, as in
             :meth:`from_solver`.
         ax : matplotlib Axes or pair of Axes, default=None
@@ -232,8 +236,8 @@ class TrainingCurveDisplay:
         TypeError
             If a run is none of these.
         ValueError
-            If there are no runs, a run has no losses, `labels` do not fit them or are not distinct, or `step` is
-            'update' and a run is a history, or 'epoch' and one is a list.
+            If there are no runs, a run has no losses, `labels` do not fit them or are not distinct, `step` is 'update'
+            and a run is a history, or 'epoch' and one is a list, or some runs are of classifiers, some of regressors.
         NotFittedError
             If an estimator is not fitted.
 
@@ -255,7 +259,13 @@ class TrainingCurveDisplay:
         columns = {
             name: {label: curve[name] for label, curve in curves.items() if name in curve} for name in ("loss", *PARTS)
         }
-        return cls(**columns, step=step).plot(ax, smoothing=smoothing, line_kw=line_kw, accuracy_kw=accuracy_kw)
+        scores = {curve["score_name"] for curve in curves.values() if "score_name" in curve}
+        if len(scores) > 1:
+            raise ValueError(f"runs must all have the same score, got {' and '.join(sorted(scores))}.")
+        score_name = next(iter(scores), "accuracy")
+        return cls(**columns, step=step, score_name=score_name).plot(
+            ax, smoothing=smoothing, line_kw=line_kw, accuracy_kw=accuracy_kw
+        )
 
     def plot(self, ax=None, *, smoothing=None, points_kw=None, line_kw=None, accuracy_kw=None):
         """Draw the curves.
@@ -404,7 +414,7 @@ class TrainingCurveDisplay:
         self.ax_.xaxis.set_major_locator(MaxNLocator(**WHOLE))
         if self.accuracy_ax_ is not None:
             self.accuracy_ax_.xaxis.set_major_locator(MaxNLocator(**WHOLE))
-            self.accuracy_ax_.set(xlabel="epoch", ylabel="accuracy")
+            self.accuracy_ax_.set(xlabel="epoch", ylabel=self.score_name)
             if self.points_:
                 self.accuracy_ax_.legend()
 

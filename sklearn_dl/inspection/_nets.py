@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_dl._classifier import BaseNetClassifier
+from sklearn_dl._base import BaseNet
 
 # Attributes that some wrappers compute instead of storing them.
 COMPUTED = ("best_estimator_", "estimator_", "estimators_")
@@ -222,7 +222,7 @@ NET = Kind(
     "net",
     "nets",
     "a fitted net of sklearn_dl, or a fitted pipeline, search or other estimator that holds one",
-    lambda value: isinstance(value, BaseNetClassifier),
+    lambda value: isinstance(value, BaseNet),
     lambda net: hasattr(net, "params_"),
 )
 SEARCH = Kind(

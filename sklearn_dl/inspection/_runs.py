@@ -8,7 +8,10 @@ import numpy as np
 from sklearn_dl._checks import check_int
 from sklearn_dl.inspection._axes import check_names
 from sklearn_dl.inspection._nets import find_net
+from sklearn_dl.training.state import SHORT_NAMES
 
+# How axes call the scores that histories may have.
+SCORES = {"accuracy": "accuracy", "r2": "R²"}
 SOLVER = ("loss_history", "train_acc_history", "val_acc_history")
 A_RUN = (
     "a fitted net, an estimator that holds one, a Solver, a history with a column 'loss', or a list with the loss of"
@@ -25,7 +28,7 @@ class Run:
     loss : ndarray of shape (n_losses,)
         Of each update or, with ``step='epoch'``, of each epoch from `first_epoch` on.
     train_accuracy, val_accuracy, val_loss : ndarray of shape (n_epochs,)
-        Empty if there is none.
+        Empty if there is none. The former two are of R² where that is the score.
     first_epoch : int
         Epoch of the first accuracy.
     best_epoch : int or None
@@ -177,7 +180,9 @@ def curves_of_net(net, step="update"):
     best_epoch = getattr(net, "best_epoch_", None)
     if step == "epoch":
         return {**_curves_of_history("estimator", net.history_), "best_epoch": best_epoch}
-    histories = (net.loss_history_, net.train_acc_history_, net.val_acc_history_)
+    score = _score_of(net.history_)
+    short = SHORT_NAMES.get(score, score)
+    histories = (net.loss_history_, *(getattr(net, f"{part}_{short}_history_") for part in ("train", "val")))
     return _curves_of_updates(*histories, net.history_, best_epoch)
 
 
@@ -192,11 +197,17 @@ def curves_of_solver(name, solver, step="update"):
     return _curves_of_updates(*histories, getattr(solver, "history", {}), best_epoch)
 
 
+def _score_of(history):
+    """Return what a history calls its score."""
+    return next((name for name in SCORES if f"train_{name}" in history), "accuracy")
+
+
 def _curves_of_updates(loss, train_accuracy, val_accuracy, history, best_epoch):
     return {
         "loss": list(loss),
         "train_accuracy": list(train_accuracy),
         "val_accuracy": list(val_accuracy),
+        "score_name": SCORES[_score_of(history)],
         "val_loss": list(history.get("val_loss", ())),
         "best_epoch": best_epoch,
     }
@@ -205,9 +216,15 @@ def _curves_of_updates(loss, train_accuracy, val_accuracy, history, best_epoch):
 def _curves_of_history(name, history):
     if "loss" not in history:
         raise TypeError(f"{name} must be {A_RUN}, got {history!r:.80}.")
-    columns = ("loss", "train_accuracy", "val_accuracy", "val_loss")
-    curves = {column: list(history[column]) for column in columns if column in history}
+    score = _score_of(history)
+    columns = {
+        "loss": "loss",
+        "train_accuracy": f"train_{score}",
+        "val_accuracy": f"val_{score}",
+        "val_loss": "val_loss",
+    }
+    curves = {name: list(history[column]) for name, column in columns.items() if column in history}
     if not curves["loss"]:
         raise ValueError(f"{name} has no epoch yet.")
     first_epoch = int(history["epoch"][0]) if "epoch" in history else 1
-    return {**curves, "first_epoch": first_epoch}
+    return {**curves, "score_name": SCORES[score], "first_epoch": first_epoch}

@@ -210,7 +210,7 @@ class WeightsDisplay:
 
         Parameters
         ----------
-        estimator : Softmax, TwoLayerNet, FullyConnectedNet or ThreeLayerConvNet
+        estimator : classifier or regressor of this package
             Fitted net, or a fitted pipeline, search or other estimator that holds exactly one.
         layer : int, default=1
             1 is the layer that sees the data: the templates of Softmax, the filters of
@@ -224,8 +224,8 @@ class WeightsDisplay:
             ``X.reshape(n, -1)`` of X (n, H, W, C); `image_shape` is then (H, W, C). Otherwise, and
             by default, 1.
         names : list of str, default=None
-            Names of the outputs, in the order of the net's ``classes_``, which are the default.
-            For the last layer only.
+            Names of the outputs, of a classifier in the order of its ``classes_``, which are the
+            default. For the last layer only.
         ax : matplotlib Axes, default=None
             Axes to draw on; by default a new figure is made.
         n_cols : int, default=None
@@ -387,7 +387,7 @@ class WeightsDisplay:
         options["interpolation"] = "nearest"
         self.im_ = ax.imshow(weights, **options | (im_kw or {}))
         ax.set_ylabel("input feature" if self.layer == 1 else f"input of layer {self.layer}")
-        ax.set_xlabel("class" if names is not None else f"unit of layer {self.layer}")
+        ax.set_xlabel("output" if names is not None else f"unit of layer {self.layer}")
         _label_axis(ax.yaxis, labels, n_inputs)
         _label_axis(ax.xaxis, names, n_units)
         if names is not None and max(map(len, names)) * n_units > 60:
@@ -406,7 +406,7 @@ def _output_names(net, names, n_units, layer, last):
     if names is None and layer == last:
         classes = getattr(net, "classes_", ())
         return classes if len(classes) == n_units else None
-    return check_names("names", names, n_units, of="class")
+    return check_names("names", names, n_units, of="output")
 
 
 def _label_axis(axis, labels, n):

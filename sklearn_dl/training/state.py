@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+# How a line of `verbose` and the names of histories call a score.
+SHORT_NAMES = {"accuracy": "acc"}
+
 
 def new_history(score_name):
     """Return the columns of `TrainingState.history`, empty, for a head whose score is called so."""
