@@ -108,6 +108,18 @@ def all_classes(cls, *labels):
     return {"classes": list(labels)} if issubclass(cls, ClassifierMixin) else {}
 
 
+def methods_of(cls):
+    """Return the names of the methods of a class that predict."""
+    return [
+        name for name in ("predict", "predict_proba", "predict_log_proba", "decision_function") if hasattr(cls(), name)
+    ]
+
+
+def weighing(cls, class_weight):
+    """Return the parameter that weighs the classes, where there is one."""
+    return {"class_weight": class_weight} if issubclass(cls, ClassifierMixin) else {}
+
+
 def answers(estimator, X):
     """Return probabilities, or scores where there are none, or what a regressor predicts."""
     if not is_classifier(estimator):

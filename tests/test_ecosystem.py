@@ -29,7 +29,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn_dl import FullyConnectedNet, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 
-from ._estimators import assert_same, blobs, each_library, each_of_all, small
+from ._estimators import answers, assert_same, blobs, each_estimator, each_library, small
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_halving_random_search_by_epochs(digits):
     assert search.best_score_ > 0.8
 
 
-@each_of_all
+@each_estimator
 def test_several_metrics_one_of_which_chooses(cls, digits):
     X, X_test, y, y_test = digits
     metrics = ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc_ovr", "top_k_accuracy"]
@@ -64,7 +64,7 @@ def test_several_metrics_one_of_which_chooses(cls, digits):
     for metric in metrics:
         assert np.isfinite(results[f"mean_test_{metric}"]).all()
     assert search.best_index_ == np.argmax(results["mean_test_neg_log_loss"])
-    assert search.score(X_test, y_test) == -log_loss(y_test, search.predict_proba(X_test))
+    assert search.score(X_test, y_test) == -log_loss(y_test, answers(search, X_test))
 
 
 def test_one_candidate_chosen_by_a_rule_of_ones_own(digits):
@@ -108,7 +108,7 @@ def rare():
     return train_test_split(X.astype(np.float32), y, stratify=y, random_state=0)
 
 
-@each_of_all
+@each_estimator
 def test_balanced_weights_find_the_rare_class(cls, rare):
     X, X_test, y, y_test = rare
     plain, balanced = (
@@ -157,7 +157,7 @@ def test_calibration_betters_the_probabilities(net, method):
     assert brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1]) < raw - 0.02
 
 
-@each_of_all
+@each_estimator
 def test_calibration_with_weights(cls):
     """A weight of zero is absence, all the way through."""
     # scikit-learn 1.6 cannot calibrate single-precision scores with weights, those of MLPClassifier neither.
@@ -169,9 +169,9 @@ def test_calibration_with_weights(cls):
     kept = np.flatnonzero(weight)
     places = [[np.searchsorted(kept, np.intersect1d(part, kept)) for part in fold] for fold in folds]
     by_hand = CalibratedClassifierCV(net, cv=places).fit(X[kept], y[kept], sample_weight=weight[kept])
-    np.testing.assert_allclose(weighted.predict_proba(X), by_hand.predict_proba(X), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(answers(weighted, X), answers(by_hand, X), rtol=1e-3, atol=1e-5)
     plain = CalibratedClassifierCV(net, cv=folds).fit(X, y)
-    assert np.abs(plain.predict_proba(X) - weighted.predict_proba(X)).max() > 0.02
+    assert np.abs(answers(plain, X) - answers(weighted, X)).max() > 0.02
 
 
 def others():
@@ -244,7 +244,7 @@ def test_recursive_elimination_by_the_first_weights():
 
 
 @each_library
-@each_of_all
+@each_estimator
 def test_columns_of_a_frame(cls, library):
     columns = {
         "length": np.r_[0.0:60.0],

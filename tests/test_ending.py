@@ -16,7 +16,7 @@ from sklearn_dl.nets import FullyConnected
 from sklearn_dl.schedules import ReduceOnPlateau
 from sklearn_dl.solver import Solver, Watcher
 
-from ._estimators import RULES, blobs, each_hidden, each_of_all, small
+from ._estimators import RULES, all_classes, answers, blobs, each_estimator, each_hidden, each_of_all, small
 
 NUM_EPOCHS = "Training ended at num_epochs="
 BLIND = "The net predicts "
@@ -245,7 +245,7 @@ def test_one_class_is_no_fault_of_the_net(cls):
     assert warned(lambda: small(cls).fit(X, np.zeros(len(X), int))) == []
 
 
-@each_of_all
+@each_estimator
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
     "params",
@@ -285,13 +285,13 @@ def overfit(cls, **params):
     return net.fit(X, y, X_val=X_val, y_val=y_val), X_val, y_val
 
 
-@each_of_all
+@each_estimator
 @pytest.mark.parametrize("monitor", ["accuracy", "loss"])
 def test_the_weights_kept_are_those_of_the_best_epoch(cls, monitor):
     net, X_val, y_val = overfit(cls, monitor=monitor)
     losses, accuracies = [net.history_[name] for name in ("val_loss", "val_accuracy")]
     assert min(losses) < losses[-1]  # it did overfit
-    loss, accuracy = log_loss(y_val, net.predict_proba(X_val)), net.score(X_val, y_val)
+    loss, accuracy = log_loss(y_val, answers(net, X_val)), net.score(X_val, y_val)
     assert net.best_val_score_ == accuracy
     if net.best_epoch_:
         assert losses[net.best_epoch_ - 1] == pytest.approx(loss, rel=1e-5)
@@ -302,7 +302,7 @@ def test_the_weights_kept_are_those_of_the_best_epoch(cls, monitor):
         assert accuracy == max(net.val_acc_history_)
 
 
-@each_of_all
+@each_estimator
 def test_the_loss_calls_for_an_earlier_end(cls):
     ends = [
         overfit(cls, monitor=monitor, early_stopping=True, tol=0.0, n_iter_no_change=3)[0]
@@ -313,14 +313,14 @@ def test_the_loss_calls_for_an_earlier_end(cls):
     assert len(losses) <= 5 + int(np.argmin(losses))
 
 
-@each_of_all
+@each_estimator
 def test_validation_loss_is_weighted_and_without_penalty(cls):
     X, y = blobs(60, spread=3.0)
     X_val, y_val = blobs(33, spread=3.0, seed=1)
     weight = 0.5 + np.arange(33) % 4
     net = small(cls, reg=0.1, num_epochs=1)
     net.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
-    expected = log_loss(y_val, net.predict_proba(X_val), sample_weight=weight)
+    expected = log_loss(y_val, answers(net, X_val), sample_weight=weight)
     if net.best_epoch_ == 1:
         assert net.history_["val_loss"] == [pytest.approx(expected, rel=1e-5)]
     else:
@@ -394,7 +394,7 @@ def test_errors_about_large_values_name_a_few_parameters():
 @each_of_all
 def test_partial_fit_blames_the_new_rows(cls):
     X, y = blobs()
-    net = small(cls).partial_fit(X, y, classes=[0, 1, 2])
+    net = small(cls).partial_fit(X, y, **all_classes(cls, 0, 1, 2))
     with pytest.raises(ValueError, match="before this training changed a weight"):
         net.partial_fit(np.where(X > 0, np.float32(3e38), np.float32(-3e38)), y)
 
@@ -433,7 +433,7 @@ def test_how_often_a_schedule_is_told_the_score(batch_size, validates):
         assert told == (net.history_["val_accuracy"] if validates else [-loss for loss in net.history_["loss"]])
 
 
-@each_of_all
+@each_estimator
 @pytest.mark.parametrize("value", [0, 1, 7])
 @pytest.mark.parametrize("learning_rate", ["auto", 0.5])
 def test_constant_X_is_called_that(cls, value, learning_rate):

@@ -8,10 +8,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_dl import FullyConnectedNet, ThreeLayerConvNet, TwoLayerNet
 
-from ._estimators import assert_differ, assert_same, blobs, each_hidden, each_of_all, small
+from ._estimators import ESTIMATORS, assert_differ, assert_same, blobs, each_estimator, each_hidden, each_of_all, small
 
 
-@each_of_all
+@each_estimator
 def test_learned_attributes(cls):
     X, y = blobs()
     estimator = small(cls).fit(X, y)
@@ -91,7 +91,8 @@ def test_verbose(cls, verbose, capsys):
     X, y = blobs()
     loud = small(cls, verbose=verbose, num_iters=11).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
-    epochs = [line for line in lines if re.fullmatch(r"\(Epoch \d/3\) (loss: \S+; )?train acc: [01]\.\d{6}", line)]
+    score = r"acc: [01]\.\d{6}" if cls in ESTIMATORS else r"r2: -?\d\.\d{6}"
+    epochs = [line for line in lines if re.fullmatch(rf"\(Epoch \d/3\) (loss: \S+; )?train {score}", line)]
     updates = [line for line in lines if re.fullmatch(r"\(Iteration \d+/11\) loss: \d\.\d{6}", line)]
     assert len(epochs) == (4 if verbose else 0)
     assert len(updates) == (2 if verbose == 2 else 0)

@@ -6,7 +6,7 @@ import pytest
 from sklearn_dl import TwoLayerNet, _base
 from sklearn_dl._holdout import set_aside_and_merge
 
-from ._estimators import assert_same, blobs, each_of_all, small
+from ._estimators import assert_same, blobs, each_estimator, each_of_all, small, weighing
 
 CORNERS, XOR = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
 
@@ -51,7 +51,7 @@ def test_xor_of_duplicates_is_learned(random_state, batch_size):
     assert net.fit(X, y).score(X, y) == 1.0
 
 
-@each_of_all
+@each_estimator
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.4])
 def test_the_share_and_the_strata_count_samples(cls, fraction, data_of):
     X, y = blobs(8, 2)
@@ -80,7 +80,8 @@ def test_whole_weights_are_repetition_to_the_bit(cls, class_weight, dtype):
     rng = np.random.RandomState(0)
     X, y = rng.randint(0, 5, (20, 16)).astype(dtype), np.arange(20) % 3
     times = rng.randint(0, 4, 20)
-    net = small(cls, early_stopping=True, validation_fraction=0.3, class_weight=class_weight, batch_size=128)
+    weighed = weighing(cls, class_weight)
+    net = small(cls, early_stopping=True, validation_fraction=0.3, batch_size=128, **weighed)
     shuffled = rng.permutation(20)
     weighted = small(cls, **net.get_params()).fit(X[shuffled], y[shuffled], times[shuffled])
     repeated = small(cls, **net.get_params()).fit(np.repeat(X, times, axis=0), np.repeat(y, times))

@@ -7,13 +7,14 @@ import traceback
 import numpy as np
 import pytest
 import sklearn
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
 
-from ._estimators import assert_same, blobs, each_of_all, small
+from ._estimators import ESTIMATORS, EVERY, assert_same, blobs, each_of_all, methods_of, small
 
 X, y = blobs(30)
 ARGUMENTS = {"fit": (X, y), "partial_fit": (X, y), "score": (X, y)}
@@ -59,8 +60,7 @@ def test_training(cls, method, name):
     assert str(caught.value).endswith(f" takes {', '.join(takes)}.")
 
 
-@each_of_all
-@pytest.mark.parametrize("method", [*PREDICTIONS, "score"])
+@pytest.mark.parametrize(("cls", "method"), [(cls, method) for cls in EVERY for method in [*methods_of(cls), "score"]])
 def test_prediction(cls, method):
     net = small(cls).fit(X, y)
     call = getattr(net, method)
@@ -97,8 +97,9 @@ def test_the_first_unknown_one_is_named():
         small(Softmax).fit(X, y, sample_weight=None, epochs=3, callbacks=[])
 
 
-@each_of_all
-@pytest.mark.parametrize("method", ["fit", "partial_fit", "score", *PREDICTIONS])
+@pytest.mark.parametrize(
+    ("cls", "method"), [(cls, method) for cls in EVERY for method in ["fit", "partial_fit", "score", *methods_of(cls)]]
+)
 def test_signatures_stay(cls, method):
     parameters = inspect.signature(getattr(cls, method)).parameters.values()
     assert not [
@@ -112,10 +113,10 @@ def test_signatures_stay(cls, method):
 def test_all_arguments_can_be_keywords(cls):
     net = small(cls).fit(X=X, y=y, sample_weight=None, X_val=X, y_val=y, sample_weight_val=None)
     assert_same(net, small(cls).fit(X, y, None, X_val=X, y_val=y))
-    for method in PREDICTIONS:
+    for method in methods_of(cls):
         np.testing.assert_array_equal(getattr(net, method)(X=X), getattr(net, method)(X))
     assert net.score(X=X, y=y, sample_weight=None) == net.score(X, y)
-    net.partial_fit(X=X, y=y, classes=None, sample_weight=None)
+    net.partial_fit(X=X, y=y, sample_weight=None, **({"classes": None} if cls in ESTIMATORS else {}))
 
 
 def test_missing_arguments_are_python_s_errors():
@@ -138,9 +139,9 @@ def test_metadata_is_routed(cls):
         model = Pipeline([("scale", StandardScaler()), ("net", net)], transform_input=["X_val"])
         model.fit(X, y, X_val=X, y_val=y)
         assert model["net"].best_val_score_ is not None
-        assert model.score(X, y, sample_weight=np.arange(30)) == np.average(
-            model.predict(X) == y, weights=np.arange(30)
-        )
+        score = accuracy_score if cls in ESTIMATORS else r2_score
+        weight = np.arange(30)
+        assert model.score(X, y, sample_weight=weight) == score(y, model.predict(X), sample_weight=weight)
         with pytest.raises(TypeError, match=re.escape("Unexpected args: {'validation_data'}")):
             net.set_fit_request(validation_data=True)
 

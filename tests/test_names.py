@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, load
 
-from ._estimators import ESTIMATORS, assert_same, blobs, each_of_all, small
+from ._estimators import ESTIMATORS, assert_same, blobs, each_estimator, each_of_all, small
 
 LINEAR = ["coef_", "intercept_"]
 LAYERS = ["coefs_", "intercepts_", "n_layers_", "n_outputs_", "out_activation_"]
@@ -76,7 +76,7 @@ def test_never_out_of_date(cls, name):
         assert equal(getattr(net, name), getattr(pickle.loads(pickle.dumps(net)), name))
 
 
-@each_of_all
+@each_estimator
 def test_names_of_other_estimators_are_absent(cls):
     net = small(cls).fit(*blobs())
     assert {name for name in [*LINEAR, *LAYERS, *HISTORY] if hasattr(net, name)} == set(NAMES[cls])
@@ -234,7 +234,7 @@ def test_loss_is_cross_entropy_and_penalty(cls):
     assert net.loss_curve_ == pytest.approx([log_loss(y, net.predict_proba(X)) + penalty] * 3)
 
 
-@each_of_all
+@each_estimator
 def test_validation_scores(cls):
     X, y = blobs()
     plain = small(cls).fit(X, y)

@@ -28,7 +28,7 @@ from sklearn_dl.schedules import (
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.evaluation import Evaluation
 
-from ._estimators import assert_same, blobs, each_of_all, small
+from ._estimators import ESTIMATORS, all_classes, assert_same, blobs, each_of_all, small
 
 BY_LENGTH = [Cosine(), Cosine(warmup=0.2, final=0.1), Linear(warmup=0.3), OneCycle(), OneCycle(0.5, 0.1, 0.01)]
 ALL = [
@@ -411,7 +411,9 @@ def test_names_and_objects_train_alike(cls, name):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_learns(cls, name):
     X, y = blobs(90)
-    assert small(cls, lr_schedule=name, learning_rate=0.02, num_epochs=30).fit(X, y).score(X, y) > 0.95
+    assert small(cls, lr_schedule=name, learning_rate=0.02, num_epochs=30).fit(X, y).score(X, y) > (
+        0.95 if cls in ESTIMATORS else 0.9
+    )
 
 
 def test_auto_learning_rate_is_the_peak():
@@ -444,7 +446,7 @@ def test_reduce_on_plateau_goes_on(cls, method):
     settings = {"lr_schedule": schedule, "num_epochs": 1, "warm_start": True}
     estimator = small(cls, **settings)
     for _ in range(6):
-        getattr(estimator, method)(X, y, **({} if method == "fit" else {"classes": [0, 1, 2]}))
+        getattr(estimator, method)(X, y, **({} if method == "fit" else all_classes(cls, 0, 1, 2)))
     assert rates_of_epochs(estimator) == [1, 1, 1, 0.5, 0.5, 0.25]
     # Another schedule starts from the full learning rate.
     estimator.set_params(lr_schedule=ReduceOnPlateau(factor=0.25)).partial_fit(X, y)
@@ -471,7 +473,7 @@ def test_calls_of_partial_fit_are_the_epochs_of_one_schedule(cls, length, tmp_pa
     whole = small(cls, lr_schedule="cosine", **length).fit(X, y)
     parts = small(cls, lr_schedule="cosine", **length)
     for call in range(4):
-        parts.partial_fit(X, y, classes=[0, 1, 2])
+        parts.partial_fit(X, y, **all_classes(cls, 0, 1, 2))
         if call == 1:
             parts.save(tmp_path / "parts")
             twins = [pickle.loads(pickle.dumps(parts)), load(tmp_path / "parts")]
@@ -489,7 +491,7 @@ def test_calls_of_partial_fit_are_the_epochs_of_one_schedule(cls, length, tmp_pa
 def test_partial_fit_after_the_end(cls, length):
     X, y = blobs()
     estimator = small(cls, lr_schedule="linear", **length)
-    estimator.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y)
+    estimator.partial_fit(X, y, **all_classes(cls, 0, 1, 2)).partial_fit(X, y)
     untouched = copy.deepcopy(estimator)
     name, value = next(iter(length.items()))
     with pytest.raises(ValueError, match=rf"lr_schedule='linear' has come to its end, that of {name}={value}: "):
