@@ -11,12 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, Softmax, ThreeLayerConvNet, TwoLayerNet
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.schedules import ReduceOnPlateau
 from sklearn_dl.solver import Solver, Watcher
 
-from ._estimators import RULES, all_classes, answers, blobs, each_estimator, each_hidden, each_of_all, small
+from ._estimators import ESTIMATORS, RULES, all_classes, answers, blobs, each_estimator, each_hidden, each_of_all, small
 
 NUM_EPOCHS = "Training ended at num_epochs="
 BLIND = "The net predicts "
@@ -399,6 +399,18 @@ def test_partial_fit_blames_the_new_rows(cls):
         net.partial_fit(np.where(X > 0, np.float32(3e38), np.float32(-3e38)), y)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_regressor_without_a_living_unit_is_told_of_whatever_it_began_with(loss, seed):
+    """First weights may be worse than a constant prediction: a loss below theirs shows nothing."""
+    X, y = blobs()
+    net = small(FullyConnectedRegressor, loss=loss, learning_rate=10.0, num_epochs=30, random_state=seed)
+    [message] = warned(lambda: net.fit(X, y))
+    assert net.score(X, y) <= 0
+    assert "learning_rate=10 is too large for this data and net" in message
+    assert not warned(lambda: small(FullyConnectedRegressor, loss=loss, num_epochs=30, random_state=seed).fit(X, y))
+
+
 # -------------------------------------------------------------------------- plateaus of single updates
 
 
@@ -433,14 +445,15 @@ def test_how_often_a_schedule_is_told_the_score(batch_size, validates):
         assert told == (net.history_["val_accuracy"] if validates else [-loss for loss in net.history_["loss"]])
 
 
-@each_estimator
+@each_of_all
 @pytest.mark.parametrize("value", [0, 1, 7])
 @pytest.mark.parametrize("learning_rate", ["auto", 0.5])
 def test_constant_X_is_called_that(cls, value, learning_rate):
     X, y = np.full((60, 16), float(value)), np.arange(60) % 3
     net = small(cls, learning_rate=learning_rate, num_epochs=10)
+    what = "classes" if cls in ESTIMATORS else "targets"
     assert warned(lambda: net.fit(X, y)) == [
-        "X is constant: all training samples have the same values, and nothing tells their classes apart."
+        f"X is constant: all training samples have the same values, and nothing tells their {what} apart."
     ]
     assert not warned(lambda: net.fit(X, np.ones(60)))
     X[0, 0] += 1

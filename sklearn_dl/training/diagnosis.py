@@ -76,7 +76,9 @@ def _learned_no_numbers(solver):
     if solver.trainee.head.score_name == "r2" and _targets_are_equal(solver):
         return None
     began, final = solver.state.initial_loss, None
-    if not solver.history["loss"][-1] < began - (1 - CLEARLY_LESS) * abs(began):
+    # First weights may be worse than a constant prediction, whose R² is 0.
+    as_constant = solver.trainee.head.score_name == "r2" and not solver.train_acc_history[-1] > 1 - CLEARLY_LESS
+    if as_constant or not solver.history["loss"][-1] < began - (1 - CLEARLY_LESS) * abs(began):
         final = solver.evaluate_trained()
         if _rows_are_equal(solver):
             return "X is constant: all training samples have the same values, and nothing tells their targets apart."
