@@ -9,14 +9,26 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklearn_dl
-from sklearn_dl import ThreeLayerConvNet, persistence
+from sklearn_dl import FullyConnectedRegressor, ThreeLayerConvNet, persistence
 from sklearn_dl.augmentation import AUGMENTATIONS, Augmentation, Cutout, HorizontalFlip, RandomCrop
 from sklearn_dl.nets import layers
 from sklearn_dl.persistence import SKOPS_TRUSTED
 from sklearn_dl.preprocessing import ImageReshaper, MeanSubtractor
 from sklearn_dl.schedules import SCHEDULES, Cosine, Schedule
 
-from ._estimators import ESTIMATORS, FRAMES, RULES, answers, assert_same, batchnorm, blobs, each_of_all, images, small
+from ._estimators import (
+    ESTIMATORS,
+    FRAMES,
+    RULES,
+    answers,
+    assert_same,
+    batchnorm,
+    blobs,
+    each_of_all,
+    images,
+    quantities,
+    small,
+)
 
 io = pytest.importorskip("skops.io", reason="skops is not installed")
 
@@ -141,13 +153,38 @@ def test_unfitted(cls):
     assert_same(loaded.fit(X, y), model.fit(X, y))
 
 
-@pytest.mark.parametrize("labels", [[3, 4, 5], [0.0, 1.0, 2.0], np.array(["a", "b", "c"], object), [False, True, True]])
-def test_labels(labels):
+LABELS = {
+    "int": [3, 4, 5],
+    "float": [0.0, 1.0, 2.0],
+    "object": np.array(["a", "b", "c"], object),
+    "bool": [False, True, True],
+    "several": [[0, 1], [1, 1], [0, 0]],  # for which there is no hinge loss
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [*((kind, "softmax") for kind in LABELS), *((kind, "hinge") for kind in LABELS if kind != "several")],
+)
+def test_labels(kind, loss):
     X, y = blobs()
-    model = small(ESTIMATORS[1]).fit(X, np.asarray(labels)[y])
+    labels = np.asarray(LABELS[kind])
+    model = small(ESTIMATORS[1], loss=loss).fit(X, labels[y])
     loaded = round_trip(model)
+    assert hasattr(loaded, "predict_proba") == (loss == "softmax")
     assert loaded.classes_.dtype == model.classes_.dtype
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+@pytest.mark.parametrize("n_outputs", [None, 1, 3])
+def test_quantities(loss, n_outputs):
+    X, y = quantities(n_outputs=n_outputs)
+    model = small(FullyConnectedRegressor, loss=loss).fit(X, np.abs(y))
+    loaded = round_trip(model)
+    assert_same(loaded, model)
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.predict(X).shape == y.shape
 
 
 def test_data_frame():
