@@ -46,12 +46,27 @@ def check_bool(name, value):
     return bool(value)
 
 
-def check_choice(name, value, choices):
-    """Return `value` if it is one of `choices`."""
+def check_choice(name, value, choices, others=None):
+    """Return `value` if it is one of `choices`; the error says which of `others`, see `name_here`, is ours."""
     if not any(value is c or (isinstance(value, str) and value == c) for c in choices):
         listed = ", ".join(repr(c) for c in choices)
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}.{name_here(value, others or {})}")
     return value
+
+
+def name_here(value, others):
+    """Return a sentence that says what is called here what other libraries call `value`, or nothing.
+
+    Parameters
+    ----------
+    value : object
+    others : dict
+        Our names by those of other libraries, these in lower case and without ``_`` and ``-``.
+    """
+    if not (value is None or isinstance(value, str)):
+        return ""
+    other = str(value).lower().replace("_", "").replace("-", "")
+    return f" Its name here is {others[other]!r}." if other in others else ""
 
 
 def check_dims(name, value, *, length=None):

@@ -72,6 +72,11 @@ _PARAMETER_ADVICE = {
     **_ADVICE,
     "n_jobs": "It runs on as many threads as OMP_NUM_THREADS or threadpoolctl allow.",
     **dict.fromkeys(["device", "gpu", "gpu_id"], "It runs on the CPU."),
+    **dict.fromkeys(
+        ["nesterovs_momentum", "nesterov"], "Set update_rule='nesterov', or 'sgd_momentum' for plain momentum."
+    ),
+    "power_t": "Set lr_schedule=InverseScaling(power=...), from sklearn_dl.schedules.",
+    "max_fun": "With update_rule='lbfgs', num_epochs is the limit, of iterations.",
 }
 _PREDICTION_ADVICE = dict.fromkeys(
     ["batch_size", "verbose", "steps", "num_workers"], "X may be of any length: it is taken in batches of bounded size."

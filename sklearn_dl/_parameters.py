@@ -14,13 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_dl._checks import check_bool, check_choice, check_dtype, check_int, check_real, check_weight_scale
+from sklearn_dl._checks import (
+    check_bool,
+    check_choice,
+    check_dtype,
+    check_int,
+    check_real,
+    check_weight_scale,
+    name_here,
+)
 from sklearn_dl._inputs import named
 from sklearn_dl._names import history_attributes
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
 from sklearn_dl.optim import CLIP_NORM, CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
-from sklearn_dl.schedules import check_schedule
+from sklearn_dl.schedules import OTHER_NAMES, check_schedule
 
 # The constants of update rules that are parameters, too.
 RULE_PARAMETERS = {constant.name: constant for constant in CONSTANTS if constant is not LEARNING_RATE}
@@ -66,8 +74,8 @@ def _real(**limits):
     return lambda name, value: check_real(name, value, **limits)
 
 
-def _choice(*choices):
-    return lambda name, value: check_choice(name, value, choices)
+def _choice(*choices, others=None):
+    return lambda name, value: check_choice(name, value, choices, others)
 
 
 def _or_none(check):
@@ -89,11 +97,26 @@ def _check_length(name, value):
 # Values that scikit-learn's estimators have for a parameter of this name.
 _LEARNING_RATES_BY_NAME = ("constant", "invscaling", "adaptive", "optimal")
 
+# What other libraries call our choices, see `name_here`.
+_OTHER_RULES = {"momentum": "sgd_momentum", "lbfgsb": "lbfgs", "nag": "nesterov"}
+_OTHER_LOSSES = {
+    **dict.fromkeys(["logloss", "crossentropy", "crossentropyloss", "logistic", "deviance"], "softmax"),
+    **dict.fromkeys(["categoricalcrossentropy", "sparsecategoricalcrossentropy", "binarycrossentropy"], "softmax"),
+    **dict.fromkeys(["svm", "hingeloss", "categoricalhinge", "multimarginloss"], "hinge"),
+}
+_OTHER_REGRESSION_LOSSES = {
+    **dict.fromkeys(["mse", "mseloss", "meansquarederror", "squaredloss", "l2"], "squared_error"),
+    **dict.fromkeys(["mae", "maeloss", "meanabsoluteerror", "l1", "l1loss"], "absolute_error"),
+    **dict.fromkeys(["huberloss", "smoothl1", "smoothl1loss"], "huber"),
+    **dict.fromkeys(["poissonloss", "poissonnllloss", "meanpoissondeviance"], "poisson"),
+}
+
 
 def _check_learning_rate(name, value):
     if isinstance(value, str) or value is None:
         hint = ": schedules are a parameter of their own, lr_schedule" if value in _LEARNING_RATES_BY_NAME else ""
-        raise ValueError(f"{name} must be a number of at least 0 or 'auto', got {value!r}{hint}.")
+        there = name_here(value, OTHER_NAMES).replace(" here ", " there ") if hint else ""
+        raise ValueError(f"{name} must be a number of at least 0 or 'auto', got {value!r}{hint}.{there}")
     return _in_range(LEARNING_RATE)(name, value)
 
 
@@ -266,7 +289,7 @@ SETTINGS = {
             `augmentation`, `lr_schedule` and `clip_norm`; there is no `partial_fit` with it. 'adamw' takes `reg`
             for its decay: each update multiplies the weights by ``1 - learning_rate * reg``, and the loss has no
             penalty.""",
-            lambda name, value: check_choice(name, value, tuple(UPDATE_RULES)),
+            _choice(*UPDATE_RULES, others=_OTHER_RULES),
         ),
         Setting(
             "optim_config",
@@ -363,7 +386,7 @@ SETTINGS = {
             """What is trained for: 'softmax' is the cross-entropy of the classes' probabilities (of several labels,
             that of the logistic function of each score), 'hinge' the multiclass hinge loss, without probabilities:
             there is no `predict_proba` then. See `sklearn_dl.losses`.""",
-            _choice("softmax", "hinge"),
+            _choice("softmax", "hinge", others=_OTHER_LOSSES),
         ),
         Setting(
             "label_smoothing",
@@ -423,7 +446,7 @@ REGRESSION_LOSS = Setting(
     """What is trained for: 'squared_error' for the mean of y, 'absolute_error' for its median, 'huber' for a mean that
     outliers hardly move, 'poisson' for the mean of counts and other numbers of at least 0, of which scores are the
     logarithms. See `sklearn_dl.losses`.""",
-    _choice("squared_error", "absolute_error", "huber", "poisson"),
+    _choice("squared_error", "absolute_error", "huber", "poisson", others=_OTHER_REGRESSION_LOSSES),
 )
 REGRESSION_SETTINGS = {
     setting.name: setting

@@ -7,7 +7,7 @@ The state, a dict of numbers that `Schedule.begin` makes, is kept by the solver.
 import math
 from dataclasses import dataclass
 
-from sklearn_dl._checks import check_fields, check_int, check_real
+from sklearn_dl._checks import check_fields, check_int, check_real, name_here
 
 __all__ = ["Cosine", "InverseScaling", "Linear", "OneCycle", "ReduceOnPlateau", "Schedule"]
 
@@ -392,6 +392,22 @@ SCHEDULES = {
     "reduce_on_plateau": ReduceOnPlateau,
 }
 
+# What other libraries call them, see `name_here`.
+OTHER_NAMES = {
+    "constant": None,
+    "none": None,
+    "invscaling": "inverse_scaling",
+    "adaptive": "reduce_on_plateau",
+    "plateau": "reduce_on_plateau",
+    "reducelronplateau": "reduce_on_plateau",
+    "onecycle": "one_cycle",
+    "onecyclelr": "one_cycle",
+    "cosineannealing": "cosine",
+    "cosineannealinglr": "cosine",
+    "cosinedecay": "cosine",
+    "linearlr": "linear",
+}
+
 
 def check_schedule(name, value):
     """Return `value`, a name or a schedule, as a schedule; None stays None."""
@@ -401,4 +417,4 @@ def check_schedule(name, value):
         return SCHEDULES[value]()
     wanted = f"{name} must be None, {', '.join(map(repr, SCHEDULES))} or a schedule such as Cosine(warmup=0.1)"
     kind = ValueError if isinstance(value, str) else TypeError
-    raise kind(f"{wanted}, got {value!r}.")
+    raise kind(f"{wanted}, got {value!r}.{name_here(value, OTHER_NAMES)}")

@@ -591,8 +591,9 @@ def test_what_stops_a_regressor_early():
     mlp = MLPRegressor(hidden_layer_sizes=HIDDEN, early_stopping=True, random_state=0).fit(X, y)
     assert mlp.best_validation_score_ == max(mlp.validation_scores_)
     two = X[:2], y[:2]
-    with pytest.raises(ValueError, match="validation set is too small"):
-        MLPRegressor(early_stopping=True).fit(*two)
+    if takes_weights:  # before scikit-learn 1.7 it goes by an R² that is nan
+        with pytest.raises(ValueError, match="validation set is too small"):
+            MLPRegressor(early_stopping=True).fit(*two)
     with pytest.raises(ValueError, match="at least 2 validation samples"):
         FullyConnectedRegressor(early_stopping=True, monitor="r2").fit(*two)
     assert FullyConnectedRegressor(early_stopping=True, num_epochs=1).fit(*two).best_epoch_ is not None

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, Softmax, ThreeLayerConvNet, TwoLayerNet
 
 from ._estimators import ESTIMATORS, EVERY, assert_same, blobs, each_of_all, methods_of, small
 
@@ -233,3 +233,48 @@ def test_values_of_other_libraries(cls):
             small(cls, learning_rate=value).fit(X, y)
     with pytest.raises(ValueError, match=r"^learning_rate must be a number of at least 0 or 'auto', got 'slow'\.$"):
         small(cls, learning_rate="slow").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "given", "meant"),
+    [
+        (TwoLayerNet, "loss", "log_loss", "softmax"),
+        (Softmax, "loss", "CrossEntropyLoss", "softmax"),
+        (FullyConnectedRegressor, "loss", "mse", "squared_error"),
+        (FullyConnectedRegressor, "loss", "squared_loss", "squared_error"),
+        (FullyConnectedRegressor, "loss", "MAE", "absolute_error"),
+        (FullyConnectedRegressor, "loss", "smooth_l1", "huber"),
+        (TwoLayerNet, "update_rule", "L-BFGS-B", "lbfgs"),
+        (TwoLayerNet, "update_rule", "momentum", "sgd_momentum"),
+        (TwoLayerNet, "lr_schedule", "invscaling", "inverse_scaling"),
+        (TwoLayerNet, "lr_schedule", "adaptive", "reduce_on_plateau"),
+        (TwoLayerNet, "lr_schedule", "constant", None),
+        (TwoLayerNet, "activation", "sigmoid", "logistic"),
+    ],
+)
+def test_choices_of_other_libraries(cls, name, given, meant):
+    with pytest.raises(ValueError, match=rf"^{name} must be .*, got '{given}'\. Its name here is {meant!r}\.$"):
+        cls(**{name: given}).fit(X, y)
+    with pytest.raises(ValueError, match=r", got 'nonsense'\.$"):
+        cls(**{name: "nonsense"}).fit(X, y)
+
+
+def test_schedules_that_scikit_learn_has_as_learning_rates():
+    with pytest.raises(ValueError, match=r"got 'adaptive': .* lr_schedule\. Its name there is 'reduce_on_plateau'\.$"):
+        TwoLayerNet(learning_rate="adaptive").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("nesterovs_momentum", "update_rule='nesterov'"),
+        ("power_t", "InverseScaling"),
+        ("max_fun", "num_epochs is the limit"),
+    ],
+)
+def test_parameters_of_mlpclassifier_that_are_others_here(name, advice):
+    for cls in (FullyConnectedNet, FullyConnectedRegressor):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'. .*{advice}"):
+            cls(**{name: 1})
+        with pytest.raises(ValueError, match=advice):
+            cls().set_params(**{name: 1})
