@@ -63,7 +63,8 @@ def softmax(**params):
 
 def two_layer(**params):
     """Return the two-layer net of the published tables."""
-    return TwoLayerNet(update_rule="sgd", weight_scale=1e-3, tol=None, random_state=0, **params)
+    settings = {"reg": 0.0, "lr_schedule": None, **params}
+    return TwoLayerNet(update_rule="sgd", weight_scale=1e-3, tol=None, random_state=0, **settings)
 
 
 ROWS = [
@@ -108,6 +109,7 @@ ROWS = [
             update_rule="adam",
             learning_rate=1e-3,
             lr_decay=0.95,
+            lr_schedule=None,
             reg=1e-3,
             weight_scale=2e-2,
             num_epochs=10,

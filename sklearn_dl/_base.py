@@ -35,12 +35,19 @@ from sklearn_dl._estimator_inputs import (
     is_plain,
 )
 from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, unchanged_on_error, upgrade
-from sklearn_dl._holdout import n_training_rows, solver_data
+from sklearn_dl._holdout import count_samples, n_training_rows, solver_data
 from sklearn_dl._inputs import check_weights, warn_caller
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
 from sklearn_dl._names import HistoryNames
-from sklearn_dl._parameters import check_parameters, check_rule, resolve_lengths
+from sklearn_dl._parameters import (
+    check_parameters,
+    check_rule,
+    resolve_batch_size,
+    resolve_lengths,
+    resolve_plan,
+    resolve_reg,
+)
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._scales import warn_of_other_scale
 from sklearn_dl.optim import UPDATE_RULES
@@ -129,6 +136,10 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Return whether the net has no hidden layer; its learning rates are then others."""
         return False
 
+    def _n_hidden(self):
+        """Return the number of hidden layers that 'auto' may plan a training for, 0 if it plans none."""
+        return 0
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self._takes_sparse()
@@ -208,7 +219,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, validation):
-        params = check_parameters(self)
+        params = resolve_plan(check_parameters(self), n_hidden=self._n_hidden())
         continuing = params["warm_start"] and hasattr(self, "params_")
         X_given, weight_given = X, sample_weight
         X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=not continuing)
@@ -237,7 +248,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         )
 
     def _partial_fit(self, X, y, sample_weight, **task):
-        params = check_parameters(self)
+        params = resolve_plan(check_parameters(self), n_hidden=self._n_hidden(), in_parts=True)
         continuing = hasattr(self, "params_")
         X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=not continuing)
         self._learn_task_in_parts(y, sample_weight, continuing, **task)
@@ -281,30 +292,35 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             self._random_state = check_random_state(self.random_state)
             self._net = self._make_net(X.dtype, params)
             self._state = TrainingState.of_net(Trainee(self._net), self._random_state)
-        self._net.reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
         self._net.head = self._head()
         before = self._state.epoch, self._state.num_updates
         if schedule_length is not None:
             check_schedule_has_room(self._state, params["lr_schedule"], schedule_length, given=self.lr_schedule)
+        in_parts = schedule_length is not None
+        sample_weight = weights[0]
+        n_rows = X.shape[0] if sample_weight is None else np.count_nonzero(sample_weight)
+        params = resolve_batch_size(params, n_rows)
+        fraction = params["validation_fraction"] if params["early_stopping"] and validation is None else None
+        n_samples = None if in_parts else count_samples(X, sample_weight) * (1 - (fraction or 0))
+        reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
+        self._net.reg = resolve_reg(reg, n_samples, params["update_rule"], n_hidden=self._n_hidden())
         data = solver_data(
             X,
             y,
             *weights,
             validation,
             batch_size=params["batch_size"],
-            fraction=params["validation_fraction"] if params["early_stopping"] else None,
+            fraction=fraction,
             random_state=self._random_state,
         )
-        rule = UPDATE_RULES[params["update_rule"]]
-        single_updates = rule.full_batch or n_training_rows(data) <= params["batch_size"]
-        params = resolve_lengths(params, single_updates=single_updates)
+        params = resolve_lengths(params, None if in_parts else n_training_rows(data))
         if num_epochs is None:
             num_epochs = params["num_epochs"]
         solver = Solver(
             self._net,
             data,
             update_rule=params["update_rule"],
-            optim_config=check_rule(self, self._net.dtype),
+            optim_config=check_rule(self, self._net.dtype, planned=params["planned"]),
             clip_norm=params["clip_norm"],
             lr_decay=params["lr_decay"],
             batch_size=params["batch_size"],

@@ -61,6 +61,18 @@ def solver_data(X, y, sample_weight, class_weight, validation, *, batch_size, fr
     return set_aside(data, fraction, random_state) if aside else data
 
 
+def count_samples(X, sample_weight):
+    """Return how many samples there are: a row of weight 2 is two, unless some weights are not whole numbers."""
+    if sample_weight is None:
+        return X.shape[0]
+    return float(sample_weight.sum()) if _are_counts(sample_weight) else np.count_nonzero(sample_weight)
+
+
+def _are_counts(weights):
+    """Return whether weights are whole numbers that rows may be repeated by."""
+    return bool((weights == np.floor(weights)).all() and weights.sum() <= MANY)
+
+
 def n_training_rows(data):
     """Return how many rows the data of a `Solver` trains on."""
     rows = data.get("rows_train")
@@ -116,7 +128,7 @@ def set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_stat
     data : dict
     """
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
-    if (weights == np.floor(weights)).all() and weights.sum() <= MANY:
+    if _are_counts(weights):
         repeats, weights = weights.astype(np.intp), np.ones(len(X))
     else:
         repeats = np.ones(len(X), np.intp)

@@ -28,7 +28,7 @@ from sklearn_dl._names import history_attributes
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.nets.activations import ACTIVATIONS, check_activation
 from sklearn_dl.optim import CLIP_NORM, CONSTANTS, LEARNING_RATE, UPDATE_RULES, in_optim_config, number_text
-from sklearn_dl.schedules import OTHER_NAMES, check_schedule
+from sklearn_dl.schedules import OTHER_NAMES, Cosine, check_schedule
 
 # The constants of update rules that are parameters, too.
 RULE_PARAMETERS = {constant.name: constant for constant in CONSTANTS if constant is not LEARNING_RATE}
@@ -38,27 +38,100 @@ RULE_PARAMETERS = {constant.name: constant for constant in CONSTANTS if constant
 LENGTHS = {"num_epochs": 100, "n_iter_no_change": 10}
 LENGTHS_OF_SINGLE_UPDATES = {"num_epochs": 1000, "n_iter_no_change": 50}
 
+# What 'auto' stands for where a training is planned: a net with hidden layers, whose learning rate falls to zero until
+# `num_epochs`. Chosen on 68 tables of 60 to 1,333 rows to train on: accuracy wants larger steps than a constant rate
+# allows, the log-loss wants the penalty, and both some hundred updates, however few rows there are.
+PLANNED_RULES = ("adam", "adamw")
+PLANNED_RATE = 1e-2  # over the number of hidden layers
+PLANNED_EPOCHS = 30
+PLANNED_UPDATES = 600
+
+# `reg` is that of a prior, PENALTY / n, and lower for few rows, which it would keep from being learned.
+PENALTY, PENALTY_ROWS = 3.0, 30.0
+
+# A minibatch has a 64th of the rows, within limits; a set of that many rows is a minibatch of its own.
+MINIBATCHES = 64
+SMALLEST_BATCH, LARGEST_BATCH = 32, 128
+
+TOL = 1e-4
+
 # Without hidden layers the loss is convex: weights need not be drawn apart, and train best from near zero.
 LINEAR_WEIGHT_SCALE = 1e-3
 
 
-def resolve_lengths(params, *, single_updates=False):
-    """Return checked parameters with numbers in place of 'auto' for how long to train.
+def is_auto(value):
+    """Return whether a parameter is 'auto', and not an array, say, that compares with it elementwise."""
+    return isinstance(value, str) and value == "auto"
+
+
+def resolve_plan(params, *, n_hidden, in_parts=False):
+    """Return checked parameters with a schedule in place of 'auto', and with `planned`: whether 'auto' took one.
 
     Parameters
     ----------
     params : dict
         As `check_parameters` returns them.
-    single_updates : bool
-        Whether an epoch is a single update.
+    n_hidden : int
+        Hidden layers of the net, 0 where it has none or `lr_schedule` is not planned.
+    in_parts : bool, default=False
+        Whether there will be more data, so that no schedule knows its end.
     """
-    lengths = LENGTHS_OF_SINGLE_UPDATES if single_updates else LENGTHS
-    return {**params, **{name: length for name, length in lengths.items() if params[name] == "auto"}}
+    if not is_auto(params["lr_schedule"]):
+        return {**params, "planned": False}
+    planned = n_hidden > 0 and not in_parts and params["update_rule"] in PLANNED_RULES
+    return {**params, "lr_schedule": Cosine() if planned else None, "planned": planned}
+
+
+def resolve_batch_size(params, n_rows):
+    """Return parameters with a number in place of 'auto' for `batch_size`."""
+    if not is_auto(params["batch_size"]):
+        return params
+    size = MINIBATCHES if n_rows <= MINIBATCHES else min(max(n_rows // MINIBATCHES, SMALLEST_BATCH), LARGEST_BATCH)
+    return {**params, "batch_size": size}
+
+
+def resolve_reg(reg, n_samples, update_rule, *, n_hidden):
+    """Return the strength of the penalty that 'auto' stands for, given the number of samples; others as they are.
+
+    Parameters
+    ----------
+    reg : float or 'auto'
+    n_samples : float or None
+        None where more are to come.
+    update_rule : str
+    n_hidden : int
+        Hidden layers of the net.
+    """
+    if not is_auto(reg):
+        return reg
+    penalizes = n_hidden > 0 and n_samples is not None and not UPDATE_RULES[update_rule].decoupled
+    return PENALTY / (n_samples + PENALTY_ROWS) if penalizes else 0.0
+
+
+def resolve_lengths(params, n_rows=None):
+    """Return parameters with numbers in place of 'auto' for how long to train.
+
+    Parameters
+    ----------
+    params : dict
+        As `resolve_plan` and `resolve_batch_size` return them.
+    n_rows : int, default=None
+        Rows to train on; None where more are to come.
+    """
+    single_updates = n_rows is not None and (
+        UPDATE_RULES[params["update_rule"]].full_batch or n_rows <= params["batch_size"]
+    )
+    lengths = {"tol": TOL, **(LENGTHS_OF_SINGLE_UPDATES if single_updates else LENGTHS)}
+    if params["planned"]:
+        updates_per_epoch = math.ceil(n_rows / params["batch_size"])
+        lengths["num_epochs"] = max(PLANNED_EPOCHS, math.ceil(PLANNED_UPDATES / updates_per_epoch))
+        lengths["tol"] = TOL if params["early_stopping"] else None
+    return {**params, **{name: length for name, length in lengths.items() if is_auto(params[name])}}
 
 
 def resolve_weight_scale(weight_scale, activation="relu", *, linear=False):
     """Return what 'auto' stands for, given a checked activation; anything else as it is."""
-    if isinstance(weight_scale, str) and weight_scale == "auto":
+    if is_auto(weight_scale):
         return LINEAR_WEIGHT_SCALE if linear else ACTIVATIONS[activation].weight_scale
     return weight_scale
 
@@ -83,7 +156,7 @@ def _or_none(check):
 
 
 def _or_auto(check):
-    return lambda name, value: "auto" if isinstance(value, str) and value == "auto" else check(name, value)
+    return lambda name, value: "auto" if is_auto(value) else check(name, value)
 
 
 def _check_length(name, value):
@@ -220,13 +293,27 @@ def _schemes():
 
 def learning_rate(rates):
     """Return the row of the learning rate, given what 'auto' takes."""
-    text = f"Step size. 'auto' takes what suits the update rule: {rates}. 'lbfgs' has none."
+    text = (
+        f"Step size. 'auto' takes what suits the update rule: {rates}. Where ``lr_schedule='auto'`` plans the training,"
+        f" it is {PLANNED_RATE:g} over the number of hidden layers. 'lbfgs' has none."
+    )
     return Setting("learning_rate", "float or 'auto'", text, _or_auto(_check_learning_rate))
 
 
 def reg(text):
     """Return the row of the penalty's strength, given which penalty it is."""
     return Setting("reg", "float", text, _real(low=0))
+
+
+def _auto_reg():
+    """Return the row of the penalty's strength where it can be left to a rule."""
+    text = (
+        "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights. 'auto', where fully-connected nets"
+        f" have hidden layers: {PENALTY:g} / (n + {PENALTY_ROWS:g}) for n samples to train on (a row of weight 2 is"
+        " two, unless some weights are not whole numbers); 0 elsewhere, with 'adamw', and in `partial_fit`, as how many"
+        " will come is not known."
+    )
+    return Setting("reg", "float or 'auto'", text, _or_auto(_real(low=0)))
 
 
 def _monitor(score, text, words):
@@ -250,7 +337,7 @@ SETTINGS = {
         ),
         Setting(
             "lr_schedule",
-            "None, 'cosine', 'linear', 'one_cycle', 'inverse_scaling', 'reduce_on_plateau' or schedule",
+            "None, 'auto', str or schedule",
             """Factor on the learning rate in the course of training, beside `lr_decay`: an object of
             `sklearn_dl.schedules`, such as ``Cosine(warmup=0.05)``, or the name of one with its defaults. 'cosine',
             'linear' and 'one_cycle' go by updates: they span `num_epochs`, or `num_iters` (training that `tol` ends
@@ -258,16 +345,19 @@ SETTINGS = {
             epochs of one schedule. 'inverse_scaling' goes by updates, too, but has no end. 'reduce_on_plateau' goes by
             the validation score of each epoch (of every tenth where an epoch is a single update; see `monitor`), or,
             without a validation set, by the training loss. With `warm_start` and in `partial_fit` these two
-            continue.""",
-            check_schedule,
+            continue. 'auto' is 'cosine' where `fit` trains a fully-connected net with hidden layers by 'adam' or
+            'adamw', and None elsewhere: training is then planned, and `learning_rate`, `num_epochs` and `tol` take
+            other values by 'auto'.""",
+            _or_auto(check_schedule),
         ),
-        reg("Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights."),
+        _auto_reg(),
         Setting(
             "num_epochs",
             "int or 'auto'",
             f"Passes over the data, at most: see `tol`. 'auto' is {LENGTHS['num_epochs']}, and"
             f" {LENGTHS_OF_SINGLE_UPDATES['num_epochs']:,} where the training set fits into one minibatch, so that an"
-            " epoch is a single update, and with 'lbfgs'.",
+            f" epoch is a single update, and with 'lbfgs'. Where ``lr_schedule='auto'`` plans the training, it is"
+            f" {PLANNED_EPOCHS}, or more, so that there are {PLANNED_UPDATES} updates.",
             _or_auto(_check_length),
         ),
         Setting(
@@ -277,7 +367,13 @@ SETTINGS = {
             " `early_stopping`.",
             _or_none(_int(1)),
         ),
-        Setting("batch_size", "int", "Minibatch size, cut to the number of samples.", _int(1)),
+        Setting(
+            "batch_size",
+            "int or 'auto'",
+            f"Minibatch size, cut to the number of samples. 'auto' is all of up to {MINIBATCHES} rows, and a"
+            f" {MINIBATCHES}th of more, at least {SMALLEST_BATCH} and at most {LARGEST_BATCH}.",
+            _or_auto(_int(1)),
+        ),
         Setting("shuffle", "bool", "Whether each epoch visits the samples in a fresh random order.", check_bool),
         Setting(
             "update_rule",
@@ -322,11 +418,12 @@ SETTINGS = {
         ),
         Setting(
             "tol",
-            "float",
+            "float or 'auto'",
             """Training ends when the loss (with `early_stopping`: what `monitor` names, on the validation set) has not
             improved by more than `tol` for `n_iter_no_change` epochs in a row. None: never before `num_epochs`.
-            `early_stopping` waits at least 50 epochs where an epoch is a single update. 'lbfgs': see `update_rule`.""",
-            _or_none(_real(low=0)),
+            `early_stopping` waits at least 50 epochs where an epoch is a single update. 'lbfgs': see `update_rule`.
+            'auto' is 1e-4, and None without `early_stopping` where ``lr_schedule='auto'`` plans the training.""",
+            _or_none(_or_auto(_real(low=0))),
         ),
         Setting(
             "n_iter_no_change",
@@ -463,12 +560,13 @@ REGRESSION_SETTINGS = {
         ),
         Setting(
             "tol",
-            "float",
+            "float or 'auto'",
             """Training ends when the loss (with `early_stopping`: what `monitor` names, on the validation set) has not
             improved by more than `tol` for `n_iter_no_change` epochs in a row; the loss is that of y over its scale.
             None: never before `num_epochs`. `early_stopping` waits at least 50 epochs where an epoch is a single
-            update. 'lbfgs': see `update_rule`.""",
-            _or_none(_real(low=0)),
+            update. 'lbfgs': see `update_rule`. 'auto' is 1e-4, and None without `early_stopping` where
+            ``lr_schedule='auto'`` plans the training.""",
+            _or_none(_or_auto(_real(low=0))),
         ),
     )
 }
@@ -579,7 +677,7 @@ def check_parameters(estimator):
     return params
 
 
-def check_rule(estimator, dtype=None):
+def check_rule(estimator, dtype=None, *, planned=False):
     """Return the constants of an estimator's update rule, its learning rate among them.
 
     Parameters
@@ -587,6 +685,8 @@ def check_rule(estimator, dtype=None):
     estimator : object
     dtype : dtype, default=None
         What the net computes in; None where that is not known yet.
+    planned : bool, default=False
+        Whether 'auto' took a schedule; it then takes another learning rate, too.
 
     Raises
     ------
@@ -604,7 +704,9 @@ def check_rule(estimator, dtype=None):
     own = {name: value for name, value in given.items() if name in rule.constants}
     if not rule.full_batch:
         rate = estimator.learning_rate
-        if isinstance(rate, str):
+        if isinstance(rate, str) and planned:
+            rate = PLANNED_RATE / estimator._n_hidden()
+        elif isinstance(rate, str):
             rate = rule.auto_rate_linear if estimator._is_linear() else rule.auto_rate
         own["learning_rate"] = rate
     return rule.check({**config, **own}, lambda name: name if name in own else in_optim_config(name), dtype)

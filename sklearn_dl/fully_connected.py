@@ -27,6 +27,9 @@ class _FullyConnected(LayerNames):
             "reg": self.reg,
         }
 
+    def _n_hidden(self):
+        return len(self._hidden_dims())
+
 
 @documented(attributes=LAYER_ATTRIBUTES)
 class TwoLayerNet(_FullyConnected, BaseNetClassifier):
@@ -65,11 +68,11 @@ class TwoLayerNet(_FullyConnected, BaseNetClassifier):
         label_smoothing=0.0,
         learning_rate="auto",
         lr_decay=1.0,
-        lr_schedule=None,
-        reg=0.0,
+        lr_schedule="auto",
+        reg="auto",
         num_epochs="auto",
         num_iters=None,
-        batch_size=64,
+        batch_size="auto",
         shuffle=True,
         update_rule="adam",
         optim_config=None,
@@ -81,7 +84,7 @@ class TwoLayerNet(_FullyConnected, BaseNetClassifier):
         clip_norm=None,
         weight_scale="auto",
         dtype="auto",
-        tol=1e-4,
+        tol="auto",
         n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
@@ -152,11 +155,11 @@ class FullyConnectedNet(_OfAnyDepth, BaseNetClassifier):
         label_smoothing=0.0,
         learning_rate="auto",
         lr_decay=1.0,
-        lr_schedule=None,
-        reg=0.0,
+        lr_schedule="auto",
+        reg="auto",
         num_epochs="auto",
         num_iters=None,
-        batch_size=64,
+        batch_size="auto",
         shuffle=True,
         update_rule="adam",
         optim_config=None,
@@ -168,7 +171,7 @@ class FullyConnectedNet(_OfAnyDepth, BaseNetClassifier):
         clip_norm=None,
         weight_scale="auto",
         dtype="auto",
-        tol=1e-4,
+        tol="auto",
         n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,

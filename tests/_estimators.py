@@ -47,8 +47,8 @@ RULES = ("sgd", "sgd_momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw
 
 
 def small(cls, **params):
-    """Return a small, quick, seeded estimator that does not stop by itself."""
-    quick = {"num_epochs": 3, "batch_size": 16, "random_state": 0, "tol": None}
+    """Return a small, quick, seeded estimator that does not stop by itself, and plans nothing."""
+    quick = {"num_epochs": 3, "batch_size": 16, "random_state": 0, "tol": None, "lr_schedule": None, "reg": 0.0}
     return cls(**{**quick, **SIZES[cls], **params})
 
 

@@ -25,7 +25,7 @@ from ._estimators import ESTIMATORS, RULES, assert_same, blobs, each_estimator, 
 X, y = blobs()
 
 # The defaults that differ from one estimator to another.
-OWN_DEFAULTS = {"weight_scale"}
+OWN_DEFAULTS = {"weight_scale", "lr_schedule", "reg", "batch_size", "tol"}
 # Checked by the net that they describe.
 OF_THE_NET = {"normalization", "dropout_keep_ratio", "num_filters", "filter_size"}
 
@@ -331,11 +331,16 @@ def test_any_net_takes_the_same_spellings(input_shape, dtype):
 
 
 def test_lengths_of_auto():
-    params = {"num_epochs": "auto", "n_iter_no_change": "auto", "reg": 0.5}
-    assert resolve_lengths(params) == {"num_epochs": 100, "n_iter_no_change": 10, "reg": 0.5}
-    assert resolve_lengths(params, single_updates=True) == {"num_epochs": 1000, "n_iter_no_change": 50, "reg": 0.5}
-    given = {"num_epochs": 7, "n_iter_no_change": 3}
-    assert resolve_lengths(given, single_updates=True) == given
+    auto = {"num_epochs": "auto", "n_iter_no_change": "auto", "tol": "auto"}
+    others = {"reg": 0.5, "batch_size": 20, "update_rule": "adam", "planned": False, "early_stopping": False}
+    params = {**auto, **others}
+    large, single = {"num_epochs": 100, "n_iter_no_change": 10}, {"num_epochs": 1000, "n_iter_no_change": 50}
+    for n_rows, lengths in ((None, large), (21, large), (20, single), (3, single)):
+        assert resolve_lengths(params, n_rows) == {**lengths, "tol": 1e-4, **others}
+    full = {**params, "update_rule": "lbfgs"}
+    assert resolve_lengths(full, 999) == {**full, **single, "tol": 1e-4}
+    given = {**others, "num_epochs": 7, "n_iter_no_change": 3, "tol": None}
+    assert resolve_lengths(given, 20) == given
 
 
 @each_estimator

@@ -15,7 +15,7 @@ WORSE = 0.02
 # How many times its beginning the mean loss of an epoch must have been to be a leap.
 LEAP = 2
 # After fewer updates, an honest training may be worse than its beginning by chance, but not by a leap.
-FEW_UPDATES = 20
+FEW_UPDATES = 32
 # A loss that is better by less, after a leap, is no success.
 BARELY = 0.1
 # Below this share of another loss, the loss of the last epoch's minibatches is less for sure.
