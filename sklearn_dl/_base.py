@@ -41,6 +41,7 @@ from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
 from sklearn_dl._names import HistoryNames
 from sklearn_dl._parameters import (
+    PLANNED_RATE,
     check_parameters,
     check_rule,
     resolve_batch_size,
@@ -88,6 +89,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     # ------------------------------------------------- what a subclass states
 
     _net_class = None
+    # The learning rate of a training that 'auto' plans, over the number of hidden layers.
+    _planned_rate = PLANNED_RATE
     # What histories call the score.
     _score_name = "accuracy"
 
@@ -301,9 +304,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         n_rows = X.shape[0] if sample_weight is None else np.count_nonzero(sample_weight)
         params = resolve_batch_size(params, n_rows)
         fraction = params["validation_fraction"] if params["early_stopping"] and validation is None else None
-        n_samples = None if in_parts else count_samples(X, sample_weight) * (1 - (fraction or 0))
+        n_samples = count_samples(X, sample_weight) * (1 - (fraction or 0))
         reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
-        self._net.reg = resolve_reg(reg, n_samples, params["update_rule"], n_hidden=self._n_hidden())
+        self._net.reg = resolve_reg(reg, n_samples, params)
         data = solver_data(
             X,
             y,

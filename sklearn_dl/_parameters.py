@@ -42,7 +42,7 @@ LENGTHS_OF_SINGLE_UPDATES = {"num_epochs": 1000, "n_iter_no_change": 50}
 # `num_epochs`. Chosen on 68 tables of 60 to 1,333 rows to train on: accuracy wants larger steps than a constant rate
 # allows, the log-loss wants the penalty, and both some hundred updates, however few rows there are.
 PLANNED_RULES = ("adam", "adamw")
-PLANNED_RATE = 1e-2  # over the number of hidden layers
+PLANNED_RATE, PLANNED_REGRESSION_RATE = 1e-2, 2e-2  # over the number of hidden layers
 PLANNED_EPOCHS = 30
 PLANNED_UPDATES = 600
 
@@ -78,7 +78,8 @@ def resolve_plan(params, *, n_hidden, in_parts=False):
     """
     if not is_auto(params["lr_schedule"]):
         return {**params, "planned": False}
-    planned = n_hidden > 0 and not in_parts and params["update_rule"] in PLANNED_RULES
+    left_alone = is_auto(params["learning_rate"]) and params["lr_decay"] == 1
+    planned = left_alone and n_hidden > 0 and not in_parts and params["update_rule"] in PLANNED_RULES
     return {**params, "lr_schedule": Cosine() if planned else None, "planned": planned}
 
 
@@ -90,21 +91,19 @@ def resolve_batch_size(params, n_rows):
     return {**params, "batch_size": size}
 
 
-def resolve_reg(reg, n_samples, update_rule, *, n_hidden):
+def resolve_reg(reg, n_samples, params):
     """Return the strength of the penalty that 'auto' stands for, given the number of samples; others as they are.
 
     Parameters
     ----------
     reg : float or 'auto'
-    n_samples : float or None
-        None where more are to come.
-    update_rule : str
-    n_hidden : int
-        Hidden layers of the net.
+    n_samples : float
+    params : dict
+        As `resolve_plan` returns them.
     """
     if not is_auto(reg):
         return reg
-    penalizes = n_hidden > 0 and n_samples is not None and not UPDATE_RULES[update_rule].decoupled
+    penalizes = params["planned"] and not UPDATE_RULES[params["update_rule"]].decoupled
     return PENALTY / (n_samples + PENALTY_ROWS) if penalizes else 0.0
 
 
@@ -291,11 +290,11 @@ def _schemes():
     return " and ".join(f"{scheme!r} for {', '.join(names)}" for scheme, names in schemes.items())
 
 
-def learning_rate(rates):
-    """Return the row of the learning rate, given what 'auto' takes."""
+def learning_rate(rates, planned=PLANNED_RATE):
+    """Return the row of the learning rate, given what 'auto' takes, and takes where a training is planned."""
     text = (
         f"Step size. 'auto' takes what suits the update rule: {rates}. Where ``lr_schedule='auto'`` plans the training,"
-        f" it is {PLANNED_RATE:g} over the number of hidden layers. 'lbfgs' has none."
+        f" it is {planned:g} over the number of hidden layers. 'lbfgs' has none."
     )
     return Setting("learning_rate", "float or 'auto'", text, _or_auto(_check_learning_rate))
 
@@ -308,10 +307,9 @@ def reg(text):
 def _auto_reg():
     """Return the row of the penalty's strength where it can be left to a rule."""
     text = (
-        "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights. 'auto', where fully-connected nets"
-        f" have hidden layers: {PENALTY:g} / (n + {PENALTY_ROWS:g}) for n samples to train on (a row of weight 2 is"
-        " two, unless some weights are not whole numbers); 0 elsewhere, with 'adamw', and in `partial_fit`, as how many"
-        " will come is not known."
+        "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights. 'auto', where ``lr_schedule='auto'``"
+        f" plans the training: {PENALTY:g} / (n + {PENALTY_ROWS:g}) for n samples to train on (a row of weight 2 is"
+        " two, unless some weights are not whole numbers), 0 with 'adamw'; 0 elsewhere."
     )
     return Setting("reg", "float or 'auto'", text, _or_auto(_real(low=0)))
 
@@ -346,8 +344,9 @@ SETTINGS = {
             the validation score of each epoch (of every tenth where an epoch is a single update; see `monitor`), or,
             without a validation set, by the training loss. With `warm_start` and in `partial_fit` these two
             continue. 'auto' is 'cosine' where `fit` trains a fully-connected net with hidden layers by 'adam' or
-            'adamw', and None elsewhere: training is then planned, and `learning_rate`, `num_epochs` and `tol` take
-            other values by 'auto'.""",
+            'adamw', and `learning_rate` and `lr_decay` are left alone: training is then planned, and `learning_rate`,
+            `reg`, `num_epochs` and `tol` take other values by 'auto'. It is None elsewhere, and in `partial_fit`, which
+            does not know how much will come.""",
             _or_auto(check_schedule),
         ),
         _auto_reg(),
@@ -705,7 +704,7 @@ def check_rule(estimator, dtype=None, *, planned=False):
     if not rule.full_batch:
         rate = estimator.learning_rate
         if isinstance(rate, str) and planned:
-            rate = PLANNED_RATE / estimator._n_hidden()
+            rate = estimator._planned_rate / estimator._n_hidden()
         elif isinstance(rate, str):
             rate = rule.auto_rate_linear if estimator._is_linear() else rule.auto_rate
         own["learning_rate"] = rate

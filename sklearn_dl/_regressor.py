@@ -8,6 +8,7 @@ from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import unchanged_on_error
 from sklearn_dl._inputs import as_array, warn_caller
 from sklearn_dl._keywords import explain_keywords
+from sklearn_dl._parameters import PLANNED_REGRESSION_RATE
 from sklearn_dl._tasks import Regression
 from sklearn_dl.nets.heads import HEADS, HuberHead
 
@@ -18,6 +19,7 @@ FAR = 100
 class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
     """Base of the regressors; see `BaseNet`."""
 
+    _planned_rate = PLANNED_REGRESSION_RATE
     _score_name = "r2"
 
     @property

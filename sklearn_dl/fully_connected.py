@@ -3,7 +3,14 @@
 from sklearn_dl._checks import check_dims, check_int
 from sklearn_dl._classifier import BaseNetClassifier
 from sklearn_dl._names import LAYER_ATTRIBUTES, REGRESSOR_LAYER_ATTRIBUTES, LayerNames
-from sklearn_dl._parameters import LINEAR_RATES, RATES, documented, learning_rate, resolve_weight_scale
+from sklearn_dl._parameters import (
+    LINEAR_RATES,
+    PLANNED_REGRESSION_RATE,
+    RATES,
+    documented,
+    learning_rate,
+    resolve_weight_scale,
+)
 from sklearn_dl._regressor import BaseNetRegressor
 from sklearn_dl.nets import FullyConnected
 
@@ -187,7 +194,7 @@ class FullyConnectedNet(_OfAnyDepth, BaseNetClassifier):
 
 
 @documented(
-    learning_rate(f"{RATES}; without hidden layers {LINEAR_RATES}"),
+    learning_rate(f"{RATES}; without hidden layers {LINEAR_RATES}", planned=PLANNED_REGRESSION_RATE),
     attributes=REGRESSOR_LAYER_ATTRIBUTES,
     regressor=True,
 )
@@ -234,11 +241,11 @@ class FullyConnectedRegressor(_OfAnyDepth, BaseNetRegressor):
         delta=1.0,
         learning_rate="auto",
         lr_decay=1.0,
-        lr_schedule=None,
-        reg=0.0,
+        lr_schedule="auto",
+        reg="auto",
         num_epochs="auto",
         num_iters=None,
-        batch_size=64,
+        batch_size="auto",
         shuffle=True,
         update_rule="adam",
         optim_config=None,
@@ -250,7 +257,7 @@ class FullyConnectedRegressor(_OfAnyDepth, BaseNetRegressor):
         clip_norm=None,
         weight_scale="auto",
         dtype="auto",
-        tol=1e-4,
+        tol="auto",
         n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import scale
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, load
+from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, Softmax, ThreeLayerConvNet, TwoLayerNet, load
 from sklearn_dl._parameters import resolve_batch_size
 from sklearn_dl.schedules import Cosine
 
-from ._estimators import assert_same, blobs
+from ._estimators import all_classes, assert_same, blobs
 
-PLANNING = [TwoLayerNet, FullyConnectedNet]
-SIZES = {TwoLayerNet: {"hidden_dim": 8}, FullyConnectedNet: {"hidden_dims": (8, 6)}}
+PLANNING = [TwoLayerNet, FullyConnectedNet, FullyConnectedRegressor]
+RATES = {TwoLayerNet: 0.01, FullyConnectedNet: 0.005, FullyConnectedRegressor: 0.01}
+DIMS = {"hidden_dims": (8, 6)}
+SIZES = {TwoLayerNet: {"hidden_dim": 8}, FullyConnectedNet: DIMS, FullyConnectedRegressor: DIMS}
 
 each_planning = pytest.mark.parametrize("cls", PLANNING, ids=lambda cls: cls.__name__)
 
@@ -35,9 +37,13 @@ def test_the_plan_is_what_it_says(cls, n_samples, batch, epochs):
         auto.fit(X, y)
     assert auto.n_iter_ == epochs
     assert len(auto.loss_history_) == epochs * math.ceil(n_samples / batch) >= 600
-    rate = 0.01 if cls is TwoLayerNet else 0.005
     spelled = untouched(
-        cls, learning_rate=rate, lr_schedule=Cosine(), reg=3 / (n_samples + 30), num_epochs=epochs, batch_size=batch
+        cls,
+        learning_rate=RATES[cls],
+        lr_schedule=Cosine(),
+        reg=3 / (n_samples + 30),
+        num_epochs=epochs,
+        batch_size=batch,
     )
     assert_same(auto, spelled.set_params(tol=None).fit(X, y))
     assert auto.stop_reason_ == "num_epochs"
@@ -54,7 +60,13 @@ def test_batch_size_by_the_rows(n_rows, size):
 @each_planning
 @pytest.mark.parametrize(
     "params",
-    [{"update_rule": "sgd"}, {"update_rule": "rmsprop"}, {"update_rule": "lbfgs"}, {"lr_schedule": None}],
+    [
+        {"update_rule": "sgd"},
+        {"update_rule": "rmsprop"},
+        {"update_rule": "lbfgs"},
+        {"lr_schedule": None},
+        {"learning_rate": 1e-3},
+    ],
     ids=str,
 )
 def test_where_nothing_is_planned(cls, params):
@@ -63,7 +75,16 @@ def test_where_nothing_is_planned(cls, params):
     with pytest.warns(UserWarning, match="num_epochs=3"):  # tol is 1e-4
         net.fit(X, y)
     assert len(set(net.learning_rate_history_)) == 1 or net.update_rule == "lbfgs"
-    assert net._net.reg == 3 / 130
+    assert net._net.reg == 0
+
+
+@each_planning
+def test_a_decay_is_a_schedule_of_its_own(cls):
+    X, y = blobs(100)
+    net = untouched(cls, lr_decay=0.5, num_epochs=3, tol=None).fit(X, y)
+    rates = net.learning_rate_history_
+    assert rates[-1] == rates[0] / 4
+    assert net._net.reg == 0
 
 
 @each_planning
@@ -96,7 +117,7 @@ def test_partial_fit_plans_nothing(cls):
     X, y = blobs(100)
     net = untouched(cls)
     for _ in range(3):
-        net.partial_fit(X, y, classes=[0, 1, 2])
+        net.partial_fit(X, y, **all_classes(net, y))
     assert set(net.learning_rate_history_) == {0.002}
     assert net._net.reg == 0
     net.set_params(warm_start=True).fit(X, y)
@@ -110,7 +131,7 @@ def test_what_is_set_aside_is_not_trained_on(cls):
     net = untouched(cls, early_stopping=True, learning_rate=0).fit(X, y)
     assert net._net.reg == 3 / (180 + 30)
     assert net.stop_reason_ == "no_improvement"  # tol is 1e-4
-    given = untouched(cls, early_stopping=True, num_epochs=1).fit(X, y, X_val=X[:9], y_val=y[:9])
+    given = untouched(cls, early_stopping=True, num_epochs=1, tol=None).fit(X, y, X_val=X[:9], y_val=y[:9])
     assert given._net.reg == 3 / 230
 
 
@@ -161,7 +182,7 @@ def test_saved_nets_keep_auto(cls, tmp_path):
     assert_same(loaded.partial_fit(X, y), net.partial_fit(X, y))
 
 
-@each_planning
+@pytest.mark.parametrize("cls", [TwoLayerNet, FullyConnectedNet])
 def test_probabilities_do_not_overfit(cls):
     """On labels that are noise by a third, the constant learning rate without a penalty is sure of what it learned."""
     rng = np.random.RandomState(0)
