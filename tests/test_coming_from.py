@@ -577,6 +577,7 @@ def test_what_stops_a_regressor_early():
         "hidden_dims": HIDDEN,
         "early_stopping": True,
         "num_epochs": 60,
+        "batch_size": 64,
         "learning_rate": 0.05,
         "random_state": 0,
     }

@@ -37,15 +37,9 @@ def test_the_plan_is_what_it_says(cls, n_samples, batch, epochs):
         auto.fit(X, y)
     assert auto.n_iter_ == epochs
     assert len(auto.loss_history_) == epochs * math.ceil(n_samples / batch) >= 600
-    spelled = untouched(
-        cls,
-        learning_rate=RATES[cls],
-        lr_schedule=Cosine(),
-        reg=3 / (n_samples + 30),
-        num_epochs=epochs,
-        batch_size=batch,
-    )
-    assert_same(auto, spelled.set_params(tol=None).fit(X, y))
+    plan = {"learning_rate": RATES[cls], "lr_schedule": Cosine(), "reg": 3 / (n_samples + 30)}
+    spelled = untouched(cls, **plan, num_epochs=epochs, batch_size=batch, tol=None)
+    assert_same(auto, spelled.fit(X, y))
     assert auto.stop_reason_ == "num_epochs"
 
 
@@ -117,7 +111,7 @@ def test_partial_fit_plans_nothing(cls):
     X, y = blobs(100)
     net = untouched(cls)
     for _ in range(3):
-        net.partial_fit(X, y, **all_classes(net, y))
+        net.partial_fit(X, y, **all_classes(cls, 0, 1, 2))
     assert set(net.learning_rate_history_) == {0.002}
     assert net._net.reg == 0
     net.set_params(warm_start=True).fit(X, y)
@@ -128,7 +122,7 @@ def test_partial_fit_plans_nothing(cls):
 @each_planning
 def test_what_is_set_aside_is_not_trained_on(cls):
     X, y = blobs(200)
-    net = untouched(cls, early_stopping=True, learning_rate=0).fit(X, y)
+    net = untouched(cls, early_stopping=True, n_iter_no_change=1).fit(X, y)
     assert net._net.reg == 3 / (180 + 30)
     assert net.stop_reason_ == "no_improvement"  # tol is 1e-4
     given = untouched(cls, early_stopping=True, num_epochs=1, tol=None).fit(X, y, X_val=X[:9], y_val=y[:9])

@@ -40,7 +40,14 @@ def table(n=200, n_outputs=1, dtype=np.float64, seed=0):
 
 def small(**params):
     """Return a small, quick, seeded regressor that does not stop by itself."""
-    quick = {"hidden_dims": (8, 6), "num_epochs": 5, "batch_size": 16, "random_state": 0, "tol": None}
+    quick = {
+        "hidden_dims": (8, 6),
+        "num_epochs": 5,
+        "batch_size": 16,
+        "random_state": 0,
+        "tol": None,
+        "lr_schedule": None,
+    }
     return FullyConnectedRegressor(**{**quick, **params})
 
 
