@@ -581,7 +581,7 @@ REGRESSOR_ATTRIBUTES = """\
     y_mean_, y_scale_ : ndarray of shape (n_outputs,)
         Mean and standard deviation of each output of y, which the net is trained on less the one and over the other.
         With ``loss='poisson'`` 0 and the mean. The scale of an output that does not vary is 0 (1 with `warm_start` and
-        after `partial_fit`)."""
+        after `partial_fit`, there also that of counts which are all zero)."""
 
 _ATTRIBUTES = """\
     n_features_in_ : int

@@ -12,9 +12,6 @@ from sklearn_dl._parameters import PLANNED_REGRESSION_RATE
 from sklearn_dl._tasks import Regression
 from sklearn_dl.nets.heads import HEADS, HuberHead
 
-# Beyond as many standard deviations of the first part, y of a later part of partial_fit is on another scale.
-FAR = 100
-
 
 class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
     """Base of the regressors; see `BaseNet`."""
@@ -39,7 +36,7 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
 
     def _check_training_data(self, X, y, sample_weight, *, reset):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)
-        return X, Regression.as_y("y", y), sample_weight
+        return X, Regression.as_y("y", y, sample_weight), sample_weight
 
     def _learn_task(self, y, sample_weight, continuing, *, goes_on=False):
         if continuing:  # whose weights are for the y of the first fit; `encode` compares the shapes
@@ -53,13 +50,11 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
 
     def _learn_task_in_parts(self, y, sample_weight, continuing):
         self._learn_task(y, sample_weight, continuing, goes_on=True)
-        if continuing:
-            far = np.abs(self._task.encode(y)).max()
-            if far > FAR:
-                warn_caller(
-                    f"y is up to {far:.2g} standard deviations from the mean of the first part, whose mean and scale"
-                    " partial_fit keeps: begin with a part like the others, or scale y."
-                )
+        other_scale = self._task.describe_other_scale(y) if continuing else None
+        if other_scale is not None:
+            warn_caller(
+                f"{other_scale}, whose mean and scale partial_fit keeps: begin with a part like the others, or scale y."
+            )
 
     def _in_units_of_y(self, letter, last):
         task = self._task
@@ -102,7 +97,8 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         Warns
         -----
         UserWarning
-            If y is more than 100 standard deviations of the first part's y away from its mean.
+            If y is more than 100 times the scale of the first part's y, `y_scale_`, away from its mean; with
+            ``loss='poisson'``, if the mean of y is more than 100 times that of the first part.
         """
         with unchanged_on_error(self, in_place=True):
             self._partial_fit(X, y, sample_weight)

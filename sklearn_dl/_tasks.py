@@ -21,6 +21,12 @@ __all__ = ["Classification", "Multilabel", "Regression"]
 # Targets that vary by less than this share of their size differ by rounding.
 ROUNDING = 10 * np.finfo(np.float64).eps
 
+# From targets that are larger, nothing can be learned: update rules square gradients, and float32 ends at 3e38.
+LARGEST_TARGET = 1e18
+
+# Beyond as many times the scale of y, a later part of it is on another scale.
+FAR = 100
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -146,9 +152,10 @@ class Multilabel:
         y = np.asarray(y)
         kind = type_of_target(y, input_name=name)
         if kind != "multilabel-indicator":
+            labels = " Labels, one for each sample, are of shape (n_samples,)." if y.ndim > 1 else ""
             raise ValueError(
-                f"{name} must be labels of shape (n_samples,), or indicators, 0 or 1, of shape (n_samples, n_labels),"
-                f" got {kind} of shape {y.shape}."
+                f"{name} must be indicators, 0 or 1, of shape (n_samples, n_labels), got {kind} of shape {y.shape}."
+                f"{labels}"
             )
         if not np.isin(y, (0, 1)).all():
             raise ValueError(f"{name} must hold indicators, 0 or 1, got the values {np.unique(y)}.")
@@ -216,9 +223,17 @@ class Regression:
     what: ClassVar[str] = "numbers of shape (n_samples,) or (n_samples, n_outputs)"
 
     @staticmethod
-    def as_y(name, y):
-        """Return y as an array of float64 of shape (n,) or (n, n_outputs), checked as scikit-learn checks y."""
-        return check_quantities(name, y)
+    def as_y(name, y, sample_weight=None):
+        """Return y as an array of float64 of shape (n,) or (n, n_outputs), checked as scikit-learn checks y.
+
+        Samples of weight 0 get the y of one that counts: theirs means nothing, and need not be in range.
+        """
+        y = check_quantities(name, y)
+        if sample_weight is None or sample_weight.all():
+            return y
+        y = y.copy()
+        y[sample_weight == 0] = y[np.argmax(sample_weight)]
+        return y
 
     @classmethod
     def of_quantities(cls, y, sample_weight, *, takes_exp, goes_on=False):
@@ -230,26 +245,28 @@ class Regression:
         sample_weight : ndarray of float64 of shape (n,), or None
         takes_exp : bool
         goes_on : bool
-            Whether more y may come: the scale of an output that is constant so far is then 1, else 0.
+            Whether more y may come: the scale of an output that is constant so far is then 1, else 0; that of counts
+            which are all zero so far is 1, too.
 
         Raises
         ------
         ValueError
-            If counts are negative, or all of them zero, or y spans more than float64 holds.
+            If counts are negative, or all of them zero and no more will come, or y spans more than float64 holds.
         """
         columns = y.reshape(len(y), -1).T
         if not takes_exp:
             moments = [_mean_and_deviation(column, sample_weight) for column in columns]
             mean, scale = (np.array(values) for values in zip(*moments, strict=True))
-            if goes_on:
-                scale = np.where(scale == 0, 1.0, scale)
-            return cls(mean, scale, y.ndim == 1, takes_exp)
-        if y.min() < 0:
-            raise ValueError(f"y must be at least 0 for loss='poisson', got {y.min():g}.")
-        scale = np.array([_mean_and_deviation(column, sample_weight)[0] for column in columns])
-        if not scale.all():
-            raise ValueError("y must hold a number above 0 for loss='poisson', got only zeros.")
-        return cls(np.zeros(len(scale)), scale, y.ndim == 1, takes_exp)
+        else:
+            _check_counts("y", y)
+            scale = np.array([_mean_and_deviation(column, sample_weight)[0] for column in columns])
+            mean = np.zeros(len(scale))
+            if not (scale.all() or goes_on):
+                where = "" if len(scale) == 1 else f" in column {np.argmin(scale)}"
+                raise ValueError(f"y must hold a number above 0 for loss='poisson', got only zeros{where}.")
+        if goes_on:
+            scale = np.where(scale == 0, 1.0, scale)
+        return cls(mean, scale, y.ndim == 1, takes_exp)
 
     @property
     def n_outputs(self):
@@ -261,13 +278,30 @@ class Regression:
         if y.ndim != (1 if self.is_flat else 2) or y.size != len(y) * self.n_outputs:
             wanted = "(n_samples,)" if self.is_flat else f"(n_samples, {self.n_outputs})"
             raise ValueError(f"{name} must have the shape {wanted} that y had in the first fit, got {y.shape}.")
-        if self.takes_exp and y.min() < 0:
-            raise ValueError(f"{name} must be at least 0 for loss='poisson', got {y.min():g}.")
+        if self.takes_exp:
+            _check_counts(name, y)
         constant = self.scale == 0
-        off = y.reshape(len(y), -1) - self.mean
-        if constant.any() and np.abs(off[:, constant]).max() > ROUNDING * np.abs(self.mean).max():
+        with np.errstate(over="ignore", invalid="ignore"):
+            off = y.reshape(len(y), -1) - self.mean
+            targets = off / np.where(constant, np.inf, self.scale)
+        if (np.abs(off[:, constant]) > 2 * ROUNDING * np.abs(self.mean[constant])).any():
             raise ValueError(f"{name} varies where y of the first fit was constant, {self.mean[constant]}: fit anew.")
-        return off / np.where(constant, 1.0, self.scale)
+        farthest = np.abs(targets).max()
+        if not farthest <= LARGEST_TARGET:
+            raise ValueError(
+                f"{name} is up to {farthest:.2g} times the scale of y in the first fit, {self.scale}, away from its"
+                f" mean, {self.mean}: {LARGEST_TARGET:g} is the most."
+            )
+        return targets
+
+    def describe_other_scale(self, y):
+        """Say that a later part of y is on another scale, as a phrase; None if it is not."""
+        targets = self.encode(y)
+        if self.takes_exp:  # a single count is often many times the mean
+            far = targets.mean(axis=0).max()
+            return f"The mean of y is {far:.2g} times that of the first part" if far > FAR else None
+        far = np.abs(targets).max()
+        return f"y is up to {far:.2g} times its scale away from the mean of the first part" if far > FAR else None
 
     def quantities(self, scores):
         """Return predictions in y's own units, of y's shape, in float64; may overwrite the scores."""
@@ -279,6 +313,11 @@ class Regression:
         return scores[:, 0] if self.is_flat else scores
 
 
+def _check_counts(name, y):
+    if y.min() < 0:
+        raise ValueError(f"{name} must be at least 0 for loss='poisson', got {y.min():g}.")
+
+
 def _mean_and_deviation(y, sample_weight):
     """Return the mean and the standard deviation of numbers, 0 where they differ by no more than rounding.
 
@@ -287,6 +326,8 @@ def _mean_and_deviation(y, sample_weight):
     """
     if sample_weight is not None:
         y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
+        # By a power of two, so that they do not overflow when they are added, and no bit changes.
+        sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
     y, group = np.unique(y, return_inverse=True)
     weight = np.bincount(group, sample_weight)
     weight = weight / weight.sum()
