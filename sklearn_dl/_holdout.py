@@ -70,7 +70,7 @@ def count_samples(X, sample_weight):
 
 def _are_counts(weights):
     """Return whether weights are whole numbers that rows may be repeated by."""
-    return bool((weights == np.floor(weights)).all() and weights.sum() <= MANY)
+    return bool(weights.max() <= MANY and (weights == np.floor(weights)).all() and weights.sum() <= MANY)
 
 
 def n_training_rows(data):

@@ -213,7 +213,7 @@ ARGUMENTS = table(
         "y 2-D",
         {"y": np.column_stack([y, y])},
         ValueError,
-        r"y (should be a 1d array|must be labels of shape \(n_samples,\), or indicators), .* \(30, 2\)",
+        r"y (should be a 1d array|must be indicators), .* \(30, 2\)",
     ),
     ("y continuous", {"y": y + 0.5}, ValueError, "Unknown label type: continuous"),
     ("y nan", {"y": changed(y.astype(float), np.nan)}, ValueError, "Input y contains NaN"),

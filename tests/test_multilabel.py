@@ -99,9 +99,13 @@ def test_one_column_is_labels(cls):
 @pytest.mark.parametrize(
     ("Y", "message"),
     [
-        (np.arange(60).reshape(20, 3) % 4, r"y must be labels of shape \(n_samples,\), or indicators.*\(20, 3\)"),
+        (
+            np.arange(60).reshape(20, 3) % 4,
+            r"y must be indicators, 0 or 1, .*, got multiclass-multioutput of shape \(20, 3\)\. Labels, one for each"
+            r" sample, are of shape \(n_samples,\)\.$",
+        ),
         (np.arange(60).reshape(20, 3) % 2 * 2 - 1, r"y must hold indicators, 0 or 1, got the values \[-1  1\]"),
-        (np.full((20, 3), 0.5), "y must be labels"),
+        (np.full((20, 3), 0.5), "y must be indicators"),
         (np.full((20, 3), np.nan), "Input y contains NaN"),
         (np.ones((19, 3), int), "inconsistent numbers of samples"),
     ],
@@ -184,6 +188,8 @@ def test_validation_sets(cls, monitor):
     assert given.best_val_score_ == pytest.approx(given.score(X[200:], Y[200:]))
     with pytest.raises(ValueError, match="y_val has 2 labels, expected 3"):
         small(cls).fit(X, Y, X_val=X, y_val=Y[:, :2])
+    with pytest.raises(ValueError, match=r"y_val must be indicators, .*, got binary of shape \(300,\)\.$"):
+        small(cls).fit(X, Y, X_val=X, y_val=Y[:, 0])
 
 
 @each_class

@@ -163,7 +163,7 @@ def test_mean_and_scale():
     np.testing.assert_allclose(net.y_scale_, y.mean(axis=0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("value", [0.0, 7.5, 1e-300, -3e12])
+@pytest.mark.parametrize("value", [0.0, 7.5, 1e-300, -3e12, 1e300])
 def test_a_constant_y_is_predicted(value):
     X, _ = table(60)
     with warnings.catch_warnings():
@@ -171,10 +171,21 @@ def test_a_constant_y_is_predicted(value):
         net = small(num_epochs=20).fit(X, np.full(60, value))
     assert net.y_scale_ == 0
     np.testing.assert_allclose(net.predict(X), value, rtol=1e-15)
-    rounding = 7.5 * (1 + 1e-16 * (np.arange(60) % 10))
-    assert small().fit(X, rounding).y_scale_ == 0
+    rounding = (value or 1.0) * (1 + 1e-16 * (np.arange(60) % 10))
+    net = small().fit(X, rounding)
+    assert net.y_scale_ == 0
+    np.testing.assert_allclose(net.predict(X), rounding, rtol=1e-14)
+    assert net.loss_history_[-1] < 1
     with pytest.raises(ValueError, match="y_val varies where y of the first fit was constant"):
         small().fit(X, np.full(60, value), X_val=X, y_val=value + X[:, 0] * (abs(value) or 1))
+
+
+def test_an_output_is_constant_in_its_own_unit():
+    X, y = table(60, n_outputs=2)
+    net = small().fit(X, y * [1e12, 0])
+    np.testing.assert_array_equal(net.predict(X)[:, 1], 0)
+    with pytest.raises(ValueError, match="y_val varies where y of the first fit was constant"):
+        net.fit(X, y * [1e12, 0], X_val=X, y_val=y * [1e12, 1e-3])
 
 
 def test_what_is_constant_in_the_first_part_may_vary_later():
@@ -295,6 +306,35 @@ def test_weights_are_repetitions(loss):
     np.testing.assert_array_equal(weighted.predict(X), repeated.predict(X))
 
 
+@each_loss
+@pytest.mark.parametrize("constant", [False, True])
+def test_y_of_weight_zero_means_nothing(loss, constant):
+    X, y = table(60, n_outputs=2)
+    if constant:
+        y[:] = [3.0, 4.0]
+    weight = np.arange(60) % 3
+    spoilt = np.where(weight[:, None] == 0, [-1e300, 1e300], y)
+    options = {"loss": loss, "batch_size": 20, "shuffle": False}
+    given = {"X_val": X, "y_val": y}
+    plain, other = (small(**options).fit(X, z, sample_weight=weight, **given) for z in (y, spoilt))
+    np.testing.assert_array_equal(other.predict(X), plain.predict(X))
+    assert spoilt[0].tolist() == [-1e300, 1e300]
+    parts = small(**options).partial_fit(X, y, sample_weight=weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parts.partial_fit(X, spoilt, sample_weight=weight)
+
+
+@pytest.mark.parametrize("unit", [2.0**-1070, 2.0**-1000, 2.0**1000, 2.0**1021])
+def test_units_of_weights_change_nothing(unit):
+    X, y = table(60)
+    plain, scaled = (small(batch_size=20).fit(X, y, sample_weight=np.full(60, w)) for w in (1.0, unit))
+    np.testing.assert_array_equal(plain.predict(X), scaled.predict(X))
+    weight = 2.0 ** (np.arange(60) % 3)
+    net = small().fit(X, y, sample_weight=1e300 * weight)
+    np.testing.assert_allclose(net.y_mean_, np.average(y, weights=weight), rtol=1e-12)
+
+
 def test_early_stopping_keeps_the_best_epoch():
     X, y = load_diabetes(return_X_y=True)
     X = StandardScaler().fit_transform(X)
@@ -340,8 +380,53 @@ def test_partial_fit_goes_on():
 def test_partial_fit_warns_of_parts_on_another_scale():
     X, y = table(100)
     net = small().partial_fit(X, y)
-    with pytest.warns(UserWarning, match="standard deviations from the mean of the first part"):
+    with pytest.warns(UserWarning, match="times its scale away from the mean of the first part"):
         net.partial_fit(X, 1e4 * y)
+
+
+def test_partial_fit_compares_the_means_of_counts():
+    """Of rare events, a single one is many times the mean."""
+    X, _ = table(1000)
+    y = np.zeros(1000)
+    y[::500] = 1
+    net = small(loss="poisson", batch_size=500).partial_fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net.partial_fit(X, y[::-1])
+    with pytest.warns(UserWarning, match=r"The mean of y is 5e\+02 times that of the first part"):
+        net.partial_fit(X, y + 1)
+    with pytest.raises(ValueError, match=r"y must have the shape \(n_samples,\)"):
+        net.partial_fit(X, np.ones((1000, 2)))
+
+
+def test_a_first_part_without_counts():
+    X, y = table(100)
+    y = np.column_stack([np.round(y), np.round(y[::-1])])
+    net = small(loss="poisson", learning_rate=0.01).partial_fit(X, y * [1, 0])
+    np.testing.assert_allclose(net.y_scale_, [y[:, 0].mean(), 1.0])
+    for _ in range(100):
+        net.partial_fit(X, y)
+    assert net.score(X, y) > 0.5
+    with pytest.raises(ValueError, match="got only zeros in column 1"):
+        small(loss="poisson").fit(X, y * [1, 0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_targets_too_far_to_be_learned_are_refused(dtype):
+    X, y = table(40)
+    net = small(dtype=dtype).fit(X, 1e-30 * y)
+    before = net.predict(X)
+    message = " is up to .* times the scale of y in the first fit, .* away from its mean, .*: 1e\\+18 is the most"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for scale in (1e-10, 1e300):
+            with pytest.raises(ValueError, match="^y" + message):
+                net.partial_fit(X, scale * y)
+            with pytest.raises(ValueError, match="^y_val" + message):
+                net.fit(X, 1e-30 * y, X_val=X, y_val=scale * y)
+        with pytest.raises(ValueError, match="^y_val" + message):
+            net.fit(X, y - 1.7e308 * (np.arange(40) % 2), X_val=X, y_val=np.full(40, 1.7e308))
+    np.testing.assert_array_equal(net.predict(X), before)
 
 
 def test_warm_start_keeps_the_scale():
