@@ -61,8 +61,7 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
 
     def _read_y(self, y):
         y = y if issparse(y) else as_array("y", y)
-        several = np.ndim(y) == 2 and y.shape[1] > 1
-        return y, {"multi_output": several and self._takes_multilabel()}
+        return y, {"multi_output": self._takes_multilabel() and Multilabel.is_meant(y)}
 
     def _check_training_data(self, X, y, sample_weight, *, reset):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)

@@ -21,7 +21,7 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
 
     @property
     def _task(self):
-        return Regression(self.y_mean_, self.y_scale_, self._y_is_flat, self._trained_loss == "poisson")
+        return Regression(self.y_mean_, self.y_scale_, self._y_is_flat, self._takes_exp)
 
     def _head(self):
         return HuberHead(self.delta) if self.loss == "huber" else HEADS[self.loss]()
@@ -42,11 +42,9 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         if continuing:  # whose weights are for the y of the first fit; `encode` compares the shapes
             self.y_scale_ = np.where(self.y_scale_ == 0, 1.0, self.y_scale_)  # what was constant may vary from now on
             return
-        self._trained_loss = str(self.loss)
-        task = Regression.of_quantities(
-            y, sample_weight, takes_exp=self._trained_loss == "poisson", goes_on=goes_on or self.warm_start
-        )
-        self.y_mean_, self.y_scale_, self._y_is_flat = task.mean, task.scale, task.is_flat
+        takes_exp = self._head().link == "exp"
+        task = Regression.of_quantities(y, sample_weight, takes_exp=takes_exp, goes_on=goes_on or self.warm_start)
+        self.y_mean_, self.y_scale_, self._y_is_flat, self._takes_exp = task.mean, task.scale, task.is_flat, takes_exp
 
     def _learn_task_in_parts(self, y, sample_weight, continuing):
         self._learn_task(y, sample_weight, continuing, goes_on=True)

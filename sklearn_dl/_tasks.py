@@ -141,8 +141,8 @@ class Multilabel:
 
     @staticmethod
     def is_meant(y):
-        """Return whether y, an array or sparse matrix, has a column for each of several labels."""
-        return y.ndim == 2 and y.shape[1] > 1
+        """Return whether y, an array, sparse matrix or data frame, has a column for each of several labels."""
+        return np.ndim(y) == 2 and y.shape[1] > 1
 
     @staticmethod
     def as_y(name, y):
