@@ -39,9 +39,10 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)
         return X, Regression.as_y("y", y), sample_weight
 
-    def _learn_task(self, y, sample_weight, continuing, *, goes_on=False):
-        if continuing:  # whose weights are for the y of the first fit; `encode` compares the shapes
+    def _learn_task(self, y, sample_weight, continuing, *, goes_on=False, first="fit", keeps="warm_start"):
+        if continuing:  # whose weights are for the y of the first fit
             self.y_scale_ = np.where(self.y_scale_ == 0, 1.0, self.y_scale_)  # what was constant may vary from now on
+            self._warn_of_another_scale(y, sample_weight, first, keeps)
             return
         self._trained_loss = str(self.loss)
         task = Regression.of_quantities(
@@ -50,14 +51,17 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         self.y_mean_, self.y_scale_, self._y_is_flat = task.mean, task.scale, task.is_flat
 
     def _learn_task_in_parts(self, y, sample_weight, continuing):
-        self._learn_task(y, sample_weight, continuing, goes_on=True)
-        if continuing:
-            far = np.abs(self._task.encode(y)).max()
-            if far > FAR:
-                warn_caller(
-                    f"y is up to {far:.2g} standard deviations from the mean of the first part, whose mean and scale"
-                    " partial_fit keeps: begin with a part like the others, or scale y."
-                )
+        self._learn_task(y, sample_weight, continuing, goes_on=True, first="part", keeps="partial_fit")
+
+    def _warn_of_another_scale(self, y, sample_weight, first, keeps):
+        """Warn of a y that the mean and the scale that training goes on with are not for."""
+        off = np.abs(self._task.encode(y))
+        far = (off if sample_weight is None else off[sample_weight > 0]).max()
+        if far > FAR:
+            warn_caller(
+                f"y is up to {far:.2g} standard deviations from the mean of the first {first}, whose mean and scale"
+                f" {keeps} keeps: begin with a {first} like the others, or scale y."
+            )
 
     def _in_units_of_y(self, letter, last):
         task = self._task

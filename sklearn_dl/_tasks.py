@@ -55,7 +55,7 @@ class Classification:
         """How many scores a net has for it."""
         return len(self.classes)
 
-    def encode(self, y, *, name="y", among="among classes"):
+    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
         """Return the targets of labels, an array of int of shape (n_samples,).
 
         Raises
@@ -164,7 +164,7 @@ class Multilabel:
         """The numbers of the labels, which are the columns of y."""
         return np.arange(self.n_outputs)
 
-    def encode(self, y, *, name="y", among="among classes"):
+    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
         """Return the targets of indicators, float64 (n_samples, n_labels).
 
         Raises
@@ -256,8 +256,15 @@ class Regression:
         """How many scores a net has for it."""
         return len(self.scale)
 
-    def encode(self, y, *, name="y", among="among classes"):
-        """Return the targets of quantities, float64 (n_samples, n_outputs)."""
+    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
+        """Return the targets of quantities, float64 (n_samples, n_outputs).
+
+        Raises
+        ------
+        ValueError
+            If y has another shape than that which the task was learned of; if counts are negative; if an output that
+            was constant then is not now, but for samples of weight 0.
+        """
         if y.ndim != (1 if self.is_flat else 2) or y.size != len(y) * self.n_outputs:
             wanted = "(n_samples,)" if self.is_flat else f"(n_samples, {self.n_outputs})"
             raise ValueError(f"{name} must have the shape {wanted} that y had in the first fit, got {y.shape}.")
@@ -265,8 +272,13 @@ class Regression:
             raise ValueError(f"{name} must be at least 0 for loss='poisson', got {y.min():g}.")
         constant = self.scale == 0
         off = y.reshape(len(y), -1) - self.mean
-        if constant.any() and np.abs(off[:, constant]).max() > ROUNDING * np.abs(self.mean).max():
-            raise ValueError(f"{name} varies where y of the first fit was constant, {self.mean[constant]}: fit anew.")
+        if constant.any():
+            varies = np.abs(off) > ROUNDING * np.abs(self.mean).max()
+            varies &= constant if sample_weight is None else constant & (sample_weight > 0)[:, None]
+            if varies.any():
+                sample, output = np.argwhere(varies)[0]
+                got = self.mean[output] + off[sample, output]
+                raise ValueError(f"{name} must be {self.mean[output]:g}, as all of y is, got {got:g}.")
         return off / np.where(constant, 1.0, self.scale)
 
     def quantities(self, scores):

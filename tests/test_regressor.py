@@ -1,6 +1,7 @@
 """FullyConnectedRegressor: what it fits, y in its own units, one and many outputs, weights, ways to end."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -166,8 +167,23 @@ def test_a_constant_y_is_predicted(value):
     np.testing.assert_allclose(net.predict(X), value, rtol=1e-15)
     rounding = 7.5 * (1 + 1e-16 * (np.arange(60) % 10))
     assert small().fit(X, rounding).y_scale_ == 0
-    with pytest.raises(ValueError, match="y_val varies where y of the first fit was constant"):
-        small().fit(X, np.full(60, value), X_val=X, y_val=value + X[:, 0] * (abs(value) or 1))
+    y_val = value + X[:, 0] * (abs(value) or 1)
+    wanted = re.escape(f"y_val must be {value:g}, as all of y is, got {y_val[0]:g}.")
+    with pytest.raises(ValueError, match=wanted):
+        small().fit(X, np.full(60, value), X_val=X, y_val=y_val)
+    small().fit(X, np.full(60, value), X_val=X, y_val=np.append(y_val[:1], np.full(59, value)), sample_weight_val=np.arange(60))
+
+
+@pytest.mark.parametrize("batch_size", [10, 100])
+def test_what_has_no_weight_is_not_there_where_the_rest_is_constant(batch_size):
+    X, y = table(60)
+    weight = np.arange(60) < 20
+    y = np.column_stack([np.where(weight, 7.5, y), y])
+    net = small(batch_size=batch_size).fit(X, y, sample_weight=weight)
+    assert net.y_scale_[0] == 0
+    np.testing.assert_allclose(net.predict(X)[:, 0], 7.5, rtol=1e-15)
+    alone = small(batch_size=batch_size).fit(X[:20], y[:20])
+    np.testing.assert_allclose(net.y_mean_, alone.y_mean_)
 
 
 def test_what_is_constant_in_the_first_part_may_vary_later():
@@ -349,6 +365,17 @@ def test_warm_start_keeps_the_scale():
     net.set_params(loss="squared_error")
     with pytest.raises(ValueError, match=r"y must have the shape \(n_samples,\)"):
         net.fit(X, np.column_stack([y, y]))
+
+
+def test_warm_start_warns_of_another_scale():
+    X, y = table(100)
+    net = small(warm_start=True, num_epochs=2).fit(X, y)
+    with pytest.warns(UserWarning, match="deviations from the mean of the first fit, whose .* warm_start keeps"):
+        net.fit(X, 1e4 * y)
+    again = small(warm_start=True, num_epochs=2).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again.fit(X, np.append(1e4, y[1:]), sample_weight=np.arange(100) > 0)
 
 
 def test_delta_may_change_from_fit_to_fit():
