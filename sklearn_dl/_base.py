@@ -191,8 +191,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
-            training samples ended above where it began; or if too large a step has made a net that predicts them no
-            better than the class frequencies do.
+            training samples ended above where it began; if too large a step has made a net that predicts them no better
+            than the class frequencies do; or if X is of so large values that the net predicts them worse than their
+            class frequencies, or than the mean of y.
         UserWarning
             If `X_val` is on another scale than X, as where a Pipeline transforms X alone. Up to 256 rows of each are
             compared; sets of fewer than 20 are not.
