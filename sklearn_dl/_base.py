@@ -194,8 +194,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
-            training samples ended above where it began; or if too large a step has made a net that predicts them no
-            better than the class frequencies do.
+            training samples ended above where it began; if too large a step has made a net that predicts them no better
+            than the class frequencies do; or if X is of so large values that the net predicts them worse than their
+            class frequencies, or than the mean of y.
         UserWarning
             If `X_val` is on another scale than X, as where a Pipeline transforms X alone. Up to 256 rows of each are
             compared; sets of fewer than 20 are not.
@@ -233,7 +234,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             watchers.append(
                 FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=partial(snapshot, self))
             )
-        y = self._task.encode(y)
+        y = self._task.encode(y, sample_weight)
         weights = sample_weight, self._weigh_classes(y, sample_weight)
         validation = check_validation_data(self, *validation, task=self._task, takes_sparse=self._takes_sparse())
         if validation is not None:
@@ -255,7 +256,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         continuing = hasattr(self, "params_")
         X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=not continuing)
         self._learn_task_in_parts(y, sample_weight, continuing, **task)
-        y = self._task.encode(y)
+        y = self._task.encode(y, sample_weight)
         weights = sample_weight, self._weigh_classes(y, sample_weight)
         params = resolve_lengths({**params, "early_stopping": False, "tol": None})
         # One bar for each part of the data would be too many.

@@ -38,9 +38,10 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)
         return X, Regression.as_y("y", y, sample_weight), sample_weight
 
-    def _learn_task(self, y, sample_weight, continuing, *, goes_on=False):
-        if continuing:  # whose weights are for the y of the first fit; `encode` compares the shapes
+    def _learn_task(self, y, sample_weight, continuing, *, goes_on=False, first="fit", keeps="warm_start"):
+        if continuing:  # whose weights are for the y of the first fit
             self.y_scale_ = np.where(self.y_scale_ == 0, 1.0, self.y_scale_)  # what was constant may vary from now on
+            self._warn_of_another_scale(y, sample_weight, first, keeps)
             return
         takes_exp = self._head().link == "exp"
         task = Regression.of_quantities(y, sample_weight, takes_exp=takes_exp, goes_on=goes_on or self.warm_start)

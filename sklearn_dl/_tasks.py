@@ -61,7 +61,7 @@ class Classification:
         """How many scores a net has for it."""
         return len(self.classes)
 
-    def encode(self, y, *, name="y", among="among classes"):
+    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
         """Return the targets of labels, an array of int of shape (n_samples,).
 
         Raises
@@ -171,7 +171,7 @@ class Multilabel:
         """The numbers of the labels, which are the columns of y."""
         return np.arange(self.n_outputs)
 
-    def encode(self, y, *, name="y", among="among classes"):
+    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
         """Return the targets of indicators, float64 (n_samples, n_labels).
 
         Raises
@@ -273,8 +273,15 @@ class Regression:
         """How many scores a net has for it."""
         return len(self.scale)
 
-    def encode(self, y, *, name="y", among="among classes"):
-        """Return the targets of quantities, float64 (n_samples, n_outputs)."""
+    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
+        """Return the targets of quantities, float64 (n_samples, n_outputs).
+
+        Raises
+        ------
+        ValueError
+            If y has another shape than that which the task was learned of; if counts are negative; if an output that
+            was constant then is not now, but for samples of weight 0.
+        """
         if y.ndim != (1 if self.is_flat else 2) or y.size != len(y) * self.n_outputs:
             wanted = "(n_samples,)" if self.is_flat else f"(n_samples, {self.n_outputs})"
             raise ValueError(f"{name} must have the shape {wanted} that y had in the first fit, got {y.shape}.")

@@ -1,6 +1,7 @@
 """How training ends: why, with which epoch's weights, and what is said about it."""
 
 import math
+import re
 import warnings
 
 import numpy as np
@@ -409,6 +410,28 @@ def test_a_regressor_without_a_living_unit_is_told_of_whatever_it_began_with(los
     assert net.score(X, y) <= 0
     assert "learning_rate=10 is too large for this data and net" in message
     assert not warned(lambda: small(FullyConnectedRegressor, loss=loss, num_epochs=30, random_state=seed).fit(X, y))
+
+
+@each_of_all
+def test_values_of_X_too_large_to_come_down_from_are_warned_of(cls):
+    X, y = blobs(200)
+    params = {"learning_rate": 1e-4, "num_epochs": 10, "weight_scale": "he"}
+    [message] = warned(lambda: small(cls, **params).fit(1000 * X, y))
+    assert re.search(r"worse than (their class frequencies|the mean .*) .* come down from .* Scale X", message)
+    assert not warned(lambda: small(cls, **params).fit(X / X.std(), y))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_loss_of_a_constant_is_that_of_the_mean(loss, weighted):
+    X, y = np.random.RandomState(0).uniform(0, 100, (200, 3)), np.random.RandomState(1).uniform(1, 3, (200, 2))
+    weight = np.arange(200) % 3 if weighted else None
+    net = small(FullyConnectedRegressor, loss=loss, learning_rate=1e-6, num_epochs=10, batch_size=20)
+    [message] = warned(lambda: net.fit(X, y, sample_weight=weight))
+    # Scores of zero are the mean: targets are less it and over their scale, or for counts over it.
+    constant = small(FullyConnectedRegressor, loss=loss, hidden_dims=(), weight_scale=0.0, learning_rate=0.0)
+    of_constant = constant.set_params(num_epochs=1, batch_size=200).fit(X, y, sample_weight=weight).loss_
+    assert f"that of a constant prediction is {of_constant:.4g}. " in message
 
 
 # -------------------------------------------------------------------------- plateaus of single updates

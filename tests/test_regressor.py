@@ -1,6 +1,7 @@
 """FullyConnectedRegressor: what it fits, y in its own units, one and many outputs, weights, ways to end."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -441,6 +442,17 @@ def test_warm_start_keeps_the_scale():
     net.set_params(loss="squared_error")
     with pytest.raises(ValueError, match=r"y must have the shape \(n_samples,\)"):
         net.fit(X, np.column_stack([y, y]))
+
+
+def test_warm_start_warns_of_another_scale():
+    X, y = table(100)
+    net = small(warm_start=True, num_epochs=2).fit(X, y)
+    with pytest.warns(UserWarning, match="deviations from the mean of the first fit, whose .* warm_start keeps"):
+        net.fit(X, 1e4 * y)
+    again = small(warm_start=True, num_epochs=2).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again.fit(X, np.append(1e4, y[1:]), sample_weight=np.arange(100) > 0)
 
 
 def test_delta_may_change_from_fit_to_fit():

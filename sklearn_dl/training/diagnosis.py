@@ -16,6 +16,8 @@ WORSE = 0.02
 LEAP = 2
 # After fewer updates, an honest training may be worse than its beginning by chance, but not by a leap.
 FEW_UPDATES = 32
+# How many times the loss of a constant prediction that of the first weights is at least where X is not scaled.
+FAR = 20
 # A loss that is better by less, after a leap, is no success.
 BARELY = 0.1
 # Below this share of another loss, the loss of the last epoch's minibatches is less for sure.
@@ -93,7 +95,36 @@ def _learned_no_numbers(solver):
                 f"The net predicts the same for all training samples: {_causes(solver)} is too large for this data and"
                 " net. Lower it, or scale X."
             )
+    if as_constant and final.score < 0:
+        return _worse_than_constant(solver, final, _loss_of_mean(solver), "the mean of their targets does")
     return None
+
+
+def _worse_than_constant(solver, final, of_constant, what):
+    """Say so if the net is far worse than a constant prediction, because large values of X made it begin too far off.
+
+    First weights suit X of about unit variance, of which the scores, and so the loss, are of about the size of one.
+    """
+    began = solver.state.initial_loss
+    far = solver.num_updates >= FEW_UPDATES and final.loss > of_constant + (LEAP - 1) * abs(of_constant)
+    if not (far and began > FAR * abs(of_constant)):
+        return None
+    return (
+        f"The net predicts the training samples worse than {what}: its loss has come down from {began:.4g} to"
+        f" {final.loss:.4g} only, where that of a constant prediction is {of_constant:.4g}. Scale X, or train for"
+        " longer."
+    )
+
+
+def _loss_of_mean(solver):
+    """Return the loss of a net that predicts the mean of the targets of the samples that the score is taken on."""
+    samples, rows, head = solver.train_samples, solver.train_rows, solver.trainee.head
+    targets = np.ascontiguousarray(samples.y[rows])
+    weights = None if samples.sample_weight is None else np.ascontiguousarray(samples.sample_weight[rows])
+    mean = np.average(targets, axis=0, weights=weights)
+    with np.errstate(divide="ignore"):
+        score = np.log(mean) if head.link == "exp" else mean
+    return head.loss(np.full(targets.shape, score, targets.dtype), targets, weights, None)
 
 
 def _targets_are_equal(solver):
@@ -134,8 +165,10 @@ def _learned_no_classes(solver, shares, of_shares):
     else:
         learned = final.loss < (1 - SAME) * of_shares or final.score > shares.max() + by_chance
         learned = learned or not _scores_are_equal(solver)
-    if n_classes == 1 or learned:
+    if n_classes == 1:
         return None
+    if learned:
+        return _worse_than_constant(solver, final, of_shares, "their class frequencies do")
     predicts = "one class for all training samples" if final.n_classes == 1 else "classes by chance"
     return (
         f"The net predicts {predicts} (accuracy {final.score:.1%}); its loss of {final.loss:.4g} is no better than"
