@@ -30,7 +30,8 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = self._takes_multilabel() and self.loss != "hinge"
+        one_label = self.loss == "hinge" or self.class_weight is not None  # what they need
+        tags.classifier_tags.multi_label = self._takes_multilabel() and not one_label
         return tags
 
     def _takes_multilabel(self):

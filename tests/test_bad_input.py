@@ -89,7 +89,7 @@ SHARED = {
         (int, ValueError, "dtype must be one of 'auto', .* got <class 'int'>"),
         (None, ValueError, "dtype must be one of 'auto', .* got None"),
     ],
-    "tol": [(-1e-3, ValueError, r"tol == -0\.001"), ("auto", TypeError, "tol .* str")],
+    "tol": [(-1e-3, ValueError, r"tol == -0\.001"), ("automatic", TypeError, "tol .* str")],
     "n_iter_no_change": [
         (0, ValueError, "n_iter_no_change == 0"),
         ("Auto", ValueError, "n_iter_no_change must be an integer of at least 1 or 'auto', got 'Auto'"),

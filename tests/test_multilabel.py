@@ -134,7 +134,8 @@ def test_what_has_no_meaning_is_refused(cls):
     with pytest.raises(ValueError, match="loss='hinge' needs one label for each sample"):
         small(cls, loss="hinge").fit(X, Y)
     assert cls().__sklearn_tags__().classifier_tags.multi_label
-    assert not cls(loss="hinge").__sklearn_tags__().classifier_tags.multi_label
+    for params in ({"loss": "hinge"}, {"class_weight": "balanced"}):
+        assert not cls(**params).__sklearn_tags__().classifier_tags.multi_label
 
 
 @each_class
