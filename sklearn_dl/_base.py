@@ -234,7 +234,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             watchers.append(
                 FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=partial(snapshot, self))
             )
-        y = self._task.encode(y, sample_weight)
+        y = self._task.encode(y)
         weights = sample_weight, self._weigh_classes(y, sample_weight)
         validation = check_validation_data(self, *validation, task=self._task, takes_sparse=self._takes_sparse())
         if validation is not None:
@@ -256,7 +256,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         continuing = hasattr(self, "params_")
         X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=not continuing)
         self._learn_task_in_parts(y, sample_weight, continuing, **task)
-        y = self._task.encode(y, sample_weight)
+        y = self._task.encode(y)
         weights = sample_weight, self._weigh_classes(y, sample_weight)
         params = resolve_lengths({**params, "early_stopping": False, "tol": None})
         # One bar for each part of the data would be too many.

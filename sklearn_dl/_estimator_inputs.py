@@ -115,4 +115,5 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, task, t
         raise ValueError(f"y_val must have shape {shape}, one entry for each row of X_val, got {y_val.shape}.")
     if sample_weight_val is not None:
         sample_weight_val = check_weights("sample_weight_val", sample_weight_val, X_val)
-    return X_val, task.encode(y_val, sample_weight_val, name="y_val", among="in y:"), sample_weight_val
+        y_val = task.as_y("y_val", y_val, sample_weight_val)
+    return X_val, task.encode(y_val, name="y_val", among="in y:"), sample_weight_val

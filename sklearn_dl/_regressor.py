@@ -38,22 +38,22 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)
         return X, Regression.as_y("y", y, sample_weight), sample_weight
 
-    def _learn_task(self, y, sample_weight, continuing, *, goes_on=False, first="fit", keeps="warm_start"):
+    def _learn_task(self, y, sample_weight, continuing, *, in_parts=False):
         if continuing:  # whose weights are for the y of the first fit
             self.y_scale_ = np.where(self.y_scale_ == 0, 1.0, self.y_scale_)  # what was constant may vary from now on
-            self._warn_of_another_scale(y, sample_weight, first, keeps)
+            keeps, first = ("partial_fit", "part") if in_parts else ("warm_start", "fit")
+            other_scale = self._task.describe_other_scale(y, first)
+            if other_scale is not None:
+                warn_caller(
+                    f"{other_scale}, whose mean and scale {keeps} keeps: scale y, or begin with another {first}."
+                )
             return
-        takes_exp = self._head().link == "exp"
-        task = Regression.of_quantities(y, sample_weight, takes_exp=takes_exp, goes_on=goes_on or self.warm_start)
+        takes_exp, goes_on = self._head().link == "exp", in_parts or self.warm_start
+        task = Regression.of_quantities(y, sample_weight, takes_exp=takes_exp, goes_on=goes_on)
         self.y_mean_, self.y_scale_, self._y_is_flat, self._takes_exp = task.mean, task.scale, task.is_flat, takes_exp
 
     def _learn_task_in_parts(self, y, sample_weight, continuing):
-        self._learn_task(y, sample_weight, continuing, goes_on=True)
-        other_scale = self._task.describe_other_scale(y) if continuing else None
-        if other_scale is not None:
-            warn_caller(
-                f"{other_scale}, whose mean and scale partial_fit keeps: begin with a part like the others, or scale y."
-            )
+        self._learn_task(y, sample_weight, continuing, in_parts=True)
 
     def _in_units_of_y(self, letter, last):
         task = self._task

@@ -42,7 +42,7 @@ class Classification:
     what: ClassVar[str] = "labels of shape (n_samples,)"
 
     @staticmethod
-    def as_y(name, y):
+    def as_y(name, y, sample_weight=None):
         """Return y as an array of labels, checked as scikit-learn checks y."""
         return check_labels(name, y)
 
@@ -61,7 +61,7 @@ class Classification:
         """How many scores a net has for it."""
         return len(self.classes)
 
-    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
+    def encode(self, y, *, name="y", among="among classes"):
         """Return the targets of labels, an array of int of shape (n_samples,).
 
         Raises
@@ -145,7 +145,7 @@ class Multilabel:
         return np.ndim(y) == 2 and y.shape[1] > 1
 
     @staticmethod
-    def as_y(name, y):
+    def as_y(name, y, sample_weight=None):
         """Return y, indicators (n, k), as an array of int8, checked."""
         if issparse(y):
             y = y.toarray()
@@ -171,7 +171,7 @@ class Multilabel:
         """The numbers of the labels, which are the columns of y."""
         return np.arange(self.n_outputs)
 
-    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
+    def encode(self, y, *, name="y", among="among classes"):
         """Return the targets of indicators, float64 (n_samples, n_labels).
 
         Raises
@@ -273,14 +273,14 @@ class Regression:
         """How many scores a net has for it."""
         return len(self.scale)
 
-    def encode(self, y, sample_weight=None, *, name="y", among="among classes"):
+    def encode(self, y, *, name="y", among="among classes"):
         """Return the targets of quantities, float64 (n_samples, n_outputs).
 
         Raises
         ------
         ValueError
             If y has another shape than that which the task was learned of; if counts are negative; if an output that
-            was constant then is not now, but for samples of weight 0.
+            was constant then is not now.
         """
         if y.ndim != (1 if self.is_flat else 2) or y.size != len(y) * self.n_outputs:
             wanted = "(n_samples,)" if self.is_flat else f"(n_samples, {self.n_outputs})"
@@ -301,14 +301,14 @@ class Regression:
             )
         return targets
 
-    def describe_other_scale(self, y):
-        """Say that a later part of y is on another scale, as a phrase; None if it is not."""
+    def describe_other_scale(self, y, first):
+        """Say that y is on another scale than that of the `first` part or fit, as a phrase; None if it is not."""
         targets = self.encode(y)
         if self.takes_exp:  # a single count is often many times the mean
             far = targets.mean(axis=0).max()
-            return f"The mean of y is {far:.2g} times that of the first part" if far > FAR else None
+            return f"The mean of y is {far:.2g} times that of the first {first}" if far > FAR else None
         far = np.abs(targets).max()
-        return f"y is up to {far:.2g} times its scale away from the mean of the first part" if far > FAR else None
+        return f"y is up to {far:.2g} times its scale away from the mean of the first {first}" if far > FAR else None
 
     def quantities(self, scores):
         """Return predictions in y's own units, of y's shape, in float64; may overwrite the scores."""

@@ -230,14 +230,14 @@ def common(classes, section="Parameters"):
 
 FULLY_CONNECTED = [sklearn_dl.TwoLayerNet, sklearn_dl.FullyConnectedNet]
 RULES = [getattr(optim, name) for name in ("sgd", "sgd_momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")]
+OWN = {"learning_rate", "lr_schedule", "reg", "batch_size", "tol", "weight_scale"}
 CONSISTENT = {
     "estimators": {
         "objects": ESTIMATORS,
         # The others' defaults, or what they apply to, differ.
-        "include_params": sorted(common(ESTIMATORS) - {"learning_rate", "reg", "weight_scale"}),
+        "include_params": sorted(common(ESTIMATORS) - OWN),
         "include_attrs": sorted(common(ESTIMATORS, "Attributes")),
     },
-    "estimators with hidden layers": {"objects": ESTIMATORS[1:], "include_params": ["reg"]},
     "fully connected": {
         "objects": FULLY_CONNECTED,
         "include_params": sorted(common(FULLY_CONNECTED) - {"learning_rate", "weight_scale"}),

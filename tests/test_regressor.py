@@ -1,7 +1,6 @@
 """FullyConnectedRegressor: what it fits, y in its own units, one and many outputs, weights, ways to end."""
 
 import pickle
-import re
 import warnings
 
 import numpy as np
@@ -447,7 +446,9 @@ def test_warm_start_keeps_the_scale():
 def test_warm_start_warns_of_another_scale():
     X, y = table(100)
     net = small(warm_start=True, num_epochs=2).fit(X, y)
-    with pytest.warns(UserWarning, match="deviations from the mean of the first fit, whose .* warm_start keeps"):
+    with pytest.warns(
+        UserWarning, match=r"times its scale away from the mean of the first fit, whose .* warm_start keeps"
+    ):
         net.fit(X, 1e4 * y)
     again = small(warm_start=True, num_epochs=2).fit(X, y)
     with warnings.catch_warnings():
