@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import unchanged_on_error
-from sklearn_dl._inputs import as_array
+from sklearn_dl._inputs import as_array, read_labels
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._tasks import Classification, Multilabel
 from sklearn_dl.nets.heads import HingeHead, LogisticHead, SoftmaxHead
@@ -61,8 +61,14 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
     # ---------------------------------------------------------------- checks
 
     def _read_y(self, y):
-        y = y if issparse(y) else as_array("y", y)
-        return y, {"multi_output": self._takes_multilabel() and Multilabel.is_meant(y)}
+        y = y if issparse(y) else read_labels("y", y)
+        several = Multilabel.is_meant(y)
+        if several and not self._takes_multilabel():
+            raise ValueError(
+                f"y must be labels of shape (n_samples,), got shape {tuple(y.shape)}: {type(self).__name__} takes one"
+                " label for each sample. TwoLayerNet takes several, and MultiOutputClassifier fits one model for each."
+            )
+        return y, {"multi_output": several}
 
     def _check_training_data(self, X, y, sample_weight, *, reset):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)

@@ -254,9 +254,63 @@ def _is_no_text(value):
     return not isinstance(value, str)
 
 
+# Of what a sample with several labels may consist.
+_SETS = (list, tuple, set, frozenset, np.ndarray)
+
+
+def read_labels(name, labels):
+    """Return any array-like of labels as `as_array` does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are sets of labels, or objects that cannot be sorted: scikit-learn's errors do not say what to do.
+    """
+    try:
+        labels = as_array(name, labels)
+    except ValueError:  # rows of different lengths
+        if isinstance(labels, (list, tuple)) and any(isinstance(label, _SETS) for label in labels):
+            _refuse_sets(name, labels)
+        raise
+    if np.ndim(labels) == 1 and not (type(labels) is np.ndarray and labels.dtype != object):
+        objects = np.asarray(labels)
+        if objects.dtype == object:
+            _check_objects(name, objects, str(getattr(labels, "dtype", "")) == "object")
+    return labels
+
+
+def _refuse_sets(name, labels):
+    raise ValueError(
+        f"{name} holds a {type(labels[0]).__name__} of labels for each sample: make indicators of them, a column for"
+        f" each label, with MultiLabelBinarizer().fit_transform({name})."
+    )
+
+
+def _check_objects(name, labels, given_as_objects):
+    if any(isinstance(label, _SETS) for label in labels):
+        _refuse_sets(name, labels)
+    missing = [label for label in labels if _is_missing(label)]
+    if missing:
+        raise ValueError(f"{name} must have a label for each sample, got {missing[0]!r} for {len(missing)} of them.")
+    texts = [isinstance(label, str) for label in labels]
+    if any(texts) and not all(texts):
+        text, other = labels[texts.index(True)], labels[texts.index(False)]
+        raise TypeError(f"{name} must hold either strings or numbers, got {text!r} and {other!r}.")
+    if given_as_objects and all(isinstance(label, numbers.Real) for label in labels):
+        raise TypeError(f"{name} holds numbers, but its dtype is object: convert it, as by {name}.astype(int).")
+
+
+def _is_missing(label):
+    """Return whether a label is None, nan, or what pandas has for these."""
+    return label is None or (isinstance(label, numbers.Real) and label != label) or type(label).__name__ in _MISSING
+
+
+_MISSING = ("NAType", "NaTType")
+
+
 def check_labels(name, labels):
     """Return an array (n,) of labels, checked as scikit-learn checks y."""
-    labels = as_array(name, labels)
+    labels = read_labels(name, labels)
     with named(name):
         labels = column_or_1d(labels)
         assert_all_finite(labels)

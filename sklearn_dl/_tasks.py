@@ -152,9 +152,10 @@ class Multilabel:
         y = np.asarray(y)
         kind = type_of_target(y, input_name=name)
         if kind != "multilabel-indicator":
+            found = f"dtype {y.dtype}" if kind == "unknown" else kind
             labels = " Labels, one for each sample, are of shape (n_samples,)." if y.ndim > 1 else ""
             raise ValueError(
-                f"{name} must be indicators, 0 or 1, of shape (n_samples, n_labels), got {kind} of shape {y.shape}."
+                f"{name} must be indicators, 0 or 1, of shape (n_samples, n_labels), got {found} of shape {y.shape}."
                 f"{labels}"
             )
         if not np.isin(y, (0, 1)).all():

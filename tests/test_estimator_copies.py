@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -41,6 +42,21 @@ def test_copies_go_on_as_the_original(cls, copied, rule):
         twin.partial_fit(X, y)
         np.testing.assert_array_equal(answers(original, X), before)
         assert_same(twin, original.partial_fit(X, y))
+
+
+@each_of_all
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_training_goes_on_from_a_mapped_file_and_leaves_it_as_it_is(cls, mode, tmp_path):
+    """As in a worker of joblib, which maps the large arrays of what it is given."""
+    X, y = blobs()
+    original = small(cls, update_rule="adam", **batchnorm(cls)).fit(X, y)
+    path = tmp_path / "net.joblib"
+    joblib.dump(original, path)
+    before = path.read_bytes()
+    mapped = joblib.load(path, mmap_mode=mode)
+    np.testing.assert_array_equal(answers(mapped, X), answers(original, X))
+    assert_same(mapped.partial_fit(X, y), original.partial_fit(X, y))
+    assert path.read_bytes() == before
 
 
 @each_of_all

@@ -121,7 +121,7 @@ def test_bad_indicators(cls, Y, message):
 
 def test_softmax_refuses_them():
     X, Y = indicators(20)
-    with pytest.raises(ValueError, match="y should be a 1d array"):
+    with pytest.raises(ValueError, match=r"Softmax takes one label for each sample\. TwoLayerNet takes several"):
         Softmax().fit(X, Y)
     assert not Softmax().__sklearn_tags__().classifier_tags.multi_label
 

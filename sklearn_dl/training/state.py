@@ -215,7 +215,10 @@ def _copy_arrays(node):
 
 
 def _write_arrays(node, source):
-    """Return `source` with its arrays in the memory that `node` has for them."""
+    """Return `source` with its arrays in the memory that `node` has for them, else in their own.
+
+    Those of `source` may be of a file that is read as it is used, and must not, or cannot, be written to.
+    """
     if isinstance(source, dict):
         held = node if isinstance(node, dict) else {}
         written = {name: _write_arrays(held.get(name), value) for name, value in source.items()}
@@ -226,7 +229,7 @@ def _write_arrays(node, source):
     if fits and (node.shape, node.dtype) == (source.shape, source.dtype):
         node[...] = source
         return node
-    return source
+    return np.array(source) if isinstance(source, np.ndarray) else source
 
 
 def _map_lists(function, node, *others):
