@@ -262,7 +262,7 @@ class Regression:
             scale = np.array([_mean_and_deviation(column, sample_weight)[0] for column in columns])
             mean = np.zeros(len(scale))
             if not (scale.all() or goes_on):
-                where = "" if len(scale) == 1 else f" in column {np.argmin(scale)}"
+                where = _in_column(np.argmin(scale), len(scale))
                 raise ValueError(f"y must hold a number above 0 for loss='poisson', got only zeros{where}.")
         if goes_on:
             scale = np.where(scale == 0, 1.0, scale)
@@ -291,8 +291,12 @@ class Regression:
         with np.errstate(over="ignore", invalid="ignore"):
             off = y.reshape(len(y), -1) - self.mean
             targets = off / np.where(constant, np.inf, self.scale)
-        if (np.abs(off[:, constant]) > 2 * ROUNDING * np.abs(self.mean[constant])).any():
-            raise ValueError(f"{name} varies where y of the first fit was constant, {self.mean[constant]}: fit anew.")
+        varies = constant & (np.abs(off) > 2 * ROUNDING * np.abs(self.mean))
+        if varies.any():
+            sample, output = np.argwhere(varies)[0]
+            wanted, got = self.mean[output], y.reshape(len(y), -1)[sample, output]
+            where = _in_column(output, self.n_outputs)
+            raise ValueError(f"{name} must be {wanted:g}{where}, as all of y is, got {got:g}.")
         farthest = np.abs(targets).max()
         if not farthest <= LARGEST_TARGET:
             raise ValueError(
@@ -318,6 +322,10 @@ class Regression:
         scores *= self.scale
         scores += self.mean
         return scores[:, 0] if self.is_flat else scores
+
+
+def _in_column(i, n_columns):
+    return "" if n_columns == 1 else f" in column {i}"
 
 
 def _check_counts(name, y):
