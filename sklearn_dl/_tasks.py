@@ -242,6 +242,7 @@ class Regression:
         Parameters
         ----------
         y : ndarray of float64 of shape (n,) or (n, n_outputs)
+            As `as_y` returns it: samples of weight 0 have the y of one that counts.
         sample_weight : ndarray of float64 of shape (n,), or None
         takes_exp : bool
         goes_on : bool
@@ -340,7 +341,6 @@ def _mean_and_deviation(y, sample_weight):
     weights act as repetition does, to the last bit.
     """
     if sample_weight is not None:
-        y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
         # By a power of two, so that they do not overflow when they are added, and no bit changes.
         sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
     y, group = np.unique(y, return_inverse=True)

@@ -460,6 +460,17 @@ def test_warm_start_keeps_the_scale():
         net.fit(X, np.column_stack([y, y]))
 
 
+def test_the_number_of_outputs_stays():
+    X, y = table(60, n_outputs=3)
+    net = small(warm_start=True).fit(X, y)
+    for other in (y[:, :2], y[:, :1], y[:, 0]):
+        for call in (net.fit, net.partial_fit):
+            with pytest.raises(ValueError, match=r"^y must have the shape \(n_samples, 3\) .*, got"):
+                call(X, other)
+        with pytest.raises(ValueError, match=r"^y_val must have the shape \(n_samples, 3\) .*, got"):
+            net.fit(X, y, X_val=X, y_val=other)
+
+
 def test_warm_start_warns_of_another_scale():
     X, y = table(100)
     net = small(warm_start=True, num_epochs=2).fit(X, y)
