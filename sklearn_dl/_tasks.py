@@ -243,6 +243,7 @@ class Regression:
         Parameters
         ----------
         y : ndarray of float64 of shape (n,) or (n, n_outputs)
+            As `as_y` returns it: samples of weight 0 have the y of one that counts.
         sample_weight : ndarray of float64 of shape (n,), or None
         takes_exp : bool
         goes_on : bool
@@ -263,7 +264,7 @@ class Regression:
             scale = np.array([_mean_and_deviation(column, sample_weight)[0] for column in columns])
             mean = np.zeros(len(scale))
             if not (scale.all() or goes_on):
-                where = "" if len(scale) == 1 else f" in column {np.argmin(scale)}"
+                where = _in_column(np.argmin(scale), len(scale))
                 raise ValueError(f"y must hold a number above 0 for loss='poisson', got only zeros{where}.")
         if goes_on:
             scale = np.where(scale == 0, 1.0, scale)
@@ -292,8 +293,12 @@ class Regression:
         with np.errstate(over="ignore", invalid="ignore"):
             off = y.reshape(len(y), -1) - self.mean
             targets = off / np.where(constant, np.inf, self.scale)
-        if (np.abs(off[:, constant]) > 2 * ROUNDING * np.abs(self.mean[constant])).any():
-            raise ValueError(f"{name} varies where y of the first fit was constant, {self.mean[constant]}: fit anew.")
+        varies = constant & (np.abs(off) > 2 * ROUNDING * np.abs(self.mean))
+        if varies.any():
+            sample, output = np.argwhere(varies)[0]
+            wanted, got = self.mean[output], y.reshape(len(y), -1)[sample, output]
+            where = _in_column(output, self.n_outputs)
+            raise ValueError(f"{name} must be {wanted:g}{where}, as all of y is, got {got:g}.")
         farthest = np.abs(targets).max()
         if not farthest <= LARGEST_TARGET:
             raise ValueError(
@@ -321,6 +326,10 @@ class Regression:
         return scores[:, 0] if self.is_flat else scores
 
 
+def _in_column(i, n_columns):
+    return "" if n_columns == 1 else f" in column {i}"
+
+
 def _check_counts(name, y):
     if y.min() < 0:
         raise ValueError(f"{name} must be at least 0 for loss='poisson', got {y.min():g}.")
@@ -333,7 +342,6 @@ def _mean_and_deviation(y, sample_weight):
     weights act as repetition does, to the last bit.
     """
     if sample_weight is not None:
-        y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
         # By a power of two, so that they do not overflow when they are added, and no bit changes.
         sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
     y, group = np.unique(y, return_inverse=True)

@@ -1,6 +1,7 @@
 """FullyConnectedRegressor: what it fits, y in its own units, one and many outputs, weights, ways to end."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -176,15 +177,19 @@ def test_a_constant_y_is_predicted(value):
     assert net.y_scale_ == 0
     np.testing.assert_allclose(net.predict(X), rounding, rtol=1e-14)
     assert net.loss_history_[-1] < 1
-    with pytest.raises(ValueError, match="y_val varies where y of the first fit was constant"):
-        small().fit(X, np.full(60, value), X_val=X, y_val=value + X[:, 0] * (abs(value) or 1))
+    y_val = value + X[:, 0] * (abs(value) or 1)
+    wanted = re.escape(f"y_val must be {value:g}, as all of y is, got {y_val[0]:g}.")
+    with pytest.raises(ValueError, match=wanted):
+        small().fit(X, np.full(60, value), X_val=X, y_val=y_val)
+    y_val[1:] = value
+    small().fit(X, np.full(60, value), X_val=X, y_val=y_val, sample_weight_val=np.arange(60))
 
 
 def test_an_output_is_constant_in_its_own_unit():
     X, y = table(60, n_outputs=2)
     net = small().fit(X, y * [1e12, 0])
     np.testing.assert_array_equal(net.predict(X)[:, 1], 0)
-    with pytest.raises(ValueError, match="y_val varies where y of the first fit was constant"):
+    with pytest.raises(ValueError, match=r"y_val must be 0 in column 1, as all of y is, got 0\.000"):
         net.fit(X, y * [1e12, 0], X_val=X, y_val=y * [1e12, 1e-3])
 
 
@@ -304,6 +309,18 @@ def test_weights_are_repetitions(loss):
     weighted = small(loss=loss, batch_size=200, num_epochs=30).fit(X, y, sample_weight=weight)
     repeated = small(loss=loss, batch_size=200, num_epochs=30).fit(np.repeat(X, weight, 0), np.repeat(y, weight))
     np.testing.assert_array_equal(weighted.predict(X), repeated.predict(X))
+
+
+@pytest.mark.parametrize("batch_size", [10, 100])
+def test_what_has_no_weight_is_not_there_where_the_rest_is_constant(batch_size):
+    X, y = table(60)
+    weight = np.arange(60) < 20
+    y = np.column_stack([np.where(weight, 7.5, y), y])
+    net = small(batch_size=batch_size).fit(X, y, sample_weight=weight)
+    assert net.y_scale_[0] == 0
+    np.testing.assert_allclose(net.predict(X)[:, 0], 7.5, rtol=1e-15)
+    alone = small(batch_size=batch_size).fit(X[:20], y[:20])
+    np.testing.assert_allclose(net.y_mean_, alone.y_mean_)
 
 
 @each_loss
@@ -441,6 +458,17 @@ def test_warm_start_keeps_the_scale():
     net.set_params(loss="squared_error")
     with pytest.raises(ValueError, match=r"y must have the shape \(n_samples,\)"):
         net.fit(X, np.column_stack([y, y]))
+
+
+def test_the_number_of_outputs_stays():
+    X, y = table(60, n_outputs=3)
+    net = small(warm_start=True).fit(X, y)
+    for other in (y[:, :2], y[:, :1], y[:, 0]):
+        for call in (net.fit, net.partial_fit):
+            with pytest.raises(ValueError, match=r"^y must have the shape \(n_samples, 3\) .*, got"):
+                call(X, other)
+        with pytest.raises(ValueError, match=r"^y_val must have the shape \(n_samples, 3\) .*, got"):
+            net.fit(X, y, X_val=X, y_val=other)
 
 
 def test_warm_start_warns_of_another_scale():
