@@ -50,7 +50,10 @@ def check_choice(name, value, choices, others=None):
     """Return `value` if it is one of `choices`; the error says which of `others`, see `name_here`, is ours."""
     if not any(value is c or (isinstance(value, str) and value == c) for c in choices):
         listed = ", ".join(repr(c) for c in choices)
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}.{name_here(value, others or {})}")
+        spellings = {_bare(choice): choice for choice in choices if choice is not None}
+        raise ValueError(
+            f"{name} must be one of {listed}, got {value!r}.{name_here(value, {**spellings, **(others or {})})}"
+        )
     return value
 
 
@@ -65,8 +68,13 @@ def name_here(value, others):
     """
     if not (value is None or isinstance(value, str)):
         return ""
-    other = str(value).lower().replace("_", "").replace("-", "")
+    other = _bare(value)
     return f" Its name here is {others[other]!r}." if other in others else ""
+
+
+def _bare(name):
+    """Return a name as all its spellings have it in common: in lower case, without ``_``, ``-`` and blanks."""
+    return str(name).lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def check_dims(name, value, *, length=None):

@@ -143,8 +143,14 @@ def explain_parameters(init):
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return init
 
+    by_name = all(parameter.kind is parameter.KEYWORD_ONLY for parameter in list(parameters.values())[1:])
+
     @functools.wraps(init)
     def wrapped(self, *args, **kwargs):
+        if args and by_name:
+            first = next(name for name in parameters if name != "self")
+            called = type(self).__name__
+            raise TypeError(f"{called}() takes its parameters by name, as in {called}({first}={args[0]!r}).")
         unknown = next((name for name in kwargs if name not in parameters), None)
         if unknown is not None:
             raise TypeError(

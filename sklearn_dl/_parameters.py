@@ -163,6 +163,8 @@ def _check_length(name, value):
         raise ValueError(f"{name} must be an integer of at least 1 or 'auto', got {value!r}.")
     if name == "n_iter_no_change" and isinstance(value, numbers.Real) and math.isinf(value):
         raise ValueError(f"{name} must be finite, got {value}: for no such stop, set tol=None.")
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer of at least 1 or 'auto', got {value!r}.")
     return check_int(name, value, low=1)
 
 
@@ -314,13 +316,19 @@ def _auto_reg():
     return Setting("reg", "float or 'auto'", text, _or_auto(_real(low=0)))
 
 
+def _other_scores(score):
+    """Return what other libraries call a score on the validation set, see `name_here`."""
+    names = {"accuracy": ("accuracy", "acc"), "r2": ("r2", "r2score", "score")}[score]
+    return [*names, *(f"val{name}" for name in names)]
+
+
 def _monitor(score, text, words):
     return Setting(
         "monitor",
         f"{{{score!r}, 'loss'}}",
         f"What decides on the validation set which epoch is the best one: its {words}, or its loss without the penalty."
         f" {text} Counts for `early_stopping`, for the weights that are kept, and for 'reduce_on_plateau'.",
-        _choice(score, "loss"),
+        _choice(score, "loss", others={"valloss": "loss", **dict.fromkeys(_other_scores(score), score)}),
     )
 
 

@@ -400,7 +400,6 @@ OTHER_NAMES = {
     "adaptive": "reduce_on_plateau",
     "plateau": "reduce_on_plateau",
     "reducelronplateau": "reduce_on_plateau",
-    "onecycle": "one_cycle",
     "onecyclelr": "one_cycle",
     "cosineannealing": "cosine",
     "cosineannealinglr": "cosine",
@@ -417,4 +416,5 @@ def check_schedule(name, value):
         return SCHEDULES[value]()
     wanted = f"{name} must be None, {', '.join(map(repr, SCHEDULES))} or a schedule such as Cosine(warmup=0.1)"
     kind = ValueError if isinstance(value, str) else TypeError
-    raise kind(f"{wanted}, got {value!r}.{name_here(value, OTHER_NAMES)}")
+    spellings = {name.replace("_", ""): name for name in SCHEDULES}
+    raise kind(f"{wanted}, got {value!r}.{name_here(value, {**spellings, **OTHER_NAMES})}")

@@ -46,9 +46,9 @@ SHARED = {
     "reg": [(-0.5, ValueError, r"reg == -0\.5"), (np.nan, ValueError, "reg .* nan")],
     "num_epochs": [
         (0, ValueError, "num_epochs == 0"),
-        (2.5, TypeError, "num_epochs .* float"),
+        (2.5, TypeError, r"num_epochs must be an integer .* got 2\.5\.$"),
         ("all", ValueError, "num_epochs must be an integer of at least 1 or 'auto', got 'all'"),
-        (None, TypeError, "num_epochs .* NoneType"),
+        (None, TypeError, r"num_epochs must be an integer .* got None\.$"),
     ],
     "num_iters": [(0, ValueError, "num_iters == 0"), ("9", TypeError, "num_iters .* str")],
     "batch_size": [(0, ValueError, "batch_size == 0"), (True, TypeError, "batch_size .* True")],

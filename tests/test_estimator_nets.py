@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_dl import FullyConnectedNet, Softmax, TwoLayerNet
+from sklearn_dl import FullyConnectedNet, FullyConnectedRegressor, Softmax, TwoLayerNet
 
 from ._estimators import assert_same, blobs, each_of_all, small
 
@@ -70,3 +70,13 @@ def test_two_layer_net_is_a_fully_connected_net():
     two = small(TwoLayerNet, hidden_dim=7, normalization="batchnorm", dropout_keep_ratio=0.8)
     any_depth = small(FullyConnectedNet, hidden_dims=[7], normalization="batchnorm", dropout_keep_ratio=0.8)
     assert_same(two.fit(X, y), any_depth.fit(X, y))
+
+
+@pytest.mark.parametrize("cls", [TwoLayerNet, FullyConnectedNet, FullyConnectedRegressor])
+def test_batch_normalization_of_single_samples_is_refused(cls):
+    X, y = blobs(12)
+    net = small(cls, normalization="batchnorm", batch_size=1)
+    with pytest.raises(ValueError, match="normalization='batchnorm' needs batch_size of at least 2, got 1"):
+        net.fit(X, y)
+    net.set_params(normalization="layernorm").fit(X, y)
+    net.set_params(normalization="batchnorm", batch_size=2).fit(X, y)

@@ -235,6 +235,20 @@ def test_values_of_other_libraries(cls):
         small(cls, learning_rate="slow").fit(X, y)
 
 
+@each_of_all
+def test_parameters_by_position(cls):
+    message = rf"^{cls.__name__}\(\) takes its parameters by name, as in {cls.__name__}\(\w+=\(100,\)\)\.$"
+    with pytest.raises(TypeError, match=message):
+        cls((100,))
+
+
+@each_of_all
+@pytest.mark.parametrize("value", [None, 2.0, np.inf, True])
+def test_lengths_that_are_no_integers(cls, value):
+    with pytest.raises(TypeError, match=rf"^num_epochs must be an integer of at least 1 or 'auto', got {value}\.$"):
+        small(cls, num_epochs=value).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("cls", "name", "given", "meant"),
     [
@@ -249,7 +263,17 @@ def test_values_of_other_libraries(cls):
         (TwoLayerNet, "lr_schedule", "invscaling", "inverse_scaling"),
         (TwoLayerNet, "lr_schedule", "adaptive", "reduce_on_plateau"),
         (TwoLayerNet, "lr_schedule", "constant", None),
+        (TwoLayerNet, "lr_schedule", "One-Cycle", "one_cycle"),
         (TwoLayerNet, "activation", "sigmoid", "logistic"),
+        (TwoLayerNet, "activation", "LeakyReLU", "leaky_relu"),
+        (TwoLayerNet, "update_rule", "Adam", "adam"),
+        (TwoLayerNet, "update_rule", "RMS prop", "rmsprop"),
+        (TwoLayerNet, "normalization", "batch_norm", "batchnorm"),
+        (TwoLayerNet, "normalization", "LayerNorm", "layernorm"),
+        (ThreeLayerConvNet, "normalization", "group_norm", "groupnorm"),
+        (TwoLayerNet, "monitor", "val_loss", "loss"),
+        (TwoLayerNet, "monitor", "val_acc", "accuracy"),
+        (FullyConnectedRegressor, "monitor", "r2_score", "r2"),
     ],
 )
 def test_choices_of_other_libraries(cls, name, given, meant):

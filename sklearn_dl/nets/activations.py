@@ -17,7 +17,6 @@ _OTHER_NAMES = {
     "linear": "identity",
     "none": "identity",
     "rectifier": "relu",
-    **{name.replace("_", ""): name for name in ACTIVATIONS},
 }
 
 
