@@ -129,7 +129,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
     def _as_parameter(self, argument, value):
         """Return name and value of the parameter that an argument of the net comes from."""
-        return argument, value
+        return "loss" if argument == "head" else argument, value
 
     def _takes_sparse(self):
         """Return whether X may be a sparse matrix: the net begins with an affine layer."""

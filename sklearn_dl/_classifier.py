@@ -53,11 +53,6 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
             raise ValueError(f"label_smoothing={self.label_smoothing} needs loss='softmax', got loss='hinge'.")
         return HingeHead()
 
-    def _as_parameter(self, argument, value):
-        if argument == "head":
-            return "loss", "hinge" if value == "hinge" else "softmax"
-        return super()._as_parameter(argument, value)
-
     # ---------------------------------------------------------------- checks
 
     def _read_y(self, y):

@@ -26,9 +26,6 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
     def _head(self):
         return HuberHead(self.delta) if self.loss == "huber" else HEADS[self.loss]()
 
-    def _as_parameter(self, argument, value):
-        return ("loss", value) if argument == "head" else super()._as_parameter(argument, value)
-
     # ---------------------------------------------------------------- checks
 
     def _read_y(self, y):

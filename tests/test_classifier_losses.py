@@ -154,7 +154,7 @@ def test_too_large_a_step_is_told(params):
         small(TwoLayerNet, **params, update_rule="sgd", learning_rate=1e4, num_epochs=10).fit(X / 10, y)
 
 
-@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.7, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25], [0.45, 0.45, 0.05, 0.05]])
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.1, 0.7, 0.2], [0.25, 0.25, 0.25, 0.25], [0.45, 0.45, 0.05, 0.05]])
 def test_the_best_constant_scores(shares):
     """No other scores that are the same for all samples have a smaller loss."""
     from sklearn_dl.nets.heads import HingeHead, SoftmaxHead

@@ -484,6 +484,22 @@ def test_warm_start_warns_of_another_scale():
         again.fit(X, np.append(1e4, y[1:]), sample_weight=np.arange(100) > 0)
 
 
+def test_what_is_fitted_predicts_whatever_the_parameters_are_set_to():
+    X, y = table(60)
+    for trained, other in (("poisson", "squared_error"), ("squared_error", "poisson")):
+        net = small(loss=trained).fit(X, y)
+        predicted = net.predict(X)
+        net.set_params(loss=other, delta=2.0)
+        np.testing.assert_array_equal(net.predict(X), predicted)
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict(X), predicted)
+
+
+def test_scores_are_weighted():
+    X, y = table(60, n_outputs=2)
+    net, weight = small().fit(X, y), np.arange(60) % 4
+    assert net.score(X, y, weight) == r2_score(y, net.predict(X), sample_weight=weight) != net.score(X, y)
+
+
 def test_delta_may_change_from_fit_to_fit():
     X, y = table(100)
     net = small(loss="huber", delta=0.1, warm_start=True).fit(X, y)
