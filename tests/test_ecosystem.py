@@ -141,7 +141,7 @@ def test_tuned_threshold(rare):
     "net",
     [
         TwoLayerNet(num_epochs=60, learning_rate=0.01, tol=None, random_state=0),
-        FullyConnectedNet(num_epochs=40, tol=None, random_state=0),
+        FullyConnectedNet(num_epochs=40, lr_schedule=None, tol=None, random_state=0),
         ThreeLayerConvNet(num_filters=8, filter_size=3, learning_rate=0.005, num_epochs=60, tol=None, random_state=0),
     ],
     ids=lambda net: type(net).__name__,
