@@ -364,6 +364,16 @@ def test_early_stopping_keeps_the_best_epoch():
     given = small(hidden_dims=100, monitor="r2").fit(X[:300], y[:300], X_val=X[val], y_val=y[val])
     assert given.score(X[val], y[val]) == pytest.approx(given.best_val_score_, abs=1e-9)
     assert given.best_val_score_ == max(given.val_r2_history_)
+    without = small(num_epochs=1).fit(X, y)
+    assert without.best_val_score_ is without.best_validation_score_ is without.validation_scores_ is None
+
+
+def test_a_best_r2_below_zero_is_the_best():
+    X, y = table(100)
+    net = small(monitor="r2", num_epochs=3).fit(X, y, X_val=X, y_val=-y)
+    assert net.best_val_score_ == max(net.val_r2_history_) == net.val_r2_history_[net.best_epoch_] < 0
+    assert net.score(X, -y) == pytest.approx(net.best_val_score_)
+    assert pickle.loads(pickle.dumps(net)).best_val_score_ == net.best_val_score_
 
 
 def test_squared_error_and_r2_choose_alike():
