@@ -368,6 +368,13 @@ def test_early_stopping_keeps_the_best_epoch():
     assert without.best_val_score_ is without.best_validation_score_ is without.validation_scores_ is None
 
 
+def test_the_best_epoch_by_loss_where_r2_says_nothing():
+    X, y = table(100)
+    net = small(monitor="loss", num_epochs=4).fit(X, y, X_val=X, y_val=np.full(100, y.mean()))
+    assert net.val_r2_history_ == [0.0] * 5
+    assert net.history_["val_loss"][net.best_epoch_ - 1] == min(net.history_["val_loss"])
+
+
 def test_a_best_r2_below_zero_is_the_best():
     X, y = table(100)
     net = small(monitor="r2", num_epochs=3).fit(X, y, X_val=X, y_val=-y)
