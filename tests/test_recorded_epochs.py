@@ -399,7 +399,7 @@ def test_epochs_have_a_limit_of_time():
     assert 1 <= len(made.ended) < 10**6
     assert made.ended[-1] >= _epochs.CHUNK
     assert all(end < _epochs.CHUNK for end in made.ended[:-1])
-    with pytest.raises(ValueError, match="watch is by_score"):
+    with pytest.raises(ValueError, match="there is no score to watch"):
         whole._epochs.run(np.full((3, ours._updates_per_epoch), 1e-3), 1, 0.0, 0.0, 1.0, 1, (0.0, 0.0, 1, 0, True))
 
 
