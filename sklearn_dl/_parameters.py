@@ -392,7 +392,7 @@ SETTINGS = {
             `augmentation`, `lr_schedule` and `clip_norm`; there is no `partial_fit` with it. 'adamw' takes `reg`
             for its decay: each update multiplies the weights by ``1 - learning_rate * reg``, and the loss has no
             penalty.""",
-            _choice(*UPDATE_RULES, others=_OTHER_RULES),
+            lambda name, value: check_choice(name, value, tuple(UPDATE_RULES), _OTHER_RULES),
         ),
         Setting(
             "optim_config",
