@@ -307,7 +307,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         fraction = params["validation_fraction"] if params["early_stopping"] and validation is None else None
         n_samples = count_samples(X, sample_weight) * (1 - (fraction or 0))
         reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
-        self._net.reg = resolve_reg(reg, n_samples, params)
+        self._net.reg = resolve_reg(reg, n_samples, params, n_hidden=self._n_hidden())
         data = solver_data(
             X,
             y,

@@ -46,8 +46,9 @@ PLANNED_RATE, PLANNED_REGRESSION_RATE = 1e-2, 2e-2  # over the number of hidden 
 PLANNED_EPOCHS = 30
 PLANNED_UPDATES = 600
 
-# `reg` is that of a prior, PENALTY / n, and lower for few rows, which it would keep from being learned.
-PENALTY, PENALTY_ROWS = 3.0, 30.0
+# `reg` is that of a prior, over n, and lower for few rows, which it would keep from being learned. Each hidden layer
+# counts: with the penalty of one, nets of two are too sure of their probabilities.
+PENALTY, PENALTY_ROWS = 4.0, 30.0
 
 # A minibatch has a 64th of the rows, within limits; a set of that many rows is a minibatch of its own.
 MINIBATCHES = 64
@@ -91,7 +92,7 @@ def resolve_batch_size(params, n_rows):
     return {**params, "batch_size": size}
 
 
-def resolve_reg(reg, n_samples, params):
+def resolve_reg(reg, n_samples, params, *, n_hidden):
     """Return the strength of the penalty that 'auto' stands for, given the number of samples; others as they are.
 
     Parameters
@@ -100,11 +101,13 @@ def resolve_reg(reg, n_samples, params):
     n_samples : float
     params : dict
         As `resolve_plan` returns them.
+    n_hidden : int
+        Hidden layers of the net.
     """
     if not is_auto(reg):
         return reg
     penalizes = params["planned"] and not UPDATE_RULES[params["update_rule"]].decoupled
-    return PENALTY / (n_samples + PENALTY_ROWS) if penalizes else 0.0
+    return PENALTY * n_hidden / (n_samples + PENALTY_ROWS) if penalizes else 0.0
 
 
 def resolve_lengths(params, n_rows=None):
@@ -310,8 +313,8 @@ def _auto_reg():
     """Return the row of the penalty's strength where it can be left to a rule."""
     text = (
         "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights. 'auto', where ``lr_schedule='auto'``"
-        f" plans the training: {PENALTY:g} / (n + {PENALTY_ROWS:g}) for n samples to train on (a row of weight 2 is"
-        " two, unless some weights are not whole numbers), 0 with 'adamw'; 0 elsewhere."
+        f" plans the training: {PENALTY:g} * L / (n + {PENALTY_ROWS:g}) for L hidden layers and n samples to train on"
+        " (a row of weight 2 is two, unless some weights are not whole numbers), 0 with 'adamw'; 0 elsewhere."
     )
     return Setting("reg", "float or 'auto'", text, _or_auto(_real(low=0)))
 

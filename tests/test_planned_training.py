@@ -15,6 +15,7 @@ from ._estimators import all_classes, assert_same, blobs
 
 PLANNING = [TwoLayerNet, FullyConnectedNet, FullyConnectedRegressor]
 RATES = {TwoLayerNet: 0.01, FullyConnectedNet: 0.005, FullyConnectedRegressor: 0.01}
+PENALTIES = {TwoLayerNet: 4, FullyConnectedNet: 8, FullyConnectedRegressor: 8}
 DIMS = {"hidden_dims": (8, 6)}
 SIZES = {TwoLayerNet: {"hidden_dim": 8}, FullyConnectedNet: DIMS, FullyConnectedRegressor: DIMS}
 
@@ -37,7 +38,7 @@ def test_the_plan_is_what_it_says(cls, n_samples, batch, epochs):
         auto.fit(X, y)
     assert auto.n_iter_ == epochs
     assert len(auto.loss_history_) == epochs * math.ceil(n_samples / batch) >= 600
-    plan = {"learning_rate": RATES[cls], "lr_schedule": Cosine(), "reg": 3 / (n_samples + 30)}
+    plan = {"learning_rate": RATES[cls], "lr_schedule": Cosine(), "reg": PENALTIES[cls] / (n_samples + 30)}
     spelled = untouched(cls, **plan, num_epochs=epochs, batch_size=batch, tol=None)
     assert_same(auto, spelled.fit(X, y))
     assert auto.stop_reason_ == "num_epochs"
@@ -115,7 +116,7 @@ def test_partial_fit_plans_nothing(cls):
     assert set(net.learning_rate_history_) == {0.002}
     assert net._net.reg == 0
     net.set_params(warm_start=True).fit(X, y)
-    assert net._net.reg == 3 / 130
+    assert net._net.reg == PENALTIES[cls] / 130
     assert net.learning_rate_history_[-1] < 1e-6
 
 
@@ -123,10 +124,10 @@ def test_partial_fit_plans_nothing(cls):
 def test_what_is_set_aside_is_not_trained_on(cls):
     X, y = blobs(200)
     net = untouched(cls, early_stopping=True, n_iter_no_change=1).fit(X, y)
-    assert net._net.reg == 3 / (180 + 30)
+    assert net._net.reg == PENALTIES[cls] / (180 + 30)
     assert net.stop_reason_ == "no_improvement"  # tol is 1e-4
     given = untouched(cls, early_stopping=True, num_epochs=1, tol=None).fit(X, y, X_val=X[:9], y_val=y[:9])
-    assert given._net.reg == 3 / 230
+    assert given._net.reg == PENALTIES[cls] / 230
 
 
 @each_planning
@@ -142,12 +143,12 @@ def test_a_weight_of_two_is_two_samples_for_the_penalty(cls):
     X, y = blobs(40)
     weight = np.random.RandomState(0).randint(0, 3, 40)
     weighted = untouched(cls, num_epochs=3).fit(X, y, weight)
-    assert weighted._net.reg == 3 / (weight.sum() + 30)
+    assert weighted._net.reg == PENALTIES[cls] / (weight.sum() + 30)
     assert_same(untouched(cls, num_epochs=3).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight)), weighted)
     # Weights that are no counts: as many samples as there are rows, whatever the scale.
     for factor in (1e-3, 1.5):
         shares = untouched(cls, num_epochs=3).fit(X, y, factor * weight)
-        assert shares._net.reg == 3 / (np.count_nonzero(weight) + 30)
+        assert shares._net.reg == PENALTIES[cls] / (np.count_nonzero(weight) + 30)
 
 
 @each_planning
