@@ -297,7 +297,9 @@ def _check_objects(name, labels, given_as_objects):
         text, other = labels[texts.index(True)], labels[texts.index(False)]
         raise TypeError(f"{name} must hold either strings or numbers, got {text!r} and {other!r}.")
     if given_as_objects and all(isinstance(label, numbers.Real) for label in labels):
-        raise TypeError(f"{name} holds numbers, but its dtype is object: convert it, as by {name}.astype(int).")
+        raise TypeError(
+            f"Unknown label type: {name} holds numbers, but its dtype is object: convert it, as by {name}.astype(int)."
+        )
 
 
 def _is_missing(label):
