@@ -140,7 +140,7 @@ def test_the_constants_may_change_between_fits(cls):
 
 @each_estimator
 def test_parameters_are_keywords(cls):
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(TypeError, match="takes its parameters by name"):
         cls(100)
 
 
