@@ -107,7 +107,9 @@ def resolve_reg(reg, n_samples, params, *, n_hidden):
     if not is_auto(reg):
         return reg
     penalizes = params["planned"] and not UPDATE_RULES[params["update_rule"]].decoupled
-    return PENALTY * n_hidden / (n_samples + PENALTY_ROWS) if penalizes else 0.0
+    if not penalizes:
+        return 0.0
+    return PENALTY * n_hidden * ACTIVATIONS[params["activation"]].steepest ** 2 / (n_samples + PENALTY_ROWS)
 
 
 def resolve_lengths(params, n_rows=None):
@@ -314,7 +316,8 @@ def _auto_reg():
     text = (
         "Strength of the L2 penalty ``0.5 * reg * sum(W ** 2)`` over the weights. 'auto', where ``lr_schedule='auto'``"
         f" plans the training: {PENALTY:g} * L / (n + {PENALTY_ROWS:g}) for L hidden layers and n samples to train on"
-        " (a row of weight 2 is two, unless some weights are not whole numbers), 0 with 'adamw'; 0 elsewhere."
+        " (a row of weight 2 is two, unless some weights are not whole numbers), a 16th of that with 'logistic', whose"
+        " slope is a fourth of the others', 0 with 'adamw'; 0 elsewhere."
     )
     return Setting("reg", "float or 'auto'", text, _or_auto(_real(low=0)))
 

@@ -44,6 +44,14 @@ def test_the_plan_is_what_it_says(cls, n_samples, batch, epochs):
     assert auto.stop_reason_ == "num_epochs"
 
 
+@each_planning
+@pytest.mark.parametrize("activation", ["tanh", "logistic", "silu"])
+def test_the_penalty_goes_by_the_slope_of_the_activation(cls, activation):
+    X, y = blobs(70)
+    net = untouched(cls, activation=activation, num_epochs=1).fit(X, y)
+    assert net._net.reg == PENALTIES[cls] / (16 if activation == "logistic" else 1) / 100
+
+
 @pytest.mark.parametrize(
     ("n_rows", "size"), [(1, 64), (64, 64), (65, 32), (2111, 32), (2112, 33), (8191, 127), (8192, 128), (10**6, 128)]
 )

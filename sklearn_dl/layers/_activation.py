@@ -27,6 +27,7 @@ class Activation(Layer):
 
     name: ClassVar[str]  # what the parameter `activation` calls it
     weight_scale: ClassVar[str] = "he"  # the scheme of first weights that suits it, see Initializer
+    steepest: ClassVar[float] = 1.0  # about the largest slope; weights that do the same are larger by its inverse
     # Whether `_ext` has kernels of this name. Not inherited: a subclass may compute something else.
     compiled: ClassVar[bool] = False
 

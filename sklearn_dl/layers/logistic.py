@@ -93,6 +93,7 @@ class Logistic(Activation):
     compiled = True
     name = "logistic"
     weight_scale = "xavier"
+    steepest = 0.25
 
     def function(self, x):
         """Return the output."""
