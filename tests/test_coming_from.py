@@ -37,6 +37,7 @@ X, Y = load_iris(return_X_y=True)
 X = scale(X)
 HIDDEN = (6, 5)
 takes_weights = "sample_weight" in inspect.signature(MLPClassifier.fit).parameters
+FROM_1_7 = "scikit-learn 1.7 is the first with weights and losses of its nets"
 
 # ------------------------------------------------------------------------------ the page and its tests
 
@@ -170,7 +171,7 @@ each_kind = pytest.mark.parametrize(
     "kind",
     [
         pytest.param(
-            kind, id=name, marks=pytest.mark.skipif(kind.loss == "poisson" and not takes_weights, reason="from 1.7 on")
+            kind, id=name, marks=pytest.mark.skipif(kind.loss == "poisson" and not takes_weights, reason=FROM_1_7)
         )
         for name, kind in KINDS.items()
     ],
@@ -881,7 +882,7 @@ def test_weights_of_samples():
 
 
 @row("``fit(X, y, sample_weight)``")
-@pytest.mark.skipif(not takes_weights, reason="scikit-learn has them from 1.7 on")
+@pytest.mark.skipif(not takes_weights, reason=FROM_1_7)
 @each_kind
 def test_weights_for_every_kind_of_y(kind):
     # Equal ones of each sort, so that the scale of y stays 1.

@@ -293,6 +293,7 @@ def test_a_rule_is_added_in_one_place():
             small(TwoLayerNet, update_rule="sign_descent", optim_config={"beta1": 0.5}).fit(X, y)
     finally:
         del optim.UPDATE_RULES["sign_descent"], optim.in_place["sign_descent"]
+        optim.__all__.remove("sign_descent")
 
 
 # ------------------------------------- what passes the checks, and what does not
