@@ -8,6 +8,11 @@ from sklearn_dl import _ext
 RELU = _ext.activations["relu"]
 
 
+def f(*shape):
+    """Return numbers in single precision, which every instruction set has `linear_softmax` for."""
+    return r(*shape).astype(np.float32)
+
+
 def r(*shape):
     return np.random.RandomState(0).rand(*shape) + 0.1
 
@@ -91,7 +96,7 @@ CALLS = {
     "shuffle_rows": lambda: [np.random.MT19937(0), np.arange(9)],
     "linear_takes": lambda: [r(200, 3)],
     "linear_softmax": lambda: [
-        *(r(5, 150), ints(3, 0, 1, 4), labels(), r(4), r(150, 3), r(3), r(4, 3), r(150, 3), r(3), 1)
+        *(f(5, 150), ints(3, 0, 1, 4), labels(), r(4), f(150, 3), f(3), f(4, 3), f(150, 3), f(3), 1)
     ],
 }  # fmt: skip
 NO_KERNELS = {"Epochs", "Program", "activations", "activation_backward_takes", "debug", "isa", "isas", "max_threads",
