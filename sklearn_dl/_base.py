@@ -298,9 +298,9 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             self._state = TrainingState.of_net(Trainee(self._net), self._random_state)
         self._net.head = self._head()
         before = self._state.epoch, self._state.num_updates
-        if schedule_length is not None:
-            check_schedule_has_room(self._state, params["lr_schedule"], schedule_length, given=self.lr_schedule)
         in_parts = schedule_length is not None
+        if in_parts:
+            check_schedule_has_room(self._state, params["lr_schedule"], schedule_length, given=self.lr_schedule)
         sample_weight = weights[0]
         n_rows = X.shape[0] if sample_weight is None else np.count_nonzero(sample_weight)
         params = resolve_batch_size(params, n_rows)
@@ -350,7 +350,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         if interrupts:
             self._state.stop_reason = "interrupted"
         self._state.forget_best()
-        if schedule_length is not None:
+        if in_parts:
             self._state.stop_reason = None  # a part of a training has not ended it
         self._learn(solver)
         return solver

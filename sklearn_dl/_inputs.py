@@ -256,6 +256,8 @@ def _is_no_text(value):
 
 # Of what a sample with several labels may consist.
 _SETS = (list, tuple, set, frozenset, np.ndarray)
+# Types that pandas has for a missing value.
+_MISSING = ("NAType", "NaTType")
 
 
 def read_labels(name, labels):
@@ -305,9 +307,6 @@ def _check_objects(name, labels, given_as_objects):
 def _is_missing(label):
     """Return whether a label is None, nan, or what pandas has for these."""
     return label is None or (isinstance(label, numbers.Real) and label != label) or type(label).__name__ in _MISSING
-
-
-_MISSING = ("NAType", "NaTType")
 
 
 def check_labels(name, labels):

@@ -67,8 +67,7 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
 
         Weights, the update rule's state and the learning rate's decay continue. `num_epochs`, `num_iters`, `tol` and
         `early_stopping` do not apply, but for the length of `lr_schedule`: `num_epochs` calls, or `num_iters` updates,
-        counted from the last `fit`. Mean and scale of y are the first part's: it should be like
-        the others.
+        counted from the last `fit`. Mean and scale of y are the first part's: it should be like the others.
 
         Parameters
         ----------

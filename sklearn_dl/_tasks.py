@@ -221,7 +221,6 @@ class Regression:
     scale: np.ndarray
     is_flat: bool
     takes_exp: bool
-    what: ClassVar[str] = "numbers of shape (n_samples,) or (n_samples, n_outputs)"
 
     @staticmethod
     def as_y(name, y, sample_weight=None):
