@@ -34,7 +34,7 @@ from sklearn_dl._estimator_inputs import (
     check_X,
     is_plain,
 )
-from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, unchanged_on_error, upgrade
+from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, trained_apart, upgrade, view
 from sklearn_dl._holdout import count_samples, n_training_rows, solver_data
 from sklearn_dl._inputs import check_weights, warn_caller
 from sklearn_dl._interrupts import stopping_at_interrupt
@@ -212,8 +212,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         to them, and ``estimator.history_`` is up to date when it ends. If `on_fit_task_end` returns True, training ends
         after that epoch.
         """
-        with unchanged_on_error(self, in_place=self.warm_start):
-            solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        with trained_apart(self, going_on=self.warm_start) as twin:
+            solver = twin._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         if solver.stop_reason == "interrupted":
             weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
             warn_caller(f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.")
@@ -468,7 +468,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """
         from sklearn_dl.onnx import to_onnx  # imports this module
 
-        return to_onnx(self, X, options=options, target_opset=target_opset)
+        return to_onnx(view(self), X, options=options, target_opset=target_opset)
 
     def __getstate__(self):
         return pack(super().__getstate__(), self._score_name)
