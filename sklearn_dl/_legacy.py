@@ -33,6 +33,8 @@ def upgrade_state(attributes):
         "best_score": -math.inf,
         "best_params": {},
         "best_statistics": {},
+        "last_params": {},
+        "last_statistics": {},
         "stop_score": -math.inf,
         "epochs_without_gain": 0,
         "schedule": schedule["lr_schedule"],

@@ -75,6 +75,9 @@ class TrainingState:
     best_score: float = field(metadata=VALUE, default=-math.inf)
     best_params: dict = field(metadata=ARRAYS, default_factory=dict)
     best_statistics: dict = field(metadata=ARRAYS, default_factory=dict)
+    # The weights that training ended with, where the net got the best ones in their place.
+    last_params: dict = field(metadata=ARRAYS, default_factory=dict)
+    last_statistics: dict = field(metadata=ARRAYS, default_factory=dict)
     # The best score that `tol` is measured from, and the epochs in a row that did not improve on it.
     stop_score: float = field(metadata=VALUE, default=-math.inf)
     epochs_without_gain: int = field(metadata=VALUE, default=0)
@@ -149,8 +152,36 @@ class TrainingState:
         self.schedule_length = length
 
     def forget_best(self):
-        """Drop the copies of the best weights, which the net holds by now."""
+        """Drop the copies of the best weights, which the net holds by now and goes on from."""
         self.best_params, self.best_statistics = {}, {}
+        self.last_params, self.last_statistics = {}, {}
+
+    def keep_last(self):
+        """Copy the weights before the best ones, if there are any, take their place."""
+        if self.best_params:
+            self.last_params, self.last_statistics = _copy_arrays(self.params), _copy_arrays(self.statistics)
+
+    def put_back_last(self):
+        """Write the weights that training ended with into the net, unless it has other ones than the best by now."""
+        pairs = [(self.params, self.best_params), (self.statistics, self.best_statistics)]
+        if self.last_params and all(_are_equal(now, best) for now, best in pairs):
+            _write_arrays(self.params, self.last_params)
+            _write_arrays(self.statistics, self.last_statistics)
+        self.last_params, self.last_statistics = {}, {}
+
+    def even_out(self):
+        """Cut the histories to one length, which an exception between two of them may have left uneven."""
+        updates = min(len(self.loss_history), len(self.learning_rate_history))
+        scores = [self.train_acc_history, self.val_acc_history] if self.validated else [self.train_acc_history]
+        n_scores = min(map(len, scores))
+        epochs = min(max(n_scores - 1, 0), *map(len, self.history.values()))
+        for values in (self.loss_history, self.learning_rate_history):
+            _cut(values, updates)
+        for values in scores:
+            _cut(values, min(n_scores, epochs + 1))
+        for values in self.history.values():
+            _cut(values, epochs)
+        self.epoch = min(self.epoch, epochs)
 
     # ------------------------------------------------------ copies, archives
 
@@ -249,7 +280,7 @@ def copy_generator(generator):
     """Return a copy of a RandomState."""
     if type(generator) is not np.random.RandomState or type(generator._bit_generator) is not np.random.MT19937:
         return copy.deepcopy(generator)
-    copied = np.random.RandomState(np.random.MT19937(_NoSeed()))
+    copied = np.random.RandomState(np.random.MT19937(_NoSeed()))  # type: ignore[arg-type]
     copied.set_state(generator.get_state(legacy=False))
     return copied
 
@@ -269,6 +300,11 @@ def _copy_arrays(node):
     if isinstance(node, dict):
         return {name: _copy_arrays(value) for name, value in node.items()}
     return node.copy() if isinstance(node, np.ndarray) else node
+
+
+def _are_equal(arrays, others):
+    """Return whether two dicts hold equal arrays under the same names."""
+    return arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
 
 
 def _write_arrays(node, source):
