@@ -35,7 +35,7 @@ from sklearn_dl._estimator_inputs import (
     is_plain,
 )
 from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, trained_apart, upgrade, view
-from sklearn_dl._holdout import count_samples, n_training_rows, solver_data
+from sklearn_dl._holdout import Sides, count_samples, n_training_rows, solver_data
 from sklearn_dl._inputs import check_weights, warn_caller
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
@@ -308,6 +308,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         n_samples = count_samples(X, sample_weight) * (1 - (fraction or 0))
         reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
         self._net.reg = resolve_reg(reg, n_samples, params, n_hidden=self._n_hidden())
+        sides = Sides(self._state.held_out) if params["warm_start"] and fraction else None
         data = solver_data(
             X,
             y,
@@ -316,7 +317,10 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             batch_size=params["batch_size"],
             fraction=fraction,
             random_state=self._random_state,
+            sides=sides,
         )
+        if sides is not None:
+            self._state.held_out = sides.keys
         params = resolve_lengths(params, None if in_parts else n_training_rows(data))
         if num_epochs is None:
             num_epochs = params["num_epochs"]

@@ -35,6 +35,7 @@ def upgrade_state(attributes):
         "best_statistics": {},
         "last_params": {},
         "last_statistics": {},
+        "held_out": {},
         "stop_score": -math.inf,
         "epochs_without_gain": 0,
         "schedule": schedule["lr_schedule"],

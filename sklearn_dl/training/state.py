@@ -78,6 +78,8 @@ class TrainingState:
     # The weights that training ended with, where the net got the best ones in their place.
     last_params: dict = field(metadata=ARRAYS, default_factory=dict)
     last_statistics: dict = field(metadata=ARRAYS, default_factory=dict)
+    # Of which samples an estimator set some aside, by content: `sklearn_dl._holdout.Sides`.
+    held_out: dict = field(metadata=ARRAYS, default_factory=dict)
     # The best score that `tol` is measured from, and the epochs in a row that did not improve on it.
     stop_score: float = field(metadata=VALUE, default=-math.inf)
     epochs_without_gain: int = field(metadata=VALUE, default=0)
