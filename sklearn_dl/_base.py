@@ -189,6 +189,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         TypeError, ValueError
             If a parameter or an array is not as described, or the loss becomes infinite or nan. A fitted estimator is
             then as it was, as after an error in a callback.
+        RuntimeError
+            If the estimator is being trained already, in another thread or in the fit whose callback this is.
 
         Warns
         -----
@@ -210,7 +212,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         -----
         From scikit-learn 1.9 on, callbacks (`sklearn.callback`) can be set with ``set_callbacks``. Each epoch is a task
         to them, and ``estimator.history_`` is up to date when it ends. If `on_fit_task_end` returns True, training ends
-        after that epoch.
+        after that epoch. The ``estimator`` that they are given is the one in training, a copy: predictions of this one
+        are those of the net as it was until training has ended, in other threads, too.
         """
         with trained_apart(self, going_on=self.warm_start) as twin:
             solver = twin._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))

@@ -165,6 +165,8 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         ValueError
             If the first call has no `classes`, a later one other ones, or y has a label that is not among them; if
             `lr_schedule` has come to its end. After any error, and after Ctrl-C, a fitted estimator is as it was.
+        RuntimeError
+            If the estimator is being trained already, in another thread.
         """
         with trained_apart(self, going_on=True) as twin:
             twin._partial_fit(X, y, sample_weight, classes=classes)

@@ -89,6 +89,8 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         ValueError
             If y has another shape than in the first call; if `lr_schedule` has come to its end. After any error, and
             after Ctrl-C, a fitted estimator is as it was.
+        RuntimeError
+            If the estimator is being trained already, in another thread.
 
         Warns
         -----

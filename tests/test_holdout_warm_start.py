@@ -128,7 +128,7 @@ def test_random_labels_are_not_learned_from_the_validation_set():
     fits = [(net.fit(X, y).train_acc_history_[-1], net.best_val_score_) for _ in range(4)]
     learned, scores = zip(*fits, strict=True)
     assert min(learned) > 0.9  # by heart
-    assert max(scores) < 0.3  # a tenth is chance, of 40 samples; 0.6 where they change sides
+    assert max(scores) < 0.3  # a tenth is chance, of 40 samples; 0.7 if they change sides
 
 
 def test_samples_that_were_all_trained_on_are_an_error():

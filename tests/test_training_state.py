@@ -89,6 +89,7 @@ def trained():
     settings = {"batch_size": 16, "update_rule": "adam", "lr_schedule": "reduce_on_plateau", "tol": 0.1}
     solver = Solver(net, data, num_epochs=3, random_state=np.random.RandomState(1), verbose=False, **settings)
     solver.train()
+    solver.state.held_out = {"trained": np.arange(5, dtype=np.uint64), "validated": np.ones(2, np.uint64)}
     return solver
 
 
