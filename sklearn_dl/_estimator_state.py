@@ -1,4 +1,4 @@
-"""The attributes that a training leaves with an estimator: published, copied, pickled, put back after an error.
+"""The attributes that a training leaves with an estimator: learned by a copy, published at once, copied, pickled.
 
 An estimator has its net as ``_net`` and the state of its training, a `TrainingState`, as ``_state``. The arrays of the
 net are in the state, so that copies and pickles leave out the net, and make it again.
