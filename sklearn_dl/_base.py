@@ -34,8 +34,8 @@ from sklearn_dl._estimator_inputs import (
     check_X,
     is_plain,
 )
-from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, unchanged_on_error, upgrade
-from sklearn_dl._holdout import count_samples, n_training_rows, solver_data
+from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, trained_apart, upgrade, view
+from sklearn_dl._holdout import Sides, count_samples, n_training_rows, solver_data
 from sklearn_dl._inputs import check_weights, warn_caller
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
@@ -189,6 +189,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         TypeError, ValueError
             If a parameter or an array is not as described, or the loss becomes infinite or nan. A fitted estimator is
             then as it was, as after an error in a callback.
+        RuntimeError
+            If the estimator is being trained already, in another thread or in the fit whose callback this is.
 
         Warns
         -----
@@ -210,10 +212,11 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         -----
         From scikit-learn 1.9 on, callbacks (`sklearn.callback`) can be set with ``set_callbacks``. Each epoch is a task
         to them, and ``estimator.history_`` is up to date when it ends. If `on_fit_task_end` returns True, training ends
-        after that epoch.
+        after that epoch. The ``estimator`` that they are given is the one in training, a copy: predictions of this one
+        are those of the net as it was until training has ended, in other threads, too.
         """
-        with unchanged_on_error(self, in_place=self.warm_start):
-            solver = self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        with trained_apart(self, going_on=self.warm_start) as twin:
+            solver = twin._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         if solver.stop_reason == "interrupted":
             weights = "weights so far" if self.best_val_score_ is None else "best weights so far"
             warn_caller(f"Training was interrupted in epoch {self.n_iter_}: the estimator has the {weights}.")
@@ -308,6 +311,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         n_samples = count_samples(X, sample_weight) * (1 - (fraction or 0))
         reg = self._net_config(X.shape[1], self._task.n_outputs)["reg"]
         self._net.reg = resolve_reg(reg, n_samples, params, n_hidden=self._n_hidden())
+        sides = Sides(self._state.held_out) if params["warm_start"] and fraction else None
         data = solver_data(
             X,
             y,
@@ -316,7 +320,10 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             batch_size=params["batch_size"],
             fraction=fraction,
             random_state=self._random_state,
+            sides=sides,
         )
+        if sides is not None:
+            self._state.held_out = sides.keys
         params = resolve_lengths(params, None if in_parts else n_training_rows(data))
         if num_epochs is None:
             num_epochs = params["num_epochs"]
@@ -468,7 +475,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """
         from sklearn_dl.onnx import to_onnx  # imports this module
 
-        return to_onnx(self, X, options=options, target_opset=target_opset)
+        return to_onnx(view(self), X, options=options, target_opset=target_opset)
 
     def __getstate__(self):
         return pack(super().__getstate__(), self._score_name)

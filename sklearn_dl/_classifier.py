@@ -7,7 +7,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_dl._base import BaseNet, takes_minibatches
-from sklearn_dl._estimator_state import unchanged_on_error
+from sklearn_dl._estimator_state import trained_apart, view
 from sklearn_dl._inputs import as_array, read_labels
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._tasks import Classification, Multilabel
@@ -165,9 +165,11 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         ValueError
             If the first call has no `classes`, a later one other ones, or y has a label that is not among them; if
             `lr_schedule` has come to its end. After any error, and after Ctrl-C, a fitted estimator is as it was.
+        RuntimeError
+            If the estimator is being trained already, in another thread.
         """
-        with unchanged_on_error(self, in_place=True):
-            self._partial_fit(X, y, sample_weight, classes=classes)
+        with trained_apart(self, going_on=True) as twin:
+            twin._partial_fit(X, y, sample_weight, classes=classes)
         return self
 
     # ------------------------------------------------------------ prediction
@@ -186,8 +188,9 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         y : ndarray of shape (n_samples,), or of int of shape (n_samples, n_labels)
             The label of the highest score. Of several labels, 1 for those of a probability above 0.5, else 0.
         """
-        scores = self._scores(X)
-        return self._task.labels(scores)
+        fitted = view(self)
+        scores = fitted._scores(X)
+        return fitted._task.labels(scores)
 
     @explain_keywords
     def decision_function(self, X):
@@ -203,8 +206,9 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
             For two classes, the second's score less the first's. Of several labels, also of two: (n_samples, n_labels).
         """
-        scores = self._scores(X)
-        return self._task.decision(scores)
+        fitted = view(self)
+        scores = fitted._scores(X)
+        return fitted._task.decision(scores)
 
     @available_if(_has_probabilities)
     @explain_keywords
@@ -221,8 +225,9 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         probabilities : ndarray of float64 of shape (n_samples, n_classes)
             In the order of `classes_`. Of several labels, that of each: rows do not add up to one.
         """
-        scores = self._scores(X)
-        return self._task.probabilities(scores)
+        fitted = view(self)
+        scores = fitted._scores(X)
+        return fitted._task.probabilities(scores)
 
     @available_if(_has_probabilities)
     @explain_keywords
@@ -239,8 +244,9 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         log_probabilities : ndarray of float64 of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self._scores(X)
-        return self._task.probabilities(scores, take_log=True)
+        fitted = view(self)
+        scores = fitted._scores(X)
+        return fitted._task.probabilities(scores, take_log=True)
 
     @explain_keywords
     def score(self, X, y, sample_weight=None):

@@ -1,4 +1,4 @@
-"""The attributes that a training leaves with an estimator: published, copied, pickled, put back after an error.
+"""The attributes that a training leaves with an estimator: learned by a copy, published at once, copied, pickled.
 
 An estimator has its net as ``_net`` and the state of its training, a `TrainingState`, as ``_state``. The arrays of the
 net are in the state, so that copies and pickles leave out the net, and make it again.
@@ -7,11 +7,12 @@ net are in the state, so that copies and pickles leave out the net, and make it 
 import copy
 import inspect
 import numbers
+import os
 from contextlib import contextmanager
 
 from sklearn_dl._callbacks import CALLBACKS, DURING_FIT
 from sklearn_dl._legacy import upgrade_state
-from sklearn_dl.training.state import SHORT_NAMES, TrainingState, copy_field
+from sklearn_dl.training.state import SHORT_NAMES, TrainingState, copy_generator
 from sklearn_dl.training.trainee import Trainee
 
 # Attributes of an estimator that are fields of the training's state.
@@ -46,21 +47,85 @@ def defaults(cls):
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
+def view(estimator):
+    """Return an object that has an estimator's attributes as they are now, also when a training has ended meanwhile.
+
+    A training exchanges all attributes at once (see `trained_apart`), so that what is read through a view belongs
+    together.
+    """
+    found = object.__new__(type(estimator))
+    found.__dict__ = vars(estimator)
+    return found
+
+
+# The estimators that are being trained, by id, and their copies that are trained in their place.
+_in_training: dict[int, object] = {}
+if hasattr(os, "register_at_fork"):  # no thread but the one that forks goes on in a child
+    os.register_at_fork(after_in_child=_in_training.clear)
+
+
 @contextmanager
-def unchanged_on_error(estimator, *, in_place):
-    """Put back the attributes after an error; `in_place`, also what changes when training goes on from a fit."""
-    before = dict(vars(estimator))
-    # The state of a generator that the caller passed is not put back.
-    own_generator = isinstance(estimator.random_state, numbers.Integral)
-    mark = before["_state"].mark(generators=own_generator) if in_place and "_state" in before else None
+def trained_apart(estimator, *, going_on):
+    """Let a copy be trained; once that has ended without an error, the estimator gets its attributes, all at once.
+
+    Until then, predictions in other threads are those of the net as it was. After an error nothing has changed.
+
+    Parameters
+    ----------
+    estimator : BaseNet
+    going_on : bool
+        Whether the net that there is will be trained further: the copy then has a net and a state of its own. A
+        generator that the caller passed as ``random_state`` is drawn from, not copied.
+
+    Yields
+    ------
+    twin : BaseNet
+        The copy.
+
+    Raises
+    ------
+    RuntimeError
+        If the estimator is being trained already.
+    """
+    this_call, twin, taken = object(), view(estimator), None
     try:
-        yield
+        if _in_training.setdefault(id(estimator), this_call) is not this_call:  # asked and set in one, for all threads
+            raise RuntimeError(
+                f"this {type(estimator).__name__} is being trained already, in another thread or in the fit whose"
+                " callback this is: wait until that has ended, or train a clone (sklearn.base.clone)."
+            )
+        _in_training[id(twin)] = this_call
+        before = dict(vars(estimator))
+        twin.__dict__ = dict(before)
+        if going_on and "_state" in before:
+            taken = before["_state"]
+            vars(twin).update(_copy_training(before, estimator._score_name))
+        yield twin
+        changed = {name: value for name, value in vars(twin).items() if before.get(name, _MISSING) is not value}
+        gone = before.keys() - vars(twin).keys()
+        kept = {name: value for name, value in vars(estimator).items() if name not in gone}
+        estimator.__dict__ = kept | changed
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        if mark is not None:
-            before["_state"].roll_back(mark)
+        if taken is not None:
+            taken.take_back()
         raise
+    finally:
+        for one in (twin, estimator):
+            if _in_training.get(id(one)) is this_call:
+                del _in_training[id(one)]
+
+
+_MISSING = object()
+
+
+def _copy_training(attributes, score_name):
+    """Return copies of an estimator's net and state, as attributes."""
+    generator = attributes["_random_state"]
+    if isinstance(attributes["random_state"], numbers.Integral):
+        generator = copy_generator(generator)
+    net = copy.deepcopy(attributes["_net"], {id(attributes["_random_state"]): generator})
+    state = attributes["_state"].successor(Trainee(net), generator)
+    return {"_net": net, "_random_state": generator, **published(state, score_name)}
 
 
 def pack(attributes, score_name):
@@ -68,12 +133,13 @@ def pack(attributes, score_name):
     packed = {name: value for name, value in attributes.items() if name not in DURING_FIT}
     if packed.pop("_net", None) is None:
         return packed
-    archive = packed["_state"].to_archive(histories=list)
+    state = packed["_state"]
+    archive = state.to_archive(histories=list)
     for name, field in published_fields(score_name).items():
         del archive[field]
-        packed[name] = copy_field(field, packed[name])
+        packed[name] = state.copy_field(field, packed[name])
     if isinstance(packed["random_state"], numbers.Integral):  # a copy draws from a generator of its own
-        own = copy.deepcopy(packed["_random_state"])
+        own = copy_generator(packed["_random_state"])
         packed["_random_state"] = archive["random_state"] = archive["net_random_state"] = own
     return {**packed, "_state": archive}
 

@@ -450,8 +450,8 @@ SETTINGS = {
             "bool",
             """Watch a validation set: `X_val` given to `fit`, or else a stratified share `validation_fraction` of the
             training samples, set aside (not stratified where a class has too few; a weight of 2 is two samples where
-            the training set fits into one minibatch). Whenever there is a validation set, the weights of the best epoch
-            are kept.""",
+            the training set fits into one minibatch). With `warm_start`, samples keep their side from fit to fit.
+            Whenever there is a validation set, the weights of the best epoch are kept.""",
             check_bool,
         ),
         Setting(
@@ -567,8 +567,9 @@ REGRESSION_SETTINGS = {
             "early_stopping",
             "bool",
             """Watch a validation set: `X_val` given to `fit`, or else a share `validation_fraction` of the training
-            samples, set aside (a weight of 2 is two samples where the training set fits into one minibatch). Whenever
-            there is a validation set, the weights of the best epoch are kept.""",
+            samples, set aside (a weight of 2 is two samples where the training set fits into one minibatch). With
+            `warm_start`, samples keep their side from fit to fit. Whenever there is a validation set, the weights of
+            the best epoch are kept.""",
             check_bool,
         ),
         Setting(

@@ -5,7 +5,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_dl._base import BaseNet, takes_minibatches
-from sklearn_dl._estimator_state import unchanged_on_error
+from sklearn_dl._estimator_state import trained_apart, view
 from sklearn_dl._inputs import as_array, warn_caller
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._parameters import PLANNED_REGRESSION_RATE
@@ -88,6 +88,8 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         ValueError
             If y has another shape than in the first call; if `lr_schedule` has come to its end. After any error, and
             after Ctrl-C, a fitted estimator is as it was.
+        RuntimeError
+            If the estimator is being trained already, in another thread.
 
         Warns
         -----
@@ -95,8 +97,8 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
             If y is more than 100 times the scale of the first part's y, `y_scale_`, away from its mean; with
             ``loss='poisson'``, if the mean of y is more than 100 times that of the first part.
         """
-        with unchanged_on_error(self, in_place=True):
-            self._partial_fit(X, y, sample_weight)
+        with trained_apart(self, going_on=True) as twin:
+            twin._partial_fit(X, y, sample_weight)
         return self
 
     # ------------------------------------------------------------ prediction
@@ -115,8 +117,9 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         y : ndarray of float64 of shape (n_samples,) or (n_samples, n_outputs)
             In the units and the shape of the y that `fit` was given.
         """
-        scores = self._scores(X)
-        return self._task.quantities(scores)
+        fitted = view(self)
+        scores = fitted._scores(X)
+        return fitted._task.quantities(scores)
 
     @explain_keywords
     def score(self, X, y, sample_weight=None):

@@ -23,6 +23,7 @@ from sklearn_dl import optim
 from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._csr import as_given
+from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._threads import ThreadTuner, hold_threads
 from sklearn_dl.augmentation import check_augmentation
 from sklearn_dl.optim import UPDATE_RULES
@@ -303,10 +304,14 @@ class Solver:
         """Train; afterwards the net holds its best validation weights, if there are any.
 
         A second call, or a call after `resume`, goes on where the last one ended, up to the number
-        of epochs or updates.
+        of epochs or updates: from the last weights, not from the best ones, unless the net was given
+        other ones meanwhile or the last call ended with an error.
 
         Raises
         ------
+        KeyboardInterrupt
+            After Ctrl-C, once the update under way is done and its epoch is recorded, as by `stop`; a second
+            Ctrl-C does not wait for them. All histories have one length; a later call goes on.
         ValueError
             If the loss is no longer a finite number. The net then holds its best validation weights
             so far, if any.
@@ -317,7 +322,11 @@ class Solver:
         if vars(self).setdefault("_in_train", this_call) is not this_call:  # asked and set in one, for all threads
             raise RuntimeError("train must not be called while it is under way, got a second call.")
         try:
-            self._train_to_the_end()
+            with stopping_at_interrupt(self) as interrupts:
+                self._train_to_the_end()
+            if interrupts:
+                self._stopping = None  # also if it came after the last update
+                raise KeyboardInterrupt
         finally:
             del self._in_train
 
@@ -326,6 +335,7 @@ class Solver:
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
             self._squares = self._evaluation_of_last = None
             self._begin()
+            self.state.put_back_last()
             try:
                 if not self.train_acc_history:
                     self._record_first_evaluation()
@@ -342,6 +352,12 @@ class Solver:
                         if not self._run_whole_epochs(tuner):
                             self._run_epoch(tuner)
                 self.state.stop_reason = reason
+                self.state.keep_last()
+            except BaseException as error:
+                self.state.even_out()
+                if isinstance(error, KeyboardInterrupt):
+                    self.state.keep_last()
+                raise
             finally:
                 self._stopping = self._recorded = None
                 self._evaluators.clear()

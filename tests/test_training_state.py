@@ -1,4 +1,4 @@
-"""TrainingState: going on costs the same however long the history is; marks, copies and archives are whole."""
+"""TrainingState: going on costs the same however long the history is; copies and archives are whole."""
 
 import copy
 import pickle
@@ -13,7 +13,7 @@ from sklearn_dl._estimator_state import snapshot
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.persistence import read_archive
 from sklearn_dl.solver import Solver
-from sklearn_dl.training.state import TrainingState
+from sklearn_dl.training.state import TrainingState, copy_generator
 from sklearn_dl.training.trainee import Trainee
 
 from ._estimators import all_classes, assert_same, batchnorm, blobs, each_of_all, small
@@ -81,15 +81,21 @@ def test_a_copy_shares_nothing_that_training_changes(cls, duplicate):
     assert_same(twin.partial_fit(X, y), reference.partial_fit(X, y))
 
 
-def trained_state():
-    """Return the state of a training of which all fields have values of their own."""
+def trained():
+    """Return a solver of whose state all fields have values of their own."""
     X, y = blobs(60, dtype=np.float64)
     data = {"X_train": X[:40], "y_train": y[:40], "X_val": X[40:], "y_val": y[40:]}
     net = FullyConnected([8], 16, 3, normalization="batchnorm", dropout_keep_ratio=0.8, random_state=0)
     settings = {"batch_size": 16, "update_rule": "adam", "lr_schedule": "reduce_on_plateau", "tol": 0.1}
     solver = Solver(net, data, num_epochs=3, random_state=np.random.RandomState(1), verbose=False, **settings)
     solver.train()
-    return solver.state
+    solver.state.held_out = {"trained": np.arange(5, dtype=np.uint64), "validated": np.ones(2, np.uint64)}
+    return solver
+
+
+def trained_state():
+    """Return the state of a training of which all fields have values of their own."""
+    return trained().state
 
 
 def disturb(value):
@@ -110,29 +116,48 @@ def disturb(value):
     return value
 
 
+def succeed(state, net):
+    """Return a successor of a state whose net this is, with generators of its own."""
+    generators = [copy_generator(generator) for generator in (state.random_state, state.net_random_state)]
+    twin = copy.deepcopy(net, {id(net.random_state): generators[1]})
+    return state.successor(Trainee(twin), generators[0])
+
+
 @pytest.mark.parametrize("field", [field.name for field in fields(TrainingState)])
-def test_a_mark_undoes_changes_of_every_field(field):
-    state = trained_state()
-    before, mark, held = copy.deepcopy(state.to_archive()), state.mark(), getattr(state, field)
-    setattr(state, field, disturb(held))
+def test_what_happens_to_a_successor_leaves_every_field(field):
+    solver = trained()
+    state = solver.state
+    before, held = copy.deepcopy(state.to_archive()), getattr(state, field)
+    after = succeed(state, solver.net)
+    assert_same_values(after.to_archive(), before)
+    setattr(after, field, disturb(getattr(after, field)))
     with pytest.raises(AssertionError):
-        assert_same_values(state.to_archive(), before)
-    state.roll_back(mark)
+        assert_same_values(after.to_archive(), before)
     assert_same_values(state.to_archive(), before)
-    if isinstance(held, (list, np.random.RandomState)) or field in ("params", "statistics"):
-        assert getattr(state, field) is held
+    state.take_back()
+    assert_same_values(state.to_archive(), before)
+    assert getattr(state, field) is held
 
 
-def test_a_mark_without_generators_leaves_draws_as_they_are():
-    state = trained_state()
-    mark = state.mark(generators=False)
-    state.params["W1"] += 1
-    drawn = state.random_state.rand(), state.net_random_state.rand()
-    state.roll_back(mark)
-    assert (state.random_state.rand(), state.net_random_state.rand()) != drawn
-    twin = trained_state()
-    assert (twin.random_state.rand(), twin.net_random_state.rand()) == drawn
-    np.testing.assert_array_equal(state.params["W1"], twin.params["W1"])
+def test_a_successor_appends_to_the_same_lists():
+    solver = trained()
+    state = solver.state
+    after = succeed(state, solver.net)
+    assert after.loss_history is state.loss_history
+    assert after.history["loss"] is state.history["loss"]
+    after.loss_history.append(1.0)
+    assert len(state.to_archive()["loss_history"]) == len(after.to_archive()["loss_history"]) - 1
+
+
+@pytest.mark.parametrize(
+    "make", [np.random.RandomState, lambda seed: np.random.RandomState(np.random.PCG64(seed))], ids=["MT19937", "PCG64"]
+)
+def test_a_copy_of_a_generator_draws_the_same(make):
+    generator = make(3)
+    generator.randn(5)  # an odd number: the other of a pair of normal numbers is kept
+    copied = copy_generator(generator)
+    drawn = generator.randn(3), generator.rand(700)
+    assert_same_values([copied.randn(3), copied.rand(700)], list(drawn))
 
 
 @pytest.mark.parametrize("histories", [list, np.array])

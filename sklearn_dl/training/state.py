@@ -1,15 +1,15 @@
 """TrainingState: everything that training changes, in one object.
 
-Going on after a fit, putting things back after an error, checkpoints and pickles all work on the fields declared here,
-each by its kind; no other module lists them.
+Going on after a fit, checkpoints and pickles all work on the fields declared here, each by its kind; no other module
+lists them.
 
 ========== =========================================== ============================== ==============================
-kind       what it is                                  after an error                 in an archive
+kind       what it is                                  to go on with                  in an archive
 ========== =========================================== ============================== ==============================
-value      a number, a string, None, a tuple, a dict   assigned                       as it is
-history    a list, or a dict of lists, appended to     cut to its length before       float64 or int64 arrays
-arrays     a dict (of dicts) of arrays and numbers     written into the same arrays   copies
-generator  a RandomState                               set back                       as it is
+value      a number, a string, None, a tuple, a dict   copied                         as it is
+history    a list, or a dict of lists, appended to     the same list                  float64 or int64 arrays
+arrays     a dict (of dicts) of arrays and numbers     copied                         copies
+generator  a RandomState                               given                          as it is
 ========== =========================================== ============================== ==============================
 """
 
@@ -19,6 +19,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 # How a line of `verbose` and the names of histories call a score.
 SHORT_NAMES = {"accuracy": "acc"}
@@ -74,6 +75,11 @@ class TrainingState:
     best_score: float = field(metadata=VALUE, default=-math.inf)
     best_params: dict = field(metadata=ARRAYS, default_factory=dict)
     best_statistics: dict = field(metadata=ARRAYS, default_factory=dict)
+    # The weights that training ended with, where the net got the best ones in their place.
+    last_params: dict = field(metadata=ARRAYS, default_factory=dict)
+    last_statistics: dict = field(metadata=ARRAYS, default_factory=dict)
+    # Of which samples an estimator set some aside, by content: `sklearn_dl._holdout.Sides`.
+    held_out: dict = field(metadata=ARRAYS, default_factory=dict)
     # The best score that `tol` is measured from, and the epochs in a row that did not improve on it.
     stop_score: float = field(metadata=VALUE, default=-math.inf)
     epochs_without_gain: int = field(metadata=VALUE, default=0)
@@ -84,6 +90,9 @@ class TrainingState:
     schedule_state: dict = field(metadata=VALUE, default_factory=dict)
     schedule_began: tuple = field(metadata=VALUE, default=(0, 0))
     schedule_length: tuple | None = field(metadata=VALUE, default=None)
+
+    # How long its histories are, where a successor appends to the same lists.
+    _lengths = None
 
     @classmethod
     def of_net(cls, trainee, random_state):
@@ -145,22 +154,74 @@ class TrainingState:
         self.schedule_length = length
 
     def forget_best(self):
-        """Drop the copies of the best weights, which the net holds by now."""
+        """Drop the copies of the best weights, which the net holds by now and goes on from."""
         self.best_params, self.best_statistics = {}, {}
+        self.last_params, self.last_statistics = {}, {}
 
-    # ------------------------------------------------------- marks, archives
+    def keep_last(self):
+        """Copy the weights before the best ones, if there are any, take their place."""
+        if self.best_params:
+            self.last_params, self.last_statistics = _copy_arrays(self.params), _copy_arrays(self.statistics)
 
-    def mark(self, *, generators=True):
-        """Return what `roll_back` needs to undo all that happens from now on, draws from the generators if asked to."""
-        return {
-            name: None if kind == "generator" and not generators else _MARK[kind](getattr(self, name))
-            for name, kind in _kinds()
+    def put_back_last(self):
+        """Write the weights that training ended with into the net, unless it has other ones than the best by now."""
+        pairs = [(self.params, self.best_params), (self.statistics, self.best_statistics)]
+        if self.last_params and all(_are_equal(now, best) for now, best in pairs):
+            _write_arrays(self.params, self.last_params)
+            _write_arrays(self.statistics, self.last_statistics)
+        self.last_params, self.last_statistics = {}, {}
+
+    def even_out(self):
+        """Cut the histories to one length, which an exception between two of them may have left uneven."""
+        updates = min(len(self.loss_history), len(self.learning_rate_history))
+        scores = [self.train_acc_history, self.val_acc_history] if self.validated else [self.train_acc_history]
+        n_scores = min(map(len, scores))
+        epochs = min(max(n_scores - 1, 0), *map(len, self.history.values()))
+        for values in (self.loss_history, self.learning_rate_history):
+            _cut(values, updates)
+        for values in scores:
+            _cut(values, min(n_scores, epochs + 1))
+        for values in self.history.values():
+            _cut(values, epochs)
+        self.epoch = min(self.epoch, epochs)
+
+    # ------------------------------------------------------ copies, archives
+
+    def successor(self, trainee, random_state):
+        """Return a copy to train on, which leaves this state as it is.
+
+        The lists of the histories belong to both, so that going on costs the same however long they are; this state
+        has no more of them than what they hold now.
+
+        Parameters
+        ----------
+        trainee : Trainee
+            Of a copy of the net.
+        random_state : RandomState
+            Orders the samples from now on.
+
+        Returns
+        -------
+        state : TrainingState
+        """
+        self._lengths = {name: _map_lists(len, getattr(self, name)) for name, kind in _kinds() if kind == "history"}
+        given = {
+            "params": trainee.net.params,
+            "statistics": trainee.statistics,
+            "random_state": random_state,
+            "net_random_state": trainee.random_state,
         }
-
-    def roll_back(self, mark):
-        """Undo what happened since a `mark`."""
         for name, kind in _kinds():
-            setattr(self, name, _ROLL_BACK[kind](getattr(self, name), mark[name]))
+            if name not in given:
+                value = getattr(self, name)
+                given[name] = value if kind == "history" else _COPY[kind](value)
+        return TrainingState(**given)
+
+    def take_back(self):
+        """Cut the histories to where a `successor` began that has come to nothing."""
+        for name, length in (self._lengths or {}).items():
+            _map_lists(_cut, getattr(self, name), length)
+        self._lengths = None
 
     def to_archive(self, *, histories=np.array):
         """Return the state as a dict of plain values, arrays and generators that shares nothing but the generators.
@@ -170,7 +231,25 @@ class TrainingState:
         histories : callable, default=numpy.array
             What the lists become.
         """
-        return {name: _pack(kind, getattr(self, name), histories) for name, kind in _kinds()}
+        return {name: self.copy_field(name, getattr(self, name), histories) for name, _ in _kinds()}
+
+    def copy_field(self, name, value, histories=list):
+        """Return a copy of a value that is a field's, or was put in its place.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+        value : object
+        histories : callable, default=list
+            As in `to_archive`.
+        """
+        kind = dict(_kinds())[name]
+        if kind != "history":
+            return value if kind == "generator" else _COPY[kind](value)
+        if self._lengths is not None:
+            value = _map_lists(lambda values, length: values[:length], value, self._lengths[name])
+        return _map_lists(histories, value)
 
     def restore(self, archive):
         """Take over what `to_archive` returned, arrays and generators in place.
@@ -192,9 +271,20 @@ class TrainingState:
             setattr(self, name, _ASSIGN[kind](getattr(self, name), unpacked[name]))
 
 
-def copy_field(name, value):
-    """Return a copy of a value that is a field's, or was put in its place."""
-    return _pack(dict(_kinds())[name], value, list)
+class _NoSeed(ISeedSequence):
+    """Seeds with zeros: where a state is written next, seeding would take four times as long as that."""
+
+    def generate_state(self, n_words, dtype=np.uint32):
+        return np.zeros(n_words, dtype)
+
+
+def copy_generator(generator):
+    """Return a copy of a RandomState."""
+    if type(generator) is not np.random.RandomState or type(generator._bit_generator) is not np.random.MT19937:
+        return copy.deepcopy(generator)
+    copied = np.random.RandomState(np.random.MT19937(_NoSeed()))  # type: ignore[arg-type]
+    copied.set_state(generator.get_state(legacy=False))
+    return copied
 
 
 def _kinds():
@@ -212,6 +302,11 @@ def _copy_arrays(node):
     if isinstance(node, dict):
         return {name: _copy_arrays(value) for name, value in node.items()}
     return node.copy() if isinstance(node, np.ndarray) else node
+
+
+def _are_equal(arrays, others):
+    """Return whether two dicts hold equal arrays under the same names."""
+    return arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
 
 
 def _write_arrays(node, source):
@@ -248,12 +343,6 @@ def _cut(values, length):
     return values
 
 
-def _pack(kind, node, histories):
-    if kind == "generator":
-        return node
-    return _map_lists(histories, node) if kind == "history" else _MARK[kind](node)
-
-
 def _set_generator(generator, state):
     if state is not None and generator is not None:
         generator.set_state(state)
@@ -264,18 +353,7 @@ def _get_generator(generator):
     return None if generator is None else generator.get_state()
 
 
-_MARK = {
-    "value": copy.deepcopy,
-    "history": lambda node: _map_lists(len, node),
-    "arrays": _copy_arrays,
-    "generator": _get_generator,
-}
-_ROLL_BACK = {
-    "value": lambda node, mark: mark,
-    "history": lambda node, mark: _map_lists(_cut, node, mark),
-    "arrays": _write_arrays,
-    "generator": _set_generator,
-}
+_COPY = {"value": copy.deepcopy, "arrays": _copy_arrays}
 _UNPACK = {
     "value": lambda value: value,
     "history": lambda value: _map_lists(_as_list, value),
