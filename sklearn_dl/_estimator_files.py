@@ -10,13 +10,14 @@ import inspect
 import math
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from sklearn_dl._checks import check_dims, check_int
 from sklearn_dl._estimator_state import published_fields
 from sklearn_dl.training.archives import check_rows
 from sklearn_dl.training.state import new_history
 
-__all__ = ["check_estimator"]
+__all__ = ["check_estimator", "check_names"]
 
 
 def check_names(cls, state):
@@ -65,10 +66,10 @@ def check_estimator(estimator):
     net = estimator._net
     _require(n_features == math.prod(net.input_shape), "n_features_in_", f"{net.input_shape}, the net's input")
     _check_args(estimator, net)
-    if hasattr(estimator, "classes_"):
-        _check_classes(attributes, net.num_classes)
+    if is_classifier(estimator):
+        _check_classes(attributes, net)
     else:
-        _check_quantities(attributes, net.num_classes)
+        _check_quantities(attributes, net)
     columns = new_history(estimator._score_name)
     check_rows("history_", attributes["history_"], columns)
     best = attributes["best_val_score_"]
@@ -80,7 +81,7 @@ _LEARNED = {
     *published_fields("accuracy"),
     *published_fields("r2"),
     *("n_features_in_", "feature_names_in_", "input_shape_", "classes_", "y_mean_", "y_scale_", "best_val_score_"),
-    *("_is_multilabel", "_class_totals", "_trained_loss", "_y_is_flat", "_net_args", "_random_state", "_state"),
+    *("_is_multilabel", "_class_totals", "_takes_exp", "_y_is_flat", "_net_args", "_random_state", "_state"),
     *("_optim_state", "_update_rule", "_schedule"),
     "_sklearn_version",
 }
@@ -110,8 +111,8 @@ def _check_args(estimator, net):
     _require(type(vars(estimator)["_random_state"]) is np.random.RandomState, "_random_state", "a RandomState")
 
 
-def _check_classes(attributes, n_outputs):
-    classes = attributes["classes_"]
+def _check_classes(attributes, net):
+    classes, n_outputs = attributes["classes_"], net.num_classes
     good = isinstance(classes, np.ndarray) and classes.shape == (n_outputs,)
     _require(good, "classes_", f"an array of {n_outputs} labels, as many as the net has outputs")
     several = attributes.get("_is_multilabel", False)
@@ -120,12 +121,15 @@ def _check_classes(attributes, n_outputs):
         _require(classes.dtype.kind in "iu" and (classes == np.arange(n_outputs)).all(), "classes_", "0, 1, 2, …")
     else:
         _require(np.array_equal(np.unique(classes), classes), "classes_", "sorted, each label once")
+    heads = ("logistic",) if several else ("softmax", "hinge")
+    _require(net.head.name in heads, "head", " or ".join(heads))
     totals = np.asarray(attributes.get("_class_totals", 0.0))
     good = totals.dtype.kind in "iuf" and totals.shape in ((), (n_outputs,)) and np.isfinite(totals).all()
     _require(good and (totals >= 0).all(), "_class_totals", "finite numbers of at least 0, one for each class")
 
 
-def _check_quantities(attributes, n_outputs):
+def _check_quantities(attributes, net):
+    n_outputs = net.num_classes
     for name in ("y_mean_", "y_scale_"):
         values = attributes[name]
         good = isinstance(values, np.ndarray) and values.shape == (n_outputs,) and values.dtype == np.float64
@@ -133,6 +137,6 @@ def _check_quantities(attributes, n_outputs):
     _require((attributes["y_scale_"] >= 0).all(), "y_scale_", "at least 0")
     flat = attributes["_y_is_flat"]
     _require(isinstance(flat, bool) and not (flat and n_outputs > 1), "_y_is_flat", "whether y has one axis")
-    losses = ("squared_error", "absolute_error", "huber", "poisson")
-    loss = attributes["_trained_loss"]
-    _require(isinstance(loss, str) and loss in losses, "_trained_loss", f"one of {', '.join(losses)}")
+    takes_exp = attributes["_takes_exp"]
+    good = isinstance(takes_exp, bool) and takes_exp == (net.head.link == "exp") and net.head.score_name == "r2"
+    _require(good, "_takes_exp and head", "those of a regressor's loss")

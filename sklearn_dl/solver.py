@@ -904,12 +904,12 @@ class Solver:
         except (LookupError, TypeError):
             raise ValueError(f"{path} is no checkpoint of a Solver.") from None
         for name, (theirs, ours) in settings.items():
-            if theirs != ours:
-                raise ValueError(f"{path} was trained with {name} {theirs}, not {ours}.")
+            if not (isinstance(theirs, str) and theirs == ours):
+                raise ValueError(f"{path} was trained with {name} {theirs!s:.200}, not {ours}.")
         try:
             self.state.restore(state)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not fit this Solver: {error}") from error
+            raise ValueError(f"{path} does not fit this Solver: {error!s:.2000}") from error
 
 
 def _copy_into(copies, arrays):
