@@ -66,6 +66,8 @@ def check_estimator(estimator):
     net = estimator._net
     _require(n_features == math.prod(net.input_shape), "n_features_in_", f"{net.input_shape}, the net's input")
     _check_args(estimator, net)
+    for name, value in [*net.params.items(), *net.statistics.items()]:
+        _require(np.isfinite(value).all(), name, "finite numbers")
     if is_classifier(estimator):
         _check_classes(attributes, net)
     else:
@@ -123,7 +125,7 @@ def _check_classes(attributes, net):
         _require(np.array_equal(np.unique(classes), classes), "classes_", "sorted, each label once")
     heads = ("logistic",) if several else ("softmax", "hinge")
     _require(net.head.name in heads, "head", " or ".join(heads))
-    totals = np.asarray(attributes.get("_class_totals", 0.0))
+    totals = np.asarray(attributes["_class_totals"])
     good = totals.dtype.kind in "iuf" and totals.shape in ((), (n_outputs,)) and np.isfinite(totals).all()
     _require(good and (totals >= 0).all(), "_class_totals", "finite numbers of at least 0, one for each class")
 

@@ -105,7 +105,7 @@ def _estimator_from_tree(tree, expected_class, file, writer):
             _set_requests(estimator, tree["requests"])
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         reason = f"{error}" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"{file} does not hold a valid {name} ({writer}): {reason:.500}") from error
+        raise ValueError(f"{file} does not hold a valid {name} ({writer}): {reason:.2000}") from error
     return estimator
 
 

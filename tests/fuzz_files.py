@@ -80,7 +80,12 @@ def use_estimator(estimator):
     if not hasattr(estimator, "params_"):
         return
     X = np.zeros((2, estimator.n_features_in_))
-    answers = estimator.predict(X)
+    try:
+        answers = estimator.predict(X)
+    except ValueError as error:  # of weights that are finite, but large
+        if "too large for the net" not in str(error):
+            raise
+        return
     if len(answers) != 2:
         raise Failure(f"predict returned {answers!r}")
     for method in ("decision_function", "predict_proba", "score"):
@@ -153,9 +158,9 @@ def make_subjects(folder):
         options = {"random_state": 0, "num_epochs": 2}
         X = np.random.RandomState(0).randn(24, 5)
         y = np.arange(24) % 3
-        fitted["schedule"] = FullyConnectedNet(4, lr_schedule="reduce_on_plateau", **options).fit(X, y)
-        fitted["lbfgs"] = FullyConnectedRegressor(4, update_rule="lbfgs", **options).fit(X, y)
-        fitted["unfitted"] = FullyConnectedNet((4, 3), class_weight={0: 1, 1: 2.0}, lr_schedule="one_cycle")
+        fitted["schedule"] = FullyConnectedNet(hidden_dims=4, lr_schedule="reduce_on_plateau", **options).fit(X, y)
+        fitted["lbfgs"] = FullyConnectedRegressor(hidden_dims=4, update_rule="lbfgs", **options).fit(X, y)
+        fitted["unfitted"] = FullyConnectedNet(hidden_dims=(4, 3), class_weight={0: 1, 1: 2.0}, lr_schedule="one_cycle")
         make_solver(checkpoint=folder / "run").train()
     for name, estimator in fitted.items():
         subjects.append(Subject(f"model {name}", saved(estimator), sklearn_dl.load, use_estimator))

@@ -151,7 +151,7 @@ def _from_tree(tree, expected_class, file, writer):
     try:
         net = net_from_tree(tree)
     except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} does not hold a valid net ({writer}): {error}") from error
+        raise ValueError(f"{file} does not hold a valid net ({writer}): {error!s:.2000}") from error
     check_class(type(net), expected_class, file)
     return net
 
