@@ -180,7 +180,9 @@ def load_cifar10(path, *, return_X_y=False):
     return data
 
 
-def fetch_cifar10(data_home=None, *, download_if_missing=True, return_X_y=False, n_retries=3, delay=1.0, timeout=3600.0):
+def fetch_cifar10(
+    data_home=None, *, download_if_missing=True, return_X_y=False, n_retries=3, delay=1.0, timeout=3600.0
+):
     """Load CIFAR-10, downloading it (170 MB) the first time.
 
     The archive is verified by its SHA-256 before it is opened, only the files that belong to
@@ -432,7 +434,7 @@ class _BatchReader:
 
     Not `pickle.Unpickler`, which would allocate what a number in the file asks for, before it reads as much: nine bytes
     are enough for gigabytes. Here each opcode takes what is there, and keys are strings: a tuple that holds itself twice
-    over, sixty times, would take for ever to hash. Python 2 wrote the batches; strings are read as bytes.
+    over, sixty times, would never be hashed. Python 2 wrote the batches; strings are read as bytes.
     """
 
     def __init__(self):
@@ -581,7 +583,7 @@ def _unpickle(file):
 
 def _require(file, content, key):
     if key not in content:
-        raise ValueError(f"{file}: not of CIFAR-10: it has no {key!r}, only {str(sorted(content)):.200}.")
+        raise ValueError(f"{file}: not of CIFAR-10: it has no {key!r}, only {sorted(content)!s:.200}.")
     return content[key]
 
 
@@ -654,7 +656,9 @@ def _as_names(file, names):
 
 def _check_size_of_names(file):
     if file.stat().st_size > _LARGEST_META:
-        raise ValueError(f"{file}: not of CIFAR-10: names of {_N_CLASSES} classes take less than {_LARGEST_META} bytes.")
+        raise ValueError(
+            f"{file}: not of CIFAR-10: names of {_N_CLASSES} classes take less than {_LARGEST_META} bytes."
+        )
 
 
 def _as_labels(file, labels):
@@ -696,7 +700,9 @@ def _copy_from(remote, target, timeout):
         target.open("wb") as file,
     ):
         length = response.headers.get("Content-Length", "")
-        size = remote.size if remote.size is not None else int(length) if length.isdecimal() and len(length) < 20 else None
+        size = (
+            remote.size if remote.size is not None else int(length) if length.isdecimal() and len(length) < 20 else None
+        )
         # read1: read waits for a whole block, however slowly it comes.
         while block := response.read1(2**16):
             file.write(block)

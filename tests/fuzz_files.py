@@ -26,7 +26,7 @@ import time
 import traceback
 import warnings
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -91,11 +91,9 @@ def use_estimator(estimator):
     for method in ("decision_function", "predict_proba", "score"):
         if hasattr(estimator, method):
             getattr(estimator, method)(X, *([answers] if method == "score" else []))
-    try:
-        if hasattr(estimator, "partial_fit"):
+    if hasattr(estimator, "partial_fit"):
+        with suppress(*ERRORS):
             estimator.partial_fit(X, answers)
-    except ERRORS:
-        pass
 
 
 def use_net(net):
@@ -133,10 +131,8 @@ def resume(path):
 
 
 def use_solver(solver):
-    try:
+    with suppress(*ERRORS):
         solver.train()
-    except ERRORS:
-        pass
 
 
 def use_images(data):

@@ -124,6 +124,29 @@ def test_trees_that_nobody_writes(tree, message, path):
     assert message in refused(path, read_archive)
 
 
+@pytest.mark.parametrize(
+    "tree",
+    [
+        [[]] * 20_000,
+        [json.loads("[" * 60 + "]" * 60)] * 1000,
+        [{"dict": []}] * 20_000,
+        [{"objects": [[0], []]}] * 10_000,
+        {"dict": [[i, 0] for i in range(20_000)]},
+    ],
+    ids=["lists", "nested", "dicts", "objects", "keys"],
+)
+def test_what_is_read_takes_memory_by_the_size_of_the_file(tree, path):
+    write_archive(path, {})
+    sign(path, lambda header: header.update(tree=tree))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        read_archive(path)
+        assert tracemalloc.get_traced_memory()[1] < 100 * os.path.getsize(path)
+    finally:
+        tracemalloc.stop()
+
+
 def test_nesting_that_nobody_writes(path):
     tree = 1
     for _ in range(70):
@@ -225,7 +248,7 @@ def test_each_attribute_is_checked(make):
     estimator = make()
     tree, _ = _estimator_to_tree(estimator)
     learned = tree["state"].keys() - estimator.get_params().keys()
-    n_refused = 0
+    messages = []
     for where in (tree["state"], tree["state"]["_state"], tree["state"]["_net_args"]):
         for name in list(where):
             if where is tree["state"] and name not in learned:
@@ -237,14 +260,14 @@ def test_each_attribute_is_checked(make):
                 try:
                     loaded = _estimator_from_tree(tree, None, "'model'", "written by nobody")
                 except ValueError as error:
-                    assert str(error).startswith("'model' does not hold a valid")
-                    n_refused += 1
+                    messages.append(str(error))
                 else:
                     loaded.predict(X)
                 where.pop(name, None)
             where[name] = value
     _estimator_from_tree(tree, None, "'model'", "written by nobody").predict(X)
-    assert n_refused > 400
+    assert len(messages) > 400
+    assert all(message.startswith("'model' does not hold a valid") for message in messages)
 
 
 # ----------------------------------------------------------------------- nets
@@ -287,7 +310,7 @@ def test_each_field_of_a_checkpoint_is_checked(checkpoint, monkeypatch):
     """A refused file changes nothing."""
     tree = read_archive(checkpoint)
     monkeypatch.setattr("sklearn_dl.solver.read_archive", lambda path: tree)
-    n_refused, solver = 0, make_solver()
+    messages, changed, solver = [], [], make_solver()
     before = pickle.dumps(solver.state.to_archive())
     for where in (tree, tree["state"], tree["state"]["optim_configs"]["W1"], tree["state"]["history"]):
         for name in list(where):
@@ -298,15 +321,16 @@ def test_each_field_of_a_checkpoint_is_checked(checkpoint, monkeypatch):
                 try:
                     solver.resume(checkpoint)
                 except ValueError as error:
-                    assert checkpoint in str(error)
-                    assert pickle.dumps(solver.state.to_archive()) == before
-                    n_refused += 1
+                    messages.append(str(error))
+                    changed.append(pickle.dumps(solver.state.to_archive()) != before)
                 else:
                     solver = make_solver()
                 where.pop(name, None)
             where[name] = value
     solver.resume(checkpoint)
-    assert n_refused > 300
+    assert len(messages) > 300
+    assert all(checkpoint in message for message in messages)
+    assert not any(changed)
 
 
 def test_fields_of_a_training_pass():
@@ -343,8 +367,32 @@ def test_long_names_of_classes(tmp_path):
 def test_the_stack_of_a_pickle_is_checked(tmp_path):
     folder = write_python(tmp_path, make_images())
     good = (folder / "batches.meta").read_bytes()
-    bad = [b".", b"(.", b"}(1.", b"a.", b"]a.", b"e.", b"(e.", b"}s.", b"]Ns.", b"b.", b"NNb.", b"R.", b"NNR.", b"\x94."]
-    bad += [b"h\5.", b"\x85.", b"(\x85.", b"NN.", b"}(Nu.", b"}(K\1Nu.", good[:-1], dictionary(label_names=string(b"x"))]
+    bad = [
+        b".",
+        b"(.",
+        b"}(1.",
+        b"a.",
+        b"]a.",
+        b"e.",
+        b"(e.",
+        b"}s.",
+        b"]Ns.",
+        b"b.",
+        b"NNb.",
+        b"R.",
+        b"NNR.",
+        b"\x94.",
+    ]
+    bad += [
+        b"h\5.",
+        b"\x85.",
+        b"(\x85.",
+        b"NN.",
+        b"}(Nu.",
+        b"}(K\1Nu.",
+        good[:-1],
+        dictionary(label_names=string(b"x")),
+    ]
     for content in bad:
         (folder / "batches.meta").write_bytes(b"\x80\x02" + content)
         refused(str(folder / "batches.meta"), lambda _: datasets.load_cifar10(folder))

@@ -114,9 +114,7 @@ def _check_generator_or_none(name, value):
 
 
 def _check_pair(name, value):
-    _require(
-        isinstance(value, tuple) and len(value) == 2 and all(map(_is_int, value)), name, "a tuple of two integers"
-    )
+    _require(isinstance(value, tuple) and len(value) == 2 and all(map(_is_int, value)), name, "a tuple of two integers")
 
 
 def _check_length(name, value):
@@ -153,7 +151,9 @@ _CHECKS = {
 
 def _check_optim_configs(update_rule, configs, params):
     name = "optim_configs"
-    _require(isinstance(configs, dict) and configs.keys() == params.keys(), name, "a dict with a key for each parameter")
+    _require(
+        isinstance(configs, dict) and configs.keys() == params.keys(), name, "a dict with a key for each parameter"
+    )
     rule = UPDATE_RULES.get(update_rule)
     for param, config in configs.items():
         place = f"{name}[{param!r}]"
