@@ -119,8 +119,9 @@ def _check_sizes(net_args, params):
     """
     n_values = sum(np.size(value) for value in params.values())
     for name, value in net_args.items():
-        sizes = value if isinstance(value, (list, tuple)) else [value]
-        if len(sizes) > len(params) or any(isinstance(size, int) and size > 4 * n_values for size in sizes):
+        sizes = value if np.iterable(value) and not isinstance(value, str) else [value]
+        too_large = (isinstance(size, numbers.Integral) and size > 4 * n_values for size in sizes)
+        if len(sizes) > len(params) or any(too_large):
             raise ValueError(f"{name}={value!r:.80} is more than {len(params)} parameters of {n_values} values have.")
 
 
