@@ -14,8 +14,6 @@ from sklearn.base import is_classifier
 
 from sklearn_dl._checks import check_dims, check_int
 from sklearn_dl._estimator_state import published_fields
-from sklearn_dl.training.archives import check_rows
-from sklearn_dl.training.state import new_history
 
 __all__ = ["check_estimator", "check_names"]
 
@@ -72,8 +70,6 @@ def check_estimator(estimator):
         _check_classes(attributes, net)
     else:
         _check_quantities(attributes, net)
-    columns = new_history(estimator._score_name)
-    check_rows("history_", attributes["history_"], columns)
     best = attributes["best_val_score_"]
     _require(best is None or isinstance(best, (float, np.floating)), "best_val_score_", "a float or None")
 

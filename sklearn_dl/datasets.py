@@ -432,9 +432,9 @@ _MARK = _Mark()
 class _BatchReader:
     """Read a pickle of dicts, lists, numbers, strings and arrays; call nothing.
 
-    Not `pickle.Unpickler`, which would allocate what a number in the file asks for, before it reads so much: nine
-    bytes are enough for gigabytes. Here each opcode takes what is there, and keys are strings: a tuple that holds itself twice
-    over, sixty times, would never be hashed. Python 2 wrote the batches; strings are read as bytes.
+    Not `pickle.Unpickler`, which allocates what a number in the file asks for, before it reads as much: nine bytes are
+    enough for gigabytes. Here each opcode takes what is there, and keys are strings: a tuple that holds itself twice,
+    and so on sixty times, would never be hashed. Python 2 wrote the batches; strings are read as bytes.
     """
 
     def __init__(self):

@@ -49,6 +49,7 @@ EPOCHS_A_LOOK = 10
 
 # The time of the next epochs is that of the fastest of so many: others may have lost their CPU.
 RECENT = 8
+SHORTEST = 1e-6  # A clock may say 0.
 
 # Accuracies that differ by less are equal.
 TIE = 1e-6
@@ -541,7 +542,7 @@ class Solver:
         if self.lr_schedule is not None:
             scores = self.lr_schedule.scores_ahead(self.state.schedule_state)
             left = min(left, scores * self._epochs_a_look - self.epoch % self._epochs_a_look)
-        return min(left, int(CHUNK / min(seconds[-RECENT:])) + 1)  # the run has a limit of time, too
+        return min(left, int(CHUNK / max(min(seconds[-RECENT:]), SHORTEST)) + 1)  # the run has a limit of time, too
 
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""

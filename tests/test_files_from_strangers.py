@@ -339,7 +339,7 @@ def test_fields_of_a_training_pass():
     solver = make_solver()
     solver.train()
     state = solver.state
-    check_fields({name: getattr(state, name) for name in vars(state)})
+    check_fields(vars(state), columns=state.history)
 
 
 # ------------------------------------------------------------------- CIFAR-10

@@ -12,16 +12,18 @@ import numpy as np
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.schedules import SCHEDULES
 
-__all__ = ["check_fields", "check_rows"]
+__all__ = ["check_fields"]
 
 
-def check_fields(state):
+def check_fields(state, *, columns):
     """Raise unless the fields of a `TrainingState`, by name, are those of one.
 
     Parameters
     ----------
     state : dict
         All fields, its params and statistics those of the net.
+    columns : iterable of str
+        Those of `TrainingState.history`.
 
     Raises
     ------
@@ -30,6 +32,9 @@ def check_fields(state):
     """
     for name, check in _CHECKS.items():
         check(name, state[name])
+    _check_rows("history", state["history"], columns)
+    seconds = state["history"]["seconds"]
+    _require(all(0 <= value < math.inf for value in seconds), "history['seconds']", "finite numbers of at least 0")
     _check_optim_configs(state["update_rule"], state["optim_configs"], state["params"])
     for name, like in (("best_params", state["params"]), ("best_statistics", state["statistics"])):
         _check_copies(name, state[name], like)
@@ -38,16 +43,8 @@ def check_fields(state):
         raise ValueError("learning_rate_history and loss_history must have one length.")
 
 
-def check_rows(name, history, columns):
-    """Raise unless a history has lists of numbers of one length in these columns.
-
-    Parameters
-    ----------
-    name : str
-        For errors.
-    history : object
-    columns : iterable of str
-    """
+def _check_rows(name, history, columns):
+    """Check a dict of columns of numbers of one length."""
     _require(isinstance(history, dict) and history.keys() == set(columns), name, f"a dict of {', '.join(columns)}")
     for column, values in history.items():
         _check_numbers(f"{name}[{column!r}]", values)
@@ -100,11 +97,6 @@ def _check_numbers(name, values):
     _require(isinstance(values, list) and all(map(_is_real, values)), name, "a list of numbers")
 
 
-def _check_history(name, history):
-    _require(isinstance(history, dict) and "epoch" in history, name, "a dict of lists")
-    check_rows(name, history, tuple(history))
-
-
 def _check_generator(name, value):
     _require(type(value) is np.random.RandomState, name, "a RandomState")
 
@@ -133,7 +125,6 @@ _CHECKS = {
     "learning_rate_history": _check_numbers,
     "train_acc_history": _check_numbers,
     "val_acc_history": _check_numbers,
-    "history": _check_history,
     "initial_loss": _check_real,
     "initial_n_classes": _check_count,
     "validated": _check_bool,

@@ -191,7 +191,7 @@ class TrainingState:
             theirs, ours = describe(unpacked[name]), describe(getattr(self, name))
             if theirs != ours:
                 raise ValueError(f"it is of another net: its {name} are {theirs}, here {ours}.")
-        check_fields(unpacked)
+        check_fields(unpacked, columns=self.history)
         for name, kind in _kinds():
             setattr(self, name, _ASSIGN[kind](getattr(self, name), unpacked[name]))
 
