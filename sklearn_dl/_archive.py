@@ -7,10 +7,12 @@ everything that is no array, and a checksum.
 
 Why not pickle: loading a pickle runs whatever code its author chose. Here the file can only
 choose among the types listed under `write_archive`, and an array is allocated only after
-its size has been compared with the bytes that are really there.
+its size has been compared with the bytes that are really there. Each array is read once, however often the tree refers
+to it, so that reading takes memory and time in proportion to the file's size.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -37,6 +39,10 @@ _FORMAT = "sklearn_dl"
 _FORMAT_VERSION = 1
 _HEADER = "header.json"
 _MAX_DEPTH = 64
+_MAX_DIMS = 32  # of NumPy 1
+# Numbers of one hash make a dict slow, and anybody can choose such numbers: -1 and -2, or multiples of 2 ** 61 - 1.
+_MAX_COLLISIONS = 100
+_WRITER = re.compile(r"[\w.+-]{1,40}", re.ASCII)
 _ARRAY_KINDS = "biufcU"
 _DTYPE = re.compile(rf"[<>|][{_ARRAY_KINDS}][1-9]\d*")
 _NPY_HEAD = re.compile(
@@ -50,6 +56,7 @@ _ACCEPTED = (
     "numbers), schedules and augmentations of sklearn_dl, and dict, list and tuple of these; the keys "
     "of a dict are str or numbers"
 )
+_KEY_TYPES = (str, int, float, np.number, np.bool_)
 # What zipfile, json, numpy and this module can raise for a file of unknown origin.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -126,7 +133,7 @@ class _Encoder:
             return values if type(node) is list else {"tuple": values}
         pairs = []
         for key, value in node.items():
-            if not isinstance(key, str | int | float | np.number | np.bool_):
+            if not isinstance(key, _KEY_TYPES):
                 raise self._unsupported(node, keys, found=f"the dict has the key {key!r} of type {type(key).__name__}")
             pairs.append([self.encode(key, (*keys, key)), self.encode(value, (*keys, key))])
         return {"dict": pairs}
@@ -147,7 +154,7 @@ class _Encoder:
 
     def _objects(self, array, keys):
         for item in array.flat:
-            if not (item is None or isinstance(item, str | int | float | np.number | np.bool_)):
+            if not (item is None or isinstance(item, _KEY_TYPES)):
                 raise self._unsupported(array, keys, found=f"an array of objects with {item!r:.80} in it")
         items = [self.encode(item, (*keys, i)) for i, item in enumerate(array.ravel().tolist())]
         return {"objects": [list(array.shape), items]}
@@ -189,17 +196,37 @@ def _read_scalar(value):
     dtype, data = _read_dtype(descr), bytes.fromhex(data)
     if dtype.itemsize != len(data):
         raise ValueError(f"a scalar of {dtype} has {len(data)} bytes.")
-    return np.frombuffer(data, dtype)[0]
+    array = np.frombuffer(data, dtype)
+    _check_items(array)
+    return array[0]
+
+
+def _check_items(array):
+    """Raise ValueError for bytes that are no bool, and no character: what NumPy makes of them is undefined."""
+    if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
+        raise ValueError("an array of bool holds other bytes than 0 and 1.")
+    if array.dtype.kind == "U" and array.size:
+        flat = array.ravel(order="K")
+        codes = flat.view(np.dtype(np.uint32).newbyteorder(flat.dtype.byteorder))
+        if codes.max() > 0x10FFFF:
+            raise ValueError("an array of str holds what is no character.")
+
+
+def _check_shape(shape):
+    """Raise ValueError unless this can be the shape of an array; before the sizes are multiplied."""
+    if len(shape) > _MAX_DIMS or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        raise ValueError(f"an array cannot have the shape {shape!r:.80}.")
 
 
 def _read_random_state(state):
     key = np.frombuffer(bytes.fromhex(state["key"]), "<u4")
-    pos, has_gauss = state["pos"], state["has_gauss"]
+    pos, has_gauss, gauss = state["pos"], state["has_gauss"], _read_float(state["gauss"])
     # NumPy takes `pos` unchecked and would read beyond the key's end.
-    if key.shape != (624,) or pos not in range(625) or has_gauss not in (0, 1):
+    integers = type(pos) is int and type(has_gauss) is int
+    if not (integers and key.shape == (624,) and 0 <= pos <= 624 and has_gauss in (0, 1) and math.isfinite(gauss)):
         raise ValueError("the state of a random generator is impossible.")
     random_state = np.random.RandomState(0)
-    random_state.set_state(("MT19937", key, pos, has_gauss, _read_float(state["gauss"])))
+    random_state.set_state(("MT19937", key, pos, has_gauss, gauss))
     return random_state
 
 
@@ -210,18 +237,20 @@ class _Decoder:
         self.arrays = arrays
         self.random_states = random_states
 
-    def decode(self, node):
-        """Return the value that the JSON value `node` stands for."""
+    def decode(self, node, depth=0):
+        """Return the value that the JSON value `node` stands for, `depth` containers below the root."""
         if node is None or isinstance(node, bool | int | float | str):
             return node
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep.")
         if isinstance(node, list):
-            return [self.decode(value) for value in node]
+            return [self.decode(value, depth + 1) for value in node]
         [(tag, value)] = node.items()
         match tag:
             case "dict":
-                return {self._key(key): self.decode(item) for key, item in value}
+                return self._dict(value, depth + 1)
             case "tuple":
-                return tuple(self.decode(item) for item in value)
+                return tuple([self.decode(item, depth + 1) for item in value])
             case "array":
                 return self.arrays[value]
             case "objects":
@@ -242,21 +271,30 @@ class _Decoder:
                 return float if value == "float" else _read_dtype(value).type
             case "setting":
                 name, fields = value
-                return SETTINGS[name](**self.decode(fields))
+                return SETTINGS[name](**self.decode(fields, depth))
         raise ValueError(f"unknown tag {tag!r:.80}.")
 
-    def _key(self, node):
-        key = self.decode(node)
-        hash(key)
-        return key
+    def _dict(self, pairs, depth):
+        keys = [self.decode(key, depth) for key, _ in pairs]
+        if not all(isinstance(key, _KEY_TYPES) for key in keys):
+            raise ValueError("the keys of a dict must be str or numbers.")
+        if len(keys) - len(set(map(hash, keys))) > _MAX_COLLISIONS:
+            raise ValueError("too many keys of a dict have one hash.")
+        values = {key: self.decode(item, depth) for key, (_, item) in zip(keys, pairs, strict=True)}
+        if len(values) < len(keys):
+            raise ValueError("two keys of a dict are equal.")
+        return values
 
     def _objects(self, value):
         shape, items = value
-        if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != len(items):
+        _check_shape(shape)
+        if math.prod(shape) != len(items):
             raise ValueError(f"{len(items)} objects do not fill an array of shape {shape!r:.80}.")
         array = np.empty(len(items), dtype=object)
         for i, item in enumerate(items):
-            array[i] = self.decode(item)
+            array[i] = item = self.decode(item)
+            if not (item is None or isinstance(item, _KEY_TYPES)):
+                raise ValueError("an array of objects may hold str and numbers only.")
         return array.reshape(shape)
 
 
@@ -355,12 +393,22 @@ def read(path):
                 if writer is not None:
                     return _decode_members(archive, members, header), writer
         except _DAMAGE as error:
-            raise ValueError(f"{name!r} is damaged, or is not a file written by sklearn_dl: {error}") from error
+            raise _damaged(name, error) from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # zipfile was sent to a place before the file's beginning
+                raise
+            raise _damaged(name, error) from error
     raise ValueError(
-        f"{name!r} has format version {header['format_version']}, newer than the version "
+        f"{name!r} has format version {header['format_version']!r:.20}, newer than the version "
         f"{_FORMAT_VERSION} that this sklearn_dl {__version__} reads; it was written by "
         f"{header.get('versions')!r:.200}. Update sklearn_dl."
     )
+
+
+def _damaged(name, error):
+    """Return the error for a file that cannot be read."""
+    reason = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return ValueError(f"{name!r} is damaged, or is not a file written by sklearn_dl: {reason:.500}")
 
 
 def _check_members(archive, file_size):
@@ -391,11 +439,15 @@ def _check_header(header):
     rest = {key: value for key, value in header.items() if key != "sha256"}
     if header.get("sha256") != hashlib.sha256(_dump(rest)).hexdigest():
         raise ValueError("the checksum of its header does not match.")
-    return f"written by sklearn_dl {header['versions']['sklearn_dl']}, this is {__version__}"
+    writer = header["versions"]["sklearn_dl"]
+    if not _WRITER.fullmatch(writer):
+        raise ValueError(f"its writer's version is {writer!r:.80}.")
+    return f"written by sklearn_dl {writer}, this is {__version__}"
 
 
 def _decode_members(archive, members, header):
-    if {_HEADER, *header["arrays"]} != set(members):
+    # As a list: a name that stands twice would be read twice.
+    if sorted([_HEADER, *header["arrays"]]) != sorted(members):
         raise ValueError("its members are not those that the header lists.")
     decoder = _Decoder(
         [_read_array(archive, members[name]) for name in header["arrays"]],
@@ -412,12 +464,14 @@ def _read_array(archive, info):
         if head is None:
             raise ValueError(f"member {info.filename!r} is not an array of numbers, bool or str.")
         shape = [int(n) for n in head["shape"].split(b",") if n.strip()]
+        _check_shape(shape)
         size = math.prod(shape) * _read_dtype(head["dtype"].decode("ascii")).itemsize
         if member.tell() + size != info.file_size:
             raise ValueError(f"member {info.filename!r} does not have the size of its shape {tuple(shape)}.")
     with archive.open(info) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
         member.read()  # zipfile compares the CRC when it meets the end
+    _check_items(array)
     return array
 
 

@@ -10,8 +10,12 @@ import numbers
 import os
 from contextlib import contextmanager
 
+import numpy as np
+
 from sklearn_dl._callbacks import CALLBACKS, DURING_FIT
+from sklearn_dl._checks import check_weight_scale
 from sklearn_dl._legacy import upgrade_state
+from sklearn_dl.nets.net import StoredArrays
 from sklearn_dl.training.state import SHORT_NAMES, TrainingState, copy_generator
 from sklearn_dl.training.trainee import Trainee
 
@@ -164,14 +168,27 @@ def rebuild(net_class, net_args, random_state, packed, score_name):
     packed : dict
     score_name : str
     """
-    # The new net draws weights, which are replaced at once: the generator is put back to before this draw.
-    drawn_so_far = random_state.get_state()
-    net = net_class(**net_args, random_state=random_state)
-    random_state.set_state(drawn_so_far)
+    check_weight_scale("weight_scale", net_args["weight_scale"])
+    stored = StoredArrays(packed["params_"], packed["running_stats_"], copies=True)
+    _check_sizes(net_args, stored.params)
+    net = net_class(**{**net_args, "weight_scale": stored}, random_state=random_state)
     restored = TrainingState.of_net(Trainee(net), random_state)
     fields = published_fields(score_name)
     restored.restore({**packed["_state"], **{field: packed[name] for name, field in fields.items()}})
     return net, restored
+
+
+def _check_sizes(net_args, params):
+    """Raise ValueError if a net's arguments name sizes that its parameters are too small for.
+
+    A net may take time and memory for what its arguments say before it asks its layers for the shapes of parameters.
+    """
+    n_values = sum(np.size(value) for value in params.values())
+    for name, value in net_args.items():
+        sizes = value if np.iterable(value) and not isinstance(value, str) else [value]
+        too_large = (isinstance(size, numbers.Integral) and size > 4 * n_values for size in sizes)
+        if len(sizes) > len(params) or any(too_large):
+            raise ValueError(f"{name}={value!r:.80} is more than {len(params)} parameters of {n_values} values have.")
 
 
 def snapshot(estimator, solver):

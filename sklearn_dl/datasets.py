@@ -8,7 +8,8 @@ as that shape has.
 import gzip
 import hashlib
 import http.client
-import pickle
+import pickletools
+import struct
 import tarfile
 import tempfile
 import time
@@ -39,6 +40,8 @@ class RemoteFile(NamedTuple):
         Where it is.
     sha256 : str
         SHA-256 of its bytes, in hexadecimal.
+    size : int, default=None
+        Number of its bytes: a download that goes on ends there, with an error. None is what the server says.
 
     Examples
     --------
@@ -50,11 +53,13 @@ class RemoteFile(NamedTuple):
 
     url: str
     sha256: str
+    size: int | None = None
 
 
 CIFAR10 = RemoteFile(
     "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
     "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    170_498_071,
 )
 
 _IMAGE_SHAPE = (3, 32, 32)
@@ -65,7 +70,8 @@ _PYTHON_FOLDER, _PYTHON_META = "cifar-10-batches-py", "batches.meta"
 _PYTHON_FILES = (*_BATCHES, "test_batch", _PYTHON_META)
 _BINARY_FOLDER, _BINARY_META = "cifar-10-batches-bin", "batches.meta.txt"
 _BINARY_FILES = (*(f"{name}.bin" for name in (*_BATCHES, "test_batch")), _BINARY_META)
-_TIMEOUT = 60.0
+_LARGEST_META, _LONGEST_NAME = 2**16, 1000
+_TIMEOUT = 60.0  # without a byte
 
 _DESCR = """\
 CIFAR-10
@@ -174,7 +180,9 @@ def load_cifar10(path, *, return_X_y=False):
     return data
 
 
-def fetch_cifar10(data_home=None, *, download_if_missing=True, return_X_y=False, n_retries=3, delay=1.0):
+def fetch_cifar10(
+    data_home=None, *, download_if_missing=True, return_X_y=False, n_retries=3, delay=1.0, timeout=3600.0
+):
     """Load CIFAR-10, downloading it (170 MB) the first time.
 
     The archive is verified by its SHA-256 before it is opened, only the files that belong to
@@ -195,6 +203,8 @@ def fetch_cifar10(data_home=None, *, download_if_missing=True, return_X_y=False,
         How often a failed download is tried again.
     delay : float, default=1.0
         Seconds between tries.
+    timeout : float, default=3600.0
+        Seconds after which a try ends, even if bytes still come.
 
     Returns
     -------
@@ -229,6 +239,7 @@ def fetch_cifar10(data_home=None, *, download_if_missing=True, return_X_y=False,
     check_bool("return_X_y", return_X_y)
     n_retries = check_int("n_retries", n_retries, low=0)
     delay = check_real("delay", delay, low=0)
+    timeout = check_real("timeout", timeout, low=0, boundaries="neither")
     if data_home is not None:
         data_home = _as_path("data_home", data_home)
     data_home = Path(get_data_home(data_home))
@@ -240,7 +251,7 @@ def fetch_cifar10(data_home=None, *, download_if_missing=True, return_X_y=False,
     # In data_home, not in the system's temporary folder: only there is the rename atomic.
     with tempfile.TemporaryDirectory(prefix=".cifar-10-", dir=data_home) as temporary:
         archive = Path(temporary, "archive")
-        _download(CIFAR10, archive, n_retries=n_retries, delay=delay)
+        _download(CIFAR10, archive, n_retries=n_retries, delay=delay, timeout=timeout)
         unpacked = _unpack(archive, Path(temporary))
         data = load_cifar10(unpacked, return_X_y=return_X_y)
         try:
@@ -410,42 +421,175 @@ class _Recorded:
     def __init__(self, args=()):
         self.args, self.state = args, None
 
-    def __call__(self, *args):
-        return _Recorded(args)
 
-    def __setstate__(self, state):
-        self.state = state
+class _Mark:
+    """Where on the stack of a pickle a container begins."""
 
 
-class _RecordingUnpickler(pickle.Unpickler):
-    """Read a pickle of dicts, lists, numbers, strings and arrays; call nothing."""
+_MARK = _Mark()
 
-    def find_class(self, module, name):
-        if (module, name) not in _ARRAY_GLOBALS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch needs.")
-        return _Recorded()
+
+class _BatchReader:
+    """Read a pickle of dicts, lists, numbers, strings and arrays; call nothing.
+
+    Not `pickle.Unpickler`, which allocates what a number in the file asks for, before it reads as much: nine bytes are
+    enough for gigabytes. Here each opcode takes what is there, and keys are strings: a tuple that holds itself twice,
+    and so on sixty times, would never be hashed. Python 2 wrote the batches; strings are read as bytes.
+    """
+
+    def __init__(self):
+        self.stack, self.memo = [], {}
+
+    def read(self, data):
+        """Return the object that is pickled in bytes."""
+        for opcode, argument, _ in pickletools.genops(data):
+            name = opcode.name
+            if name == "STOP":
+                [value] = self.stack
+                return value
+            if name in _VALUES:
+                self.stack.append(_VALUES[name])
+            elif name in _LITERALS:
+                self.stack.append(_LITERALS[name](argument))
+            elif name in _SHORT_TUPLES:
+                self.stack.append(tuple(self._pop(_SHORT_TUPLES[name])))
+            elif name not in _IGNORED:
+                step = getattr(self, f"_do_{name.lower()}", None)
+                if step is None:
+                    raise ValueError(f"it has the opcode {name}, which no batch needs.")
+                step(argument)
+        raise ValueError("it does not end.")
+
+    def _pop(self, count):
+        if count > len(self.stack) or _MARK in self.stack[len(self.stack) - count :]:
+            raise ValueError("its stack is too short.")
+        values = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return values
+
+    def _pop_to_mark(self):
+        values = []
+        while (value := self.stack.pop()) is not _MARK:
+            values.append(value)
+        return values[::-1]
+
+    def _top(self, kind):
+        if not (self.stack and type(self.stack[-1]) is kind):
+            raise ValueError(f"it fills a {kind.__name__} where there is none.")
+        return self.stack[-1]
+
+    def _do_mark(self, _):
+        self.stack.append(_MARK)
+
+    def _do_empty_list(self, _):
+        self.stack.append([])
+
+    def _do_list(self, _):
+        self.stack.append(self._pop_to_mark())
+
+    def _do_append(self, _):
+        [value] = self._pop(1)
+        self._top(list).append(value)
+
+    def _do_appends(self, _):
+        values = self._pop_to_mark()
+        self._top(list).extend(values)
+
+    def _do_tuple(self, _):
+        self.stack.append(tuple(self._pop_to_mark()))
+
+    def _do_empty_dict(self, _):
+        self.stack.append({})
+
+    def _do_dict(self, _):
+        values = self._pop_to_mark()
+        self.stack.append({})
+        self._fill(values)
+
+    def _do_setitem(self, _):
+        self._fill(self._pop(2))
+
+    def _do_setitems(self, _):
+        self._fill(self._pop_to_mark())
+
+    def _fill(self, values):
+        target = self._top(dict)
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            if not isinstance(key, (bytes, str)):
+                raise ValueError(f"it has a {type(key).__name__} as the key of a dict.")
+            target[key.decode() if isinstance(key, bytes) else key] = value
+
+    def _do_put(self, index):
+        if not self.stack or self.stack[-1] is _MARK:
+            raise ValueError("its stack is too short.")
+        self.memo[index] = self.stack[-1]
+
+    _do_binput = _do_long_binput = _do_put
+
+    def _do_memoize(self, _):
+        self._do_put(len(self.memo))
+
+    def _do_get(self, index):
+        self.stack.append(self.memo[index])
+
+    _do_binget = _do_long_binget = _do_get
+
+    def _do_global(self, names):
+        self._find(*names.split(" ", 1))
+
+    def _do_stack_global(self, _):
+        self._find(*self._pop(2))
+
+    def _find(self, module, name):
+        if not (isinstance(module, str) and isinstance(name, str) and (module, name) in _ARRAY_GLOBALS):
+            raise ValueError(f"it asks for {module!s:.60}.{name!s:.60}, which no batch needs.")
+        self.stack.append(_Recorded())
+
+    def _do_reduce(self, _):
+        function, args = self._pop(2)
+        if not (type(function) is _Recorded and isinstance(args, tuple)):
+            raise ValueError("it calls what is no function.")
+        self.stack.append(_Recorded(args))
+
+    def _do_build(self, _):
+        [state] = self._pop(1)
+        self._top(_Recorded).state = state
+
+
+_VALUES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_IGNORED = ("PROTO", "FRAME")
+# What pickletools makes of the strings of Python 2 is Latin-1. Numbers are of at most 255 bytes: longer ones cannot be
+# printed.
+_LITERALS = {
+    **dict.fromkeys(["INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"], lambda value: value),
+    **dict.fromkeys(["FLOAT", "BINFLOAT"], lambda value: value),
+    **dict.fromkeys(["SHORT_BINBYTES", "BINBYTES", "BINBYTES8"], lambda value: value),
+    **dict.fromkeys(["UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"], lambda value: value),
+    **dict.fromkeys(["STRING", "SHORT_BINSTRING", "BINSTRING"], lambda value: value.encode("latin-1")),
+}
 
 
 def _unpickle(file):
     """Return the dict that is pickled in a file, its keys as str."""
-    with file.open("rb") as stream:
-        try:
-            content = _RecordingUnpickler(stream, encoding="bytes").load()
-            if not isinstance(content, dict):
-                raise TypeError(f"it holds a {type(content).__name__}, not a dict.")
-            return {k.decode() if isinstance(k, bytes) else k: v for k, v in content.items()}
-        except Exception as error:  # a damaged pickle may raise anything
-            raise ValueError(f"{file}: not of CIFAR-10, or damaged: {error}") from error
+    try:
+        content = _BatchReader().read(file.read_bytes())
+        if type(content) is not dict:
+            raise TypeError(f"it holds a {type(content).__name__}, not a dict.")
+    except (LookupError, TypeError, ValueError, struct.error) as error:  # a damaged pickle
+        raise ValueError(f"{file}: not of CIFAR-10, or damaged: {error!s:.200}") from error
+    return content
 
 
 def _require(file, content, key):
     if key not in content:
-        raise ValueError(f"{file}: not of CIFAR-10: it has no {key!r}, only {sorted(map(str, content))}.")
+        raise ValueError(f"{file}: not of CIFAR-10: it has no {key!r}, only {sorted(content)!s:.200}.")
     return content[key]
 
 
 def _read_python_names(folder):
     file = folder / _PYTHON_META
+    _check_size_of_names(file)
     names = _require(file, _unpickle(file), "label_names")
     if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
         raise ValueError(f"{file}: label_names must be a list of strings.")
@@ -465,18 +609,20 @@ def _read_python_batch(file):
 
 def _recorded_images(file, array):
     """Build the array that a pickle asked for, if it is one of uint8 images."""
-    try:
-        *_, shape, dtype, fortran, pixels = array.state
-        kind = dtype.args[0]
-        kind = kind.decode() if isinstance(kind, bytes) else kind
-    except (AttributeError, IndexError, TypeError, UnicodeDecodeError, ValueError):
-        raise ValueError(f"{file}: data must be an array.") from None
-    if kind not in ("u1", "|u1", "uint8"):
-        raise ValueError(f"{file}: data must be an array of uint8, got dtype {kind!r}.")
-    if not (
-        isinstance(shape, tuple) and [type(n) for n in shape] == [int, int] and shape[0] >= 1 and shape[1] == _PIXELS
-    ):
-        raise ValueError(f"{file}: data must have the shape (n_images, {_PIXELS}), got {shape!r}.")
+    state = array.state if type(array) is _Recorded else None
+    if not (isinstance(state, tuple) and len(state) >= 4):
+        raise ValueError(f"{file}: data must be an array.")
+    *_, shape, dtype, fortran, pixels = state
+    kind = dtype.args[0] if type(dtype) is _Recorded and dtype.args else None
+    kind = kind.decode("latin-1") if isinstance(kind, bytes) else kind
+    if not (isinstance(kind, str) and kind in ("u1", "|u1", "uint8")):
+        got = f"dtype {kind!r:.40}" if isinstance(kind, str) else "none"
+        raise ValueError(f"{file}: data must be an array of uint8, got {got}.")
+    # Printed only where it is of integers: a tuple that holds itself twice over, many times, would take for ever.
+    integers = isinstance(shape, tuple) and all(type(n) is int for n in shape)
+    if not (integers and len(shape) == 2 and shape[0] >= 1 and shape[1] == _PIXELS):
+        got = f"{shape!r:.80}" if integers else f"a {type(shape).__name__}"
+        raise ValueError(f"{file}: data must have the shape (n_images, {_PIXELS}), got {got}.")
     if not isinstance(pixels, bytes) or len(pixels) != shape[0] * _PIXELS:
         raise ValueError(f"{file}: data of shape {shape} must hold {shape[0] * _PIXELS} bytes.")
     return np.frombuffer(pixels, np.uint8).reshape(shape, order="F" if fortran else "C")
@@ -484,6 +630,7 @@ def _recorded_images(file, array):
 
 def _read_binary_names(folder):
     file = folder / _BINARY_META
+    _check_size_of_names(file)
     return _as_names(file, file.read_text(encoding="ascii", errors="replace").split())
 
 
@@ -501,7 +648,17 @@ def _read_binary_batch(file):
 def _as_names(file, names):
     if len(names) != _N_CLASSES:
         raise ValueError(f"{file}: it must name {_N_CLASSES} classes, got {len(names)}.")
+    longest = max(map(len, names))  # an array has room for it ten times
+    if longest > _LONGEST_NAME:
+        raise ValueError(f"{file}: names of classes have at most {_LONGEST_NAME} characters, got {longest}.")
     return np.array(names)
+
+
+def _check_size_of_names(file):
+    if file.stat().st_size > _LARGEST_META:
+        raise ValueError(
+            f"{file}: not of CIFAR-10: names of {_N_CLASSES} classes take less than {_LARGEST_META} bytes."
+        )
 
 
 def _as_labels(file, labels):
@@ -515,11 +672,11 @@ def _as_labels(file, labels):
 # --- download ----------------------------------------------------------------------------------
 
 
-def _download(remote, target, *, n_retries, delay):
+def _download(remote, target, *, n_retries, delay, timeout):
     """Download a file and verify it, or raise OSError."""
     for retries_left in range(n_retries, -1, -1):
         try:
-            checksum = _copy_from(remote.url, target)
+            checksum = _copy_from(remote, target, timeout)
             break
         except (OSError, http.client.HTTPException) as error:
             # The server would refuse it again.
@@ -534,18 +691,30 @@ def _download(remote, target, *, n_retries, delay):
         )
 
 
-def _copy_from(url, target):
-    """Write what is at url to a file and return its SHA-256."""
+def _copy_from(remote, target, timeout):
+    """Write what is at a url to a file and return its SHA-256; end at its size, and in time."""
+    deadline = time.monotonic() + timeout
     digest, received = hashlib.sha256(), 0
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, target.open("wb") as file:
-        while block := response.read(2**16):
+    with (
+        urllib.request.urlopen(remote.url, timeout=min(_TIMEOUT, timeout)) as response,
+        target.open("wb") as file,
+    ):
+        length = response.headers.get("Content-Length", "")
+        size = (
+            remote.size if remote.size is not None else int(length) if length.isdecimal() and len(length) < 20 else None
+        )
+        # read1: read waits for a whole block, however slowly it comes.
+        while block := response.read1(2**16):
             file.write(block)
             digest.update(block)
             received += len(block)
-        length = response.headers.get("Content-Length")
+            if size is not None and received > size:
+                raise http.client.HTTPException(f"it is larger than {size} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{received} bytes came in {timeout:g} seconds, which is the timeout")
     # http.client takes a connection that is closed early for the end of the file.
-    if length is not None and received != int(length):
-        raise http.client.HTTPException(f"the connection broke after {received} of {length} bytes")
+    if size is not None and received != size:
+        raise http.client.HTTPException(f"the connection broke after {received} of {size} bytes")
     return digest.hexdigest()
 
 

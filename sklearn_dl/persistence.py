@@ -23,6 +23,7 @@ from sklearn_dl import augmentation, preprocessing, schedules
 from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._base import BaseNet
 from sklearn_dl._callbacks import CALLBACKS
+from sklearn_dl._estimator_files import check_estimator, check_names
 from sklearn_dl._saving import Kind, check_class, load, refusal, register, save
 from sklearn_dl.convnet import ThreeLayerConvNet
 from sklearn_dl.fully_connected import FullyConnectedNet, FullyConnectedRegressor, TwoLayerNet
@@ -97,11 +98,14 @@ def _estimator_from_tree(tree, expected_class, file, writer):
     check_class(classes[name], expected_class, file)
     estimator = classes[name]()
     try:
+        check_names(classes[name], tree["state"])
         estimator.__setstate__(tree["state"])
+        check_estimator(estimator)
         if tree["requests"]:
             _set_requests(estimator, tree["requests"])
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} does not hold a valid {name} ({writer}): {error}") from error
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        reason = f"{error}" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{file} does not hold a valid {name} ({writer}): {reason:.2000}") from error
     return estimator
 
 

@@ -50,6 +50,7 @@ EPOCHS_A_LOOK = 10
 
 # The time of the next epochs is that of the fastest of so many: others may have lost their CPU.
 RECENT = 8
+SHORTEST = 1e-6  # A clock may say 0.
 
 # Accuracies that differ by less are equal.
 TIE = 1e-6
@@ -557,7 +558,7 @@ class Solver:
         if self.lr_schedule is not None:
             scores = self.lr_schedule.scores_ahead(self.state.schedule_state)
             left = min(left, scores * self._epochs_a_look - self.epoch % self._epochs_a_look)
-        return min(left, int(CHUNK / min(seconds[-RECENT:])) + 1)  # the run has a limit of time, too
+        return min(left, int(CHUNK / max(min(seconds[-RECENT:]), SHORTEST)) + 1)  # the run has a limit of time, too
 
     def _record_whole_epochs(self, made, rates):
         """Take note of epochs that were run one after the other."""
@@ -920,12 +921,12 @@ class Solver:
         except (LookupError, TypeError):
             raise ValueError(f"{path} is no checkpoint of a Solver.") from None
         for name, (theirs, ours) in settings.items():
-            if theirs != ours:
-                raise ValueError(f"{path} was trained with {name} {theirs}, not {ours}.")
+            if not (isinstance(theirs, str) and theirs == ours):
+                raise ValueError(f"{path} was trained with {name} {theirs!s:.200}, not {ours}.")
         try:
             self.state.restore(state)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not fit this Solver: {error}") from error
+            raise ValueError(f"{path} does not fit this Solver: {error!s:.2000}") from error
 
 
 def _copy_into(copies, arrays):

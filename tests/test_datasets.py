@@ -1,8 +1,11 @@
 import io
 import os
 import pickle
+import socket
 import tarfile
 import threading
+import time
+from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -260,6 +263,7 @@ def test_load_misses_the_files_of_an_empty_folder(tmp_path):
         (fetch_cifar10, [], {"n_retries": 1.5}, TypeError, "n_retries must be .*int"),
         (fetch_cifar10, [], {"delay": -0.5}, ValueError, "delay == -0.5, must be >= 0"),
         (fetch_cifar10, [], {"delay": "1"}, TypeError, "delay must be"),
+        (fetch_cifar10, [], {"timeout": 0}, ValueError, "timeout == 0, must be > 0"),
         (cifar10_splits, [3], {}, TypeError, "path_or_bunch must be a dict.*got 3"),
         (cifar10_splits, [{"X_train": 1}], {}, ValueError, "path_or_bunch must hold 'y_train'"),
         (cifar10_splits, [], {"num_training": 0}, ValueError, "num_training == 0, must be >= 1"),
@@ -422,6 +426,60 @@ def test_fetch_gives_up(server, archive, untouched, answer, n_requests, message)
     with pytest.raises(OSError, match=f"Could not download {server.url}: .*{message}"):
         fetch_cifar10(n_retries=2, delay=0)
     assert server.n_requests == n_requests
+
+
+def serve_bytes(monkeypatch, pieces, *, pause=0.0, length=None, size=None):
+    """Answer one request with these pieces, the connection closed after them; return the thread that does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/a.tar.gz"
+    monkeypatch.setattr(datasets, "CIFAR10", RemoteFile(url, "0" * 64, size))
+
+    def answer():
+        with listener, listener.accept()[0] as connection, suppress(OSError):
+            connection.recv(2**16)
+            header = b"" if length is None else b"Content-Length: " + length + b"\r\n"
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n")
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    return thread
+
+
+def test_fetch_ends_at_the_known_size(untouched, monkeypatch):
+    sent = []
+    pieces = (sent.append(1) or bytes(2**16) for _ in range(10_000))
+    thread = serve_bytes(monkeypatch, pieces, size=100_000)
+    with pytest.raises(OSError, match="larger than 100000 bytes"):
+        fetch_cifar10(n_retries=0)
+    thread.join()
+    assert len(sent) < 500  # of 655 MB, those that were in buffers
+
+
+@pytest.mark.parametrize("length", [b"100", b"-1", b"x", b"9" * 5000, None])
+def test_fetch_goes_by_the_known_size_whatever_the_server_says(untouched, monkeypatch, length):
+    thread = serve_bytes(monkeypatch, [bytes(80)], length=length, size=90)
+    with pytest.raises(OSError, match=r"80 of 90 bytes|80 bytes read"):
+        fetch_cifar10(n_retries=0)
+    thread.join()
+
+
+def test_fetch_ends_in_time(untouched, monkeypatch):
+    thread = serve_bytes(monkeypatch, [b"x"] * 200, pause=0.02, size=1000)
+    began = time.monotonic()
+    with pytest.raises(OSError, match=r"in 0\.3 seconds, which is the timeout"):
+        fetch_cifar10(n_retries=0, timeout=0.3)
+    assert time.monotonic() - began < 3
+    thread.join()
+
+
+def test_fetch_does_not_wait_for_a_server_that_is_silent(untouched, monkeypatch):
+    thread = serve_bytes(monkeypatch, [b"x"], pause=1.0, size=1000)
+    with pytest.raises(OSError, match="timed out"):
+        fetch_cifar10(n_retries=0, timeout=0.2)
+    thread.join()
 
 
 def test_fetch_without_a_server(archive, untouched, monkeypatch):

@@ -12,8 +12,13 @@ from sklearn_dl import _ext
 PACKAGES = [Path(package.__file__).parent for package in (sklearn_dl, _ext)]
 # An installation has no Cython sources.
 SOURCES = sorted({*PACKAGES[0].rglob("*.py"), *PACKAGES[1].glob("*.py"), *PACKAGES[1].glob("*.pyx")})
-# Python's own wording, and a reason that another text has in brackets.
-OTHERS = {"module {} has no attribute {}", "the connection broke after {} of {} bytes"}
+# Python's own wording, and reasons that another text has in brackets.
+OTHERS = {
+    "module {} has no attribute {}",
+    "the connection broke after {} of {} bytes",
+    "it is larger than {} bytes",
+    "{} bytes came in {} seconds, which is the timeout",
+}
 
 
 def text_of(node):

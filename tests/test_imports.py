@@ -18,8 +18,8 @@ STRATA = {
     "nets": "nets",
     "solver": "solver training",
     "tasks": "_estimator_inputs _holdout _inputs _scales _tasks",
-    "estimators": "_base _callbacks _classifier _estimator_continuing _estimator_state _parameters _progress convnet"
-    " _regressor fully_connected linear preprocessing",
+    "estimators": "_base _callbacks _classifier _estimator_continuing _estimator_files _estimator_state _parameters"
+    " _progress convnet _regressor fully_connected linear preprocessing",
     "beside": "_onnx_agreement _show_versions datasets inspection onnx persistence",
     "package": ".",
 }

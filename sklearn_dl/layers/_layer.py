@@ -259,13 +259,22 @@ class Names:
 
     def __init__(self) -> None:
         self._owners: dict[str, int] = {}  # name -> index of the layer
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._owners
+        self._counts: dict[tuple, int] = {}  # kinds and block -> the last count that was taken
 
     def reserve(self, names: Iterable[str], owner: int) -> None:
         """Give names that are free to a layer."""
         self._owners.update(dict.fromkeys(names, owner))
+
+    def next_free(self, kinds: tuple[str, ...], block: int) -> tuple[str, ...]:
+        """Return names of which none is taken: names stay taken, so that the search goes on where it ended."""
+        first = self._counts.get((kinds, block), 0) + 1
+        for count in itertools.count(first):
+            ending = f"{block}" if count == 1 else f"{block}_{count}"
+            names = tuple(f"{kind}{ending}" for kind in kinds)
+            if not any(name in self._owners for name in names):
+                self._counts[kinds, block] = count
+                return names
+        raise AssertionError("count has no end.")
 
     def claim(self, layers: Sequence[Layer], i: int, params: Arrays) -> None:
         """Raise unless all names that ``layers[i]`` uses are its own."""
@@ -324,13 +333,9 @@ class Block(int):
             The kinds and the block's number: 'gamma1', 'beta1'. Where one of them is taken, all get the first free
             ending of _2, _3, …: 'gamma1_2', 'beta1_2'.
         """
-        for count in itertools.count(1):
-            ending = f"{int(self)}" if count == 1 else f"{int(self)}_{count}"
-            names = tuple(f"{kind}{ending}" for kind in kinds)
-            if not any(name in self._taken for name in names):
-                self._taken.reserve(names, self._owner)
-                return names
-        raise AssertionError("count has no end.")
+        names = self._taken.next_free(kinds, int(self))
+        self._taken.reserve(names, self._owner)
+        return names
 
 
 def names_of(block: int, *kinds: str) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """A net as a tree of plain values and arrays, and the way back; `sklearn_dl._archive` writes and reads such trees.
 
 Layers are stored by class name and arguments. On the way back all fields are checked before a net is made. Its layers
-are built without first parameters, which would be thrown away: `_Shapes` gives arrays that take no memory, so that a
-file cannot ask for more than it holds.
+are built without first parameters, see `sklearn_dl.nets.net.StoredArrays`: a file cannot ask for more than it holds.
 """
 
 import numpy as np
@@ -10,12 +9,12 @@ import numpy as np
 from sklearn_dl._archive import tree_place
 from sklearn_dl._checks import check_dtype, check_real
 from sklearn_dl._saving import Kind, check_class, register
-from sklearn_dl.layers._layer import Initializer, Layer
+from sklearn_dl.layers._layer import Layer
 from sklearn_dl.layers._registry import LAYERS
 from sklearn_dl.nets.convnet import ThreeLayerConv
 from sklearn_dl.nets.fully_connected import FullyConnected
 from sklearn_dl.nets.heads import HEADS
-from sklearn_dl.nets.net import Net, Params, build_layers, check_input_shape
+from sklearn_dl.nets.net import Net, StoredArrays, check_input_shape
 
 NETS = {cls.__name__: cls for cls in (Net, FullyConnected, ThreeLayerConv)}
 _FIELDS = ("net", "layers", "input_shape", "head", "reg", "dtype", "params", "statistics", "random_state")
@@ -103,24 +102,15 @@ def net_from_tree(tree):
         raise TypeError(f"random_state is {random_state!r:.80}, which is no RandomState.")
     if not isinstance(tree["layers"], list) or not tree["layers"]:
         raise ValueError("layers are no list of layers.")
+    params, statistics = _check_dict(tree, "params"), _check_dict(tree, "statistics")
     net = cls.__new__(cls)
     net.input_shape = check_input_shape(tree["input_shape"])
     net.head = _head_from_tree(tree["head"])
     net.reg = check_real("reg", tree["reg"], low=0)
     net.dtype = check_dtype("dtype", tree["dtype"])
     net.random_state = random_state
-    net._layers = [_layer_from_tree(item, f"layers[{i}]") for i, item in enumerate(tree["layers"])]
-    params, net.num_classes = build_layers(net._layers, net.input_shape, _Shapes(net.dtype, random_state))
-    statistics = net.statistics
-    arrays = [value for field in ("params", "statistics") for value in _check_dict(tree, field).values()]
-    if len({id(value) for value in arrays}) < len(arrays):
-        raise ValueError("one array stands for several parameters or statistics.")
-    net.params = Params(_check_arrays("params", tree["params"], params))
-    stored = _check_arrays("statistics", tree["statistics"], statistics)
-    for layer in net._layers:
-        for name in layer.statistics_names:
-            layer.statistics[name] = stored[name]
-    net._allocate()
+    layers = [_layer_from_tree(item, f"layers[{i}]") for i, item in enumerate(tree["layers"])]
+    net._take_stored(layers, StoredArrays(params, statistics))
     return net
 
 
@@ -148,33 +138,6 @@ def _check_dict(tree, field):
     return value
 
 
-def _check_arrays(field, stored, wanted):
-    """Return the stored arrays in the order of the wanted ones, whose shape and dtype they must have."""
-    if stored.keys() != wanted.keys():
-        raise ValueError(f"{field} are {', '.join(stored)}, those of the layers {', '.join(wanted)}.")
-    for name, like in wanted.items():
-        value = stored[name]
-        if not isinstance(value, np.ndarray) or value.shape != like.shape or value.dtype != like.dtype:
-            got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)[:80]
-            raise ValueError(f"{field}[{name!r}] must be {like.dtype} of shape {like.shape}, got {got}.")
-    return {name: np.require(stored[name], requirements="CAW") for name in wanted}
-
-
-class _Shapes(Initializer):
-    """Gives first parameters of the right shape and dtype, which take no memory."""
-
-    def __init__(self, dtype, random_state):
-        super().__init__(0.0, dtype, random_state)
-
-    def weights(self, shape, fan_in, fan_out):
-        """Return zeros of the given shape."""
-        return self.constant(0, shape)
-
-    def constant(self, value, shape):
-        """Return an array full of `value`."""
-        return np.broadcast_to(self.dtype.type(value), shape)
-
-
 def _to_tree(net):
     name = type(net).__name__
     return net_to_tree(net), lambda keys: f"{tree_place(keys)} of {name}"
@@ -188,7 +151,7 @@ def _from_tree(tree, expected_class, file, writer):
     try:
         net = net_from_tree(tree)
     except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} does not hold a valid net ({writer}): {error}") from error
+        raise ValueError(f"{file} does not hold a valid net ({writer}): {error!s:.2000}") from error
     check_class(type(net), expected_class, file)
     return net
 

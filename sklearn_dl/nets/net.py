@@ -28,6 +28,8 @@ from sklearn_dl.nets.layers import Affine
 
 __all__ = ["Net"]
 
+MAX_DIMS = 31  # of a sample: NumPy 1 has arrays of up to 32 axes
+
 
 def _check_layers(layers):
     """Raise unless this is a list of layer objects, and not of their classes, say."""
@@ -43,6 +45,8 @@ def check_input_shape(value):
     shape = check_dims("input_shape", value)
     if not shape:
         raise ValueError("input_shape must hold at least one size, got ().")
+    if len(shape) > MAX_DIMS:
+        raise ValueError(f"input_shape must hold at most {MAX_DIMS} sizes, got {len(shape)}.")
     return shape
 
 
@@ -77,6 +81,76 @@ def build_layers(layers, input_shape, init):
             f"layers must end with class scores, as Affine(num_classes) gives, got an output of shape {shape}."
         )
     return params, shape[0]
+
+
+class StoredArrays(Initializer):
+    """Parameters and statistics of a net that was stored: a net takes them in place of a `weight_scale`.
+
+    Layers are given arrays of the shapes they ask for that take no memory. With these the stored ones are compared, so
+    that sizes which somebody has written into a file cost nothing, and no weights are drawn to be thrown away.
+
+    Parameters
+    ----------
+    params, statistics : dict of str to ndarray
+    copies : bool, default=False
+        Whether the net copies them, because others may write to them.
+    """
+
+    def __init__(self, params, statistics, *, copies=False):
+        self.params, self.statistics, self.copies = params, statistics, copies
+
+    def of_net(self, net):
+        """Return self, for a net of this dtype and random state."""
+        self.dtype, self.random_state = net.dtype, net.random_state
+        return self
+
+    def weights(self, shape, fan_in, fan_out):
+        """Return zeros of the given shape."""
+        return self.constant(0, shape)
+
+    def constant(self, value, shape):
+        """Return an array full of `value`."""
+        return np.broadcast_to(self.dtype.type(value), shape)
+
+    def put_into(self, net, params):
+        """Make the stored arrays those of a net, whose layers have asked for `params`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are others.
+        """
+        arrays = [*self.params.values(), *self.statistics.values()]
+        if len({id(value) for value in arrays}) < len(arrays):
+            raise ValueError("one array stands for several parameters or statistics.")
+        wanted = {"params": params, "statistics": net.statistics}
+        for field, arrays in wanted.items():
+            _check_arrays(field, getattr(self, field), arrays)
+        own, statistics = (
+            {name: self._as_own(getattr(self, field)[name]) for name in arrays} for field, arrays in wanted.items()
+        )
+        net.params = Params(own)
+        for layer in net.layers:
+            for name in layer.statistics_names:
+                layer.statistics[name] = statistics[name]
+
+    def _as_own(self, value):
+        """Return an array for a net to write to; a copy of a memory map, whose file may change."""
+        if self.copies or type(value) is not np.ndarray:
+            return np.array(value, order="C")
+        return np.require(value, requirements="CAW")
+
+
+def _check_arrays(field, stored, wanted):
+    """Raise unless the stored arrays have the names, shapes and dtypes of the wanted ones."""
+    if stored.keys() != wanted.keys():
+        got = f"{', '.join(stored)}"
+        raise ValueError(f"{field} are {got:.200}, those of the layers {', '.join(wanted)}.")
+    for name, like in wanted.items():
+        value = stored[name]
+        if not isinstance(value, np.ndarray) or value.shape != like.shape or value.dtype != like.dtype:
+            got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)[:80]
+            raise ValueError(f"{field}[{name!r}] must be {like.dtype} of shape {like.shape}, got {got}.")
 
 
 def _own_arrays(params, dtype):
@@ -201,12 +275,22 @@ class Net:
         self.reg = reg
         self.dtype = check_dtype("dtype", dtype)
         self.random_state = check_random_state(random_state)
+        if isinstance(weight_scale, StoredArrays):
+            self._take_stored(layers, weight_scale)
+            return
         weight_scale = check_weight_scale("weight_scale", weight_scale)
         init = Initializer(weight_scale, self.dtype, self.random_state)
         _check_layers(layers)
         self._layers = _copy_layers(layers)
         params, self.num_classes = build_layers(self._layers, self.input_shape, init)
         self.params = Params(_own_arrays(params, self.dtype))
+        self._allocate()
+
+    def _take_stored(self, layers, stored):
+        """Do what the constructor does after `dtype`, with new layers and stored arrays."""
+        self._layers = list(layers)
+        params, self.num_classes = build_layers(self._layers, self.input_shape, stored.of_net(self))
+        stored.put_into(self, params)
         self._allocate()
 
     def _allocate(self):

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 
+from sklearn_dl.training.archives import check_fields
+
 # How a line of `verbose` and the names of histories call a score.
 SHORT_NAMES = {"accuracy": "acc"}
 
@@ -256,8 +258,9 @@ class TrainingState:
 
         Raises
         ------
-        ValueError
-            If the archive is of other fields, or of another net. Nothing has changed then.
+        TypeError, ValueError
+            If the archive is of other fields, or of another net, or a field cannot be what a training has left. Nothing
+            has changed then.
         """
         names = [name for name, _ in _kinds()]
         if not isinstance(archive, dict) or archive.keys() != set(names):
@@ -267,6 +270,7 @@ class TrainingState:
             theirs, ours = describe(unpacked[name]), describe(getattr(self, name))
             if theirs != ours:
                 raise ValueError(f"it is of another net: its {name} are {theirs}, here {ours}.")
+        check_fields(unpacked, columns=self.history)
         for name, kind in _kinds():
             setattr(self, name, _ASSIGN[kind](getattr(self, name), unpacked[name]))
 
