@@ -2,6 +2,7 @@
 # make test   the tests, in a fresh environment
 # make lint   ruff, mypy; clang-format for the C
 # make docs   the documentation's site, into docs/_build/html; DOCS_FLAGS="-D plot_gallery=0" does not run the examples
+# make audit  installed and oldest supported dependencies against the published advisories of the Python packages
 # make bench  speed, beside PyTorch, JAX, MLPClassifier and skorch, into bench-output/
 # make clean  remove what the above made
 #
@@ -15,10 +16,11 @@ DOCS_FLAGS ?=
 RUFF = ruff==0.17.6
 MYPY = mypy==2.4.1
 CLANG_FORMAT = clang-format==23.1.5
+PIP_AUDIT = pip-audit==2.10.1
 
 SOURCES = pyproject.toml setup.py $(wildcard _ext/*.py _ext/*.pyx _ext/src/* _ext/src/*/*)
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs audit oldest bench clean
 
 demo: $(VENV)/with-plot
 	$(BIN)/python examples/demo.py --output demo-output
@@ -36,6 +38,16 @@ lint: $(VENV)/made
 docs: $(VENV)/with-docs
 	$(BIN)/python -m sphinx -W --keep-going -j 2 $(DOCS_FLAGS) docs docs/_build/html
 	$(BIN)/python docs/check_links.py docs/_build/html
+
+audit: $(VENV)/with-test
+	$(BIN)/python -m pip install --quiet $(PIP_AUDIT)
+	$(BIN)/python -m pip freeze --exclude-editable >$(VENV)/installed.txt
+	$(MAKE) --silent oldest >$(VENV)/oldest.txt
+	for which in installed oldest; do \
+	    $(BIN)/pip-audit --strict --disable-pip --no-deps --requirement $(VENV)/$$which.txt || exit 1; done
+
+oldest: # prints the run-time dependencies of pyproject.toml at their lower bounds
+	@sed -n '/^dependencies = \[/,/^\]/s/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml
 
 bench: $(VENV)/with-plot
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
