@@ -5,10 +5,12 @@ net are in the state, so that copies and pickles leave out the net, and make it 
 """
 
 import copy
+import functools
 import inspect
 import numbers
 import os
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import numpy as np
 
@@ -45,10 +47,11 @@ def published(state, score_name):
     return {**attributes, "best_val_score_": state.best_val_acc if state.validated else None, "_state": state}
 
 
+@functools.lru_cache(maxsize=64)  # else a seventh of the time of a small partial_fit
 def defaults(cls):
     """Return the defaults of a constructor's arguments by name."""
     parameters = inspect.signature(cls).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
+    return MappingProxyType({p.name: p.default for p in parameters if p.default is not p.empty})
 
 
 def view(estimator):
