@@ -8,7 +8,6 @@ import copy
 import functools
 import inspect
 import numbers
-import os
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from sklearn_dl._callbacks import CALLBACKS, DURING_FIT
 from sklearn_dl._checks import check_weight_scale
+from sklearn_dl._claims import claimed
 from sklearn_dl._legacy import upgrade_state
 from sklearn_dl.nets.net import StoredArrays
 from sklearn_dl.training.state import SHORT_NAMES, TrainingState, copy_generator
@@ -65,12 +65,6 @@ def view(estimator):
     return found
 
 
-# The estimators that are being trained, by id, and their copies that are trained in their place.
-_in_training: dict[int, object] = {}
-if hasattr(os, "register_at_fork"):  # no thread but the one that forks goes on in a child
-    os.register_at_fork(after_in_child=_in_training.clear)
-
-
 @contextmanager
 def trained_apart(estimator, *, going_on):
     """Let a copy be trained; once that has ended without an error, the estimator gets its attributes, all at once.
@@ -94,32 +88,27 @@ def trained_apart(estimator, *, going_on):
     RuntimeError
         If the estimator is being trained already.
     """
-    this_call, twin, taken = object(), view(estimator), None
-    try:
-        if _in_training.setdefault(id(estimator), this_call) is not this_call:  # asked and set in one, for all threads
-            raise RuntimeError(
-                f"this {type(estimator).__name__} is being trained already, in another thread or in the fit whose"
-                " callback this is: wait until that has ended, or train a clone (sklearn.base.clone)."
-            )
-        _in_training[id(twin)] = this_call
+    error = (
+        f"this {type(estimator).__name__} is being trained already, in another thread or in the fit whose callback this"
+        " is: wait until that has ended, or train a clone (sklearn.base.clone)."
+    )
+    twin, taken = view(estimator), None
+    with claimed(estimator, twin, error=error):
         before = dict(vars(estimator))
         twin.__dict__ = dict(before)
-        if going_on and "_state" in before:
-            taken = before["_state"]
-            vars(twin).update(_copy_training(before, estimator._score_name))
-        yield twin
-        changed = {name: value for name, value in vars(twin).items() if before.get(name, _MISSING) is not value}
-        gone = before.keys() - vars(twin).keys()
-        kept = {name: value for name, value in vars(estimator).items() if name not in gone}
-        estimator.__dict__ = kept | changed
-    except BaseException:
-        if taken is not None:
-            taken.take_back()
-        raise
-    finally:
-        for one in (twin, estimator):
-            if _in_training.get(id(one)) is this_call:
-                del _in_training[id(one)]
+        try:
+            if going_on and "_state" in before:
+                taken = before["_state"]
+                vars(twin).update(_copy_training(before, estimator._score_name))
+            yield twin
+            changed = {name: value for name, value in vars(twin).items() if before.get(name, _MISSING) is not value}
+            gone = before.keys() - vars(twin).keys()
+            kept = {name: value for name, value in vars(estimator).items() if name not in gone}
+            estimator.__dict__ = kept | changed
+        except BaseException:
+            if taken is not None:
+                taken.take_back()
+            raise
 
 
 _MISSING = object()

@@ -22,6 +22,7 @@ from sklearn.utils import check_random_state
 from sklearn_dl import optim
 from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
+from sklearn_dl._claims import claimed
 from sklearn_dl._csr import as_given
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._threads import ThreadTuner, hold_threads
@@ -294,10 +295,8 @@ class Solver:
         self._begin()
 
     def __getstate__(self):
-        """Leave out recordings of compiled calls, which training and evaluation make again, and which call trains."""
-        kept = {**vars(self), "_recorded": None, "_evaluators": {}}
-        kept.pop("_in_train", None)
-        return kept
+        """Leave out recordings of compiled calls, which training and evaluation make again."""
+        return {**vars(self), "_recorded": None, "_evaluators": {}}
 
     # -------------------------------------------------------------- training
 
@@ -317,19 +316,20 @@ class Solver:
             If the loss is no longer a finite number. The net then holds its best validation weights
             so far, if any.
         RuntimeError
-            If it is under way already, in another thread or in a watcher.
+            If the net is being trained already: by this solver or by another one, in another thread or
+            in a watcher.
         """
-        this_call = object()
-        if vars(self).setdefault("_in_train", this_call) is not this_call:  # asked and set in one, for all threads
-            raise RuntimeError("train must not be called while it is under way, got a second call.")
-        try:
+        name = type(self.net).__name__
+        error = (
+            f"this {name} is being trained already, in another thread or by the call of train whose watcher this is:"
+            " wait until that has ended, or train a copy."
+        )
+        with claimed(self.net, error=error):
             with stopping_at_interrupt(self) as interrupts:
                 self._train_to_the_end()
             if interrupts:
                 self._stopping = None  # also if it came after the last update
                 raise KeyboardInterrupt
-        finally:
-            del self._in_train
 
     def _train_to_the_end(self):
         # Numbers that overflow raise an error, which says what to do: no warnings before it.

@@ -153,14 +153,15 @@ def test_random_state_none_is_the_global_generator():
 
 
 class TrainsAgain(Watcher):
-    """Calls `train` while it is under way, in its own thread and in another one, and on a copy."""
+    """Calls `train` while it is under way, in its own thread and in another one, of another solver, and on a copy."""
 
-    def __init__(self):
-        self.errors = []
+    def __init__(self, data):
+        self.data, self.errors = data, []
 
     def on_train_begin(self, solver):
-        for call in (lambda: self.train(solver), self.in_thread(solver)):
-            call()
+        self.train(solver)
+        self.in_thread(solver)
+        self.train(make(solver.net, self.data, num_epochs=1))
         copied = pickle.loads(pickle.dumps(solver))
         copied.watchers = ()
         copied.train()
@@ -174,17 +175,18 @@ class TrainsAgain(Watcher):
     def in_thread(self, solver):
         thread = threading.Thread(target=self.train, args=(solver,))
         thread.start()
-        return thread.join
+        thread.join()
 
 
-def test_one_call_of_train_at_a_time():
+def test_a_net_is_trained_by_one_call_at_a_time():
     net = FullyConnected([5], 4, 3, random_state=0)
     rng = np.random.RandomState(0)
-    watcher = TrainsAgain()
     data = {"X_train": rng.randn(30, 4), "y_train": rng.randint(3, size=30)}
+    watcher = TrainsAgain(data)
     solver = make(net, data, num_epochs=2, watchers=[watcher])
     solver.train()
-    assert watcher.errors == ["train must not be called while it is under way, got a second call."] * 2
+    assert len(watcher.errors) == 3
+    assert all(error.startswith("this FullyConnected is being trained already") for error in watcher.errors)
     solver.num_epochs = 3
     del watcher.errors[:]
     solver.watchers = ()
