@@ -130,6 +130,16 @@ def outputs(out, names, **inputs):
     return out
 
 
+def gradient_buffers(out, x, w, b_shape, need_dx):
+    """Return where the gradients of a layer's input, weights and bias go: given buffers that fit, or new arrays.
+
+    None overlaps another, or the weights, which dx is computed from at last.
+    """
+    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
+    dx = output(dx, x.shape, x.dtype, "out for dx") if need_dx else None
+    return dx, output(dw, w.shape, x.dtype, "out for dw"), output(db, b_shape, x.dtype, "out for db")
+
+
 def check_no_overlap(name, a, **others):
     """Raise if an array that will be written overlaps one of the others, by name; what is no array overlaps nothing."""
     if isinstance(a, np.ndarray):
@@ -154,6 +164,12 @@ def buffer(work, name, shape, dtype):
             return held[: shape[0]]
     work[name] = held = np.empty(shape, dtype)
     return held
+
+
+def check_apart_or_same(name, a, other, b):
+    """Raise if an array that will be written overlaps another without beginning where it does."""
+    if a is not b and np.may_share_memory(a, b) and a.ctypes.data != b.ctypes.data:
+        raise ValueError(f"{name} must not overlap {other}.")
 
 
 class Cache(tuple):

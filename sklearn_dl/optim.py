@@ -374,15 +374,17 @@ def _update(name, w, dw, config, out, reg):
         config = {}
     elif not isinstance(config, dict):
         raise TypeError(f"config must be a dict or None, got {config!r}.")
+    prepared = dict(config)  # the caller's gets what it lacks when all has been checked
     finite(reg, "reg")
     dw = as_gradient(dw, w.shape, w.dtype, "dw", "w")
     out = output(out, w.shape, w.dtype)
-    rule.prepare(config, w)
+    rule.prepare(prepared, w)
     others = {"dw": dw}
     for name in rule.arrays:
-        check_no_overlap(in_config(name), config[name], **others)
-        others[in_config(name)] = config[name]
+        check_no_overlap(in_config(name), prepared[name], **others, w=w)
+        others[in_config(name)] = prepared[name]
     check_no_overlap("out", out, **others)
+    config.update(prepared)
     if out is not w:
         np.copyto(out, w)
     if math.isnan(rule.step(out, dw, config, reg)):

@@ -153,7 +153,7 @@ def test_groupnorm_of_one_group_is_layernorm_of_the_image(rng):
 @pytest.mark.parametrize("mode", ["train", "test"])
 def test_closed_form_is_the_graph(rng, mode, weights):
     x, gamma, beta = draw(rng, (5, 7), np.float64)
-    bn_param = {"mode": mode, "running_mean": x[0], "running_var": x[1], "sample_weight": weights}
+    bn_param = {"mode": mode, "running_mean": x[0].copy(), "running_var": x[1].copy(), "sample_weight": weights}
     _, cache = batchnorm_forward(x, gamma, beta, bn_param)
     dout = rng.randn(5, 7)
     graph, closed = batchnorm_backward(dout, cache), batchnorm_backward_alt(dout, cache)

@@ -13,8 +13,8 @@ from sklearn_dl._arrays import (
     check_batch,
     check_no_overlap,
     check_shape,
+    gradient_buffers,
     output,
-    outputs,
 )
 from sklearn_dl._checks import check_int
 from sklearn_dl._csr import CSR
@@ -129,14 +129,9 @@ def affine_backward(dout, cache, *, out=None, need_dx=True):
     (array([[ 1., 10.], [ 1., 10.]]), array([4., 6.]), array([2.]))
     """
     x, rows, w = AffineCache.check(cache)
-    n_samples, n_outputs = rows.shape[0], w.shape[1]
-    dout = as_gradient(dout, (n_samples, n_outputs), x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
-    dw = output(dw, w.shape, x.dtype, "out for dw")
-    db = output(db, (n_outputs,), x.dtype, "out for db")
-    if need_dx:  # all checks come before the first write
-        dx = output(dx, x.shape, x.dtype, "out for dx")
-        check_no_overlap("out for dx", dx, dout=dout)
+    dout = as_gradient(dout, (rows.shape[0], w.shape[1]), x.dtype)
+    dx, dw, db = gradient_buffers(out, x, w, w.shape[1:], need_dx)
+    check_no_overlap("out for dx", dx, dout=dout)  # all checks come before the first write
     _ext.affine_backward_dw(rows, dout, dw, db, n_threads())
     if not need_dx:
         return None, dw, db

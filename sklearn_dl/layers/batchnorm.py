@@ -10,6 +10,7 @@ from sklearn_dl._arrays import (
     as_floats,
     as_gradient,
     buffer,
+    check_apart_or_same,
     check_batch,
     check_no_overlap,
     check_shape,
@@ -297,12 +298,14 @@ def _forward(x, gamma, beta, bn_param, out, work):
     check_shape("beta", beta, channels, axes)
     train = train_mode(bn_param, "bn_param")
     eps = positive_eps(bn_param, "bn_param")
-    running = [_running(bn_param, key, x) for key in ("running_mean", "running_var")]
+    running = {key: _running(bn_param, key, x) for key in ("running_mean", "running_var")}
     out = output(out, x.shape, x.dtype)
     if not train:
-        if any(a.dtype != x.dtype or not a.flags.carray for a in running):
+        check_no_overlap("out", out, x=x)  # of which the kernel needs less than the cache
+        bn_param.update(running)
+        if any(a.dtype != x.dtype or not a.flags.carray for a in running.values()):
             _ext.spoil_recording()  # which would not know of the copies
-        mean, var = (np.require(a, x.dtype, ["C", "A"]) for a in running)
+        mean, var = (np.require(a, x.dtype, ["C", "A"]) for a in running.values())
         _ext.batchnorm_test(x, gamma, beta, mean, var, eps, out, n_threads())
         return out, _TestCache(x, mean, var, eps, gamma)
     momentum = real(bn_param.get("momentum", 0.9), "bn_param", "momentum")
@@ -310,13 +313,28 @@ def _forward(x, gamma, beta, bn_param, out, work):
         raise ValueError(f"bn_param['momentum'] must be in [0, 1], got {momentum!r}.")
     weights = bn_param.get("sample_weight")
     if weights is not None:
-        weights = _shares(checked_weights(weights, x.shape[0], "bn_param['sample_weight']"), work)
+        weights = checked_weights(weights, x.shape[0], "bn_param['sample_weight']")
+    others = {"x": x, "gamma": gamma, "beta": beta, "bn_param['sample_weight']": weights, "out": out}
+    check_statistics("bn_param", running, others)
+    if weights is not None:
+        weights = _shares(weights, work)
     xhat = buffer(work, "xhat", x.shape, x.dtype)
     mean, var, inv_std = (buffer(work, name, channels, x.dtype) for name in ("mean", "var", "inv_std"))
     _ext.batchnorm_forward(x, gamma, beta, weights, eps, out, xhat, mean, var, inv_std, n_threads())
-    for average, batch in zip(running, (mean, var), strict=True):
+    bn_param.update(running)
+    for average, batch in zip(running.values(), (mean, var), strict=True):
         _update_average(average, batch, momentum)
     return out, _TrainCache(xhat, inv_std, gamma, weights)
+
+
+def check_statistics(params_name, running, others):
+    """Raise ValueError for running statistics that cannot be updated, or whose update would change another array."""
+    for key, a in running.items():
+        name = f"{params_name}[{key!r}]"
+        if not a.flags.writeable:
+            raise ValueError(f"{name} must be writeable, as training updates it in place.")
+        check_no_overlap(name, a, **others)
+        others = {**others, name: a}
 
 
 def _shares(weights, work):
@@ -362,8 +380,7 @@ def _check_apart(dx, dgamma, dbeta, dout, inputs):
     check_no_overlap("out for dgamma", dgamma, dout=dout, **inputs)
     check_no_overlap("out for dbeta", dbeta, dout=dout, **inputs)
     check_no_overlap("out for dx", dx, **inputs)
-    if dx.ctypes.data != dout.ctypes.data:
-        check_no_overlap("out for dx", dx, dout=dout)
+    check_apart_or_same("out for dx", dx, "dout", dout)
 
 
 def _backward_test(dout, cache, dx, dgamma, dbeta):
@@ -382,7 +399,7 @@ def _backward_test(dout, cache, dx, dgamma, dbeta):
 def _running(bn_param, key, x):
     running = bn_param.get(key)
     if running is None:
-        running = bn_param[key] = np.zeros(x.shape[1], x.dtype)
+        running = np.zeros(x.shape[1], x.dtype)
     elif not isinstance(running, np.ndarray) or running.dtype.kind != "f":
         raise TypeError(f"bn_param[{key!r}] must be an array of floats, got {running!r}.")
     if running.shape != x.shape[1:2]:

@@ -11,9 +11,9 @@ from sklearn_dl._arrays import (
     check_batch,
     check_no_overlap,
     check_shape,
+    gradient_buffers,
     integer,
     output,
-    outputs,
 )
 from sklearn_dl._checks import check_int
 from sklearn_dl._threads import n_threads
@@ -132,12 +132,8 @@ def conv_backward_fast(dout, cache, *, out=None, need_dx=True):
     """
     x, w, stride, pad, shape = ConvCache.check(cache)
     dout = as_gradient(dout, shape, x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
-    dw = output(dw, w.shape, x.dtype, "out for dw")
-    db = output(db, w.shape[:1], x.dtype, "out for db")
-    if need_dx:  # all checks come before the first write
-        dx = output(dx, x.shape, x.dtype, "out for dx")
-        check_no_overlap("out for dx", dx, dout=dout)
+    dx, dw, db = gradient_buffers(out, x, w, w.shape[:1], need_dx)
+    check_no_overlap("out for dx", dx, dout=dout)  # all checks come before the first write
     _ext.conv_backward_dw(x, dout, dw, db, stride, pad, n_threads())
     if not need_dx:
         return None, dw, db
@@ -260,13 +256,10 @@ def conv_backward_naive(dout, cache, *, out=None, need_dx=True):
     """
     x, w, stride, pad, shape = NaiveConvCache.check(cache)
     dout = as_gradient(dout, shape, x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w, dout=dout)
-    dw = output(dw, w.shape, x.dtype, "out for dw")
-    db = output(db, w.shape[:1], x.dtype, "out for db")
-    check_no_overlap("out for dw", dw, x=x)
-    check_no_overlap("out for db", db, x=x)
-    if need_dx:
-        dx = output(dx, x.shape, x.dtype, "out for dx")
+    dx, dw, db = gradient_buffers(out, x, w, w.shape[:1], need_dx)
+    check_no_overlap("out for dx", dx, dout=dout)
+    check_no_overlap("out for dw", dw, dout=dout, x=x)
+    check_no_overlap("out for db", db, dout=dout, x=x)
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     dpadded = np.zeros_like(padded)
     dw.fill(0)

@@ -3,7 +3,17 @@
 import numpy as np
 
 from sklearn_dl import _ext
-from sklearn_dl._arrays import Cache, Held, as_gradient, buffer, integer, nested, output, outputs
+from sklearn_dl._arrays import (
+    Cache,
+    Held,
+    as_gradient,
+    buffer,
+    check_no_overlap,
+    gradient_buffers,
+    integer,
+    nested,
+    output,
+)
 from sklearn_dl._threads import n_threads
 from sklearn_dl.layers._layer import check_layer
 from sklearn_dl.layers._registry import register
@@ -65,6 +75,7 @@ def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None, work=No
         x, w, b, stride, pad, shape = check_conv(x, w, b, conv_param)
         if min(shape[2:]) > 1:
             return _fused_forward(x, w, b, stride, pad, shape, out, work)
+    check_no_overlap("out", out, x=x, w=w, b=b)
     a, conv_cache = conv_forward_fast(x, w, b, conv_param, out=Held(work, "conv"))
     a, relu_cache = relu_forward(a, out=a)
     out, pool_cache = max_pool_forward_fast(a, pool_param, out=out, work=nested(work, "pool"))
@@ -130,11 +141,7 @@ def _fused_forward(x, w, b, stride, pad, shape, out, work):
 
 def _fused_backward(dout, x, w, stride, pad, shape, argmax_cell, work, *, out, need_dx):
     dout = as_gradient(dout, argmax_cell.shape, x.dtype)
-    dx, dw, db = outputs(out, ("dx", "dw", "db"), w=w)
-    dw = output(dw, w.shape, x.dtype, "out for dw")
-    db = output(db, w.shape[:1], x.dtype, "out for db")
-    if need_dx:  # all checks come before the first write
-        dx = output(dx, x.shape, x.dtype, "out for dx")
+    dx, dw, db = gradient_buffers(out, x, w, w.shape[:1], need_dx)  # all checks come before the first write
     _ext.conv_relu_pool_backward_dw(x, dout, argmax_cell, dw, db, stride, pad, n_threads())
     if not need_dx:
         return None, dw, db

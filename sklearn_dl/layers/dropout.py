@@ -8,6 +8,7 @@ from sklearn_dl._arrays import (
     as_floats,
     as_gradient,
     buffer,
+    check_apart_or_same,
     check_not_empty,
     output,
     real,
@@ -80,17 +81,24 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     """
     (x,) = as_floats(x=x)
     check_not_empty("x", x)
+    keep_ratio, rng = check_dropout(dropout_param)
+    out = output(out, x.shape, x.dtype)
+    if rng is None:
+        np.copyto(out, x)
+        return out, DropoutCache((None, keep_ratio, x.shape, x.dtype))
+    check_apart_or_same("out", out, "x", x)  # before anything is drawn
+    mask = buffer(work, "mask", x.shape, np.bool_)
+    _draw_mask(rng, dropout_param.get("seed") is None, keep_ratio, mask)
+    _ext.scale_by_mask(x, mask, 1 / keep_ratio, out, n_threads())
+    return out, DropoutCache((mask, keep_ratio, x.shape, x.dtype))
+
+
+def check_dropout(dropout_param):
+    """Return the probability of keeping, and the generator to draw from, None in test mode."""
     keep_ratio = required(dropout_param, "dropout_param", "p")
     if not 0 < real(keep_ratio, "dropout_param", "p") <= 1:
         raise ValueError(f"dropout_param['p'], the probability of keeping, must be in (0, 1], got {keep_ratio!r}.")
-    out = output(out, x.shape, x.dtype)
-    if not train_mode(dropout_param, "dropout_param"):
-        np.copyto(out, x)
-        return out, DropoutCache((None, keep_ratio, x.shape, x.dtype))
-    mask = buffer(work, "mask", x.shape, np.bool_)
-    _draw_mask(_source(dropout_param), dropout_param.get("seed") is None, keep_ratio, mask)
-    _ext.scale_by_mask(x, mask, 1 / keep_ratio, out, n_threads())
-    return out, DropoutCache((mask, keep_ratio, x.shape, x.dtype))
+    return keep_ratio, _source(dropout_param) if train_mode(dropout_param, "dropout_param") else None
 
 
 def _source(dropout_param):

@@ -3,20 +3,23 @@
 Those which a net runs in one pass have files of their own.
 """
 
-from sklearn_dl._arrays import Cache, Held, nested, outputs, required
+import numpy as np
+
+from sklearn_dl._arrays import Cache, Held, check_no_overlap, gradient_buffers, nested, output, outputs, required
 from sklearn_dl.layers import affine, conv
 from sklearn_dl.layers.affine import affine_backward, affine_forward
 from sklearn_dl.layers.batchnorm import (
     batchnorm_backward_alt,
     batchnorm_forward,
+    check_statistics,
     spatial_batchnorm_backward,
     spatial_batchnorm_forward,
 )
 from sklearn_dl.layers.conv import conv_backward_fast, conv_forward_fast
-from sklearn_dl.layers.dropout import dropout_backward, dropout_forward
+from sklearn_dl.layers.dropout import check_dropout, dropout_backward, dropout_forward
 from sklearn_dl.layers.groupnorm import spatial_groupnorm_backward, spatial_groupnorm_forward
 from sklearn_dl.layers.layernorm import layernorm_backward, layernorm_forward
-from sklearn_dl.layers.pool import max_pool_backward_fast, max_pool_forward_fast
+from sklearn_dl.layers.pool import check_pool, max_pool_backward_fast, max_pool_forward_fast
 from sklearn_dl.layers.relu import ReLU, relu_backward, relu_forward
 
 __all__ = [
@@ -118,6 +121,9 @@ def affine_norm_relu_dropout_forward(
     """
     norm_forward, _ = _norm(normalization, _DENSE_NORMS)
     norm_cache = dropout_cache = None
+    if dropout_param is not None:
+        check_dropout(dropout_param)
+    _check_apart(out, norm_param if norm_forward else None, x=x, w=w, b=b)
     if norm_forward is None:
         h, affine_cache = affine.forward(x, w, b, out, ReLU.code())
     else:
@@ -168,7 +174,8 @@ def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
     (array([1.]), array([1.]))
     """
     affine_cache, normalization, norm_cache, h, dropout_cache, work = HiddenCache.check(cache)
-    dx, dw, db, dgamma, dbeta = _five(out)
+    x, _, w = affine_cache
+    *affine_buffers, dgamma, dbeta = _five(out, x, w, w.shape[1:], need_dx)
     dh = Held(work, "dh")
     if dropout_cache is not None:
         dout = dropout_backward(dout, dropout_cache, out=dh)
@@ -178,7 +185,7 @@ def affine_norm_relu_dropout_backward(dout, cache, *, out=None, need_dx=True):
     else:
         norm_backward = _DENSE_NORMS[normalization][1]
         dout, dgamma, dbeta = norm_backward(dout, norm_cache, out=(Held(work, "da"), dgamma, dbeta))
-    return *affine_backward(dout, affine_cache, out=(dx, dw, db), need_dx=need_dx), dgamma, dbeta
+    return *affine_backward(dout, affine_cache, out=tuple(affine_buffers), need_dx=need_dx), dgamma, dbeta
 
 
 def conv_relu_forward(x, w, b, conv_param, *, out=None, work=None):
@@ -338,7 +345,10 @@ def conv_norm_relu_pool_forward(
     norm_forward, _ = _norm(normalization, _SPATIAL_NORMS)
     norm_cache = None
     a, conv_cache = conv_forward_fast(x, w, b, conv_param, out=Held(work, "conv"))
+    out = output(out, check_pool(a, pool_param)[-1], a.dtype)
+    _check_apart(out, norm_param if norm_forward else None, x=x, w=w, b=b)
     if norm_forward is not None:
+        check_no_overlap("out", out, gamma=gamma, beta=beta)
         a, norm_cache = norm_forward(a, gamma, beta, norm_param, out=Held(work, "h"), work=nested(work, "norm"))
     a, relu_cache = relu_forward(a, out=a)
     out, pool_cache = max_pool_forward_fast(a, pool_param, out=out, work=nested(work, "pool"))
@@ -382,7 +392,8 @@ def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
     (array([1.342]), array([1.]))
     """
     conv_cache, normalization, norm_cache, relu_cache, pool_cache, work = ConvNormReLUPoolCache.check(cache)
-    dx, dw, db, dgamma, dbeta = _five(out)
+    x, w, *_ = conv_cache
+    *conv_buffers, dgamma, dbeta = _five(out, x, w, w.shape[:1], need_dx)
     dh = max_pool_backward_fast(dout, pool_cache, out=Held(work, "dh"))
     dh = relu_backward(dh, relu_cache, out=dh)
     if norm_cache is None:
@@ -390,7 +401,7 @@ def conv_norm_relu_pool_backward(dout, cache, *, out=None, need_dx=True):
     else:
         norm_backward = _SPATIAL_NORMS[normalization][1]
         dh, dgamma, dbeta = norm_backward(dh, norm_cache, out=(Held(work, "da"), dgamma, dbeta))
-    return *conv_backward_fast(dh, conv_cache, out=(dx, dw, db), need_dx=need_dx), dgamma, dbeta
+    return *conv_backward_fast(dh, conv_cache, out=tuple(conv_buffers), need_dx=need_dx), dgamma, dbeta
 
 
 def _norm(normalization, norms):
@@ -401,5 +412,21 @@ def _norm(normalization, norms):
     return norms[normalization]
 
 
-def _five(out):
-    return outputs(out, ("dx", "dw", "db", "dgamma", "dbeta"))
+def _check_apart(out, norm_param, **inputs):
+    """Raise unless what is written, `out` and running statistics, overlaps neither each other nor the inputs."""
+    check_no_overlap("out", out, **inputs)
+    if isinstance(norm_param, dict):
+        given = ((key, norm_param.get(key)) for key in ("running_mean", "running_var"))
+        running = {key: a for key, a in given if isinstance(a, np.ndarray)}
+        for key, a in running.items():
+            check_no_overlap("out", out, **{f"norm_param[{key!r}]": a})
+        if norm_param.get("mode") == "train":
+            check_statistics("norm_param", running, inputs)
+
+
+def _five(out, x, w, b_shape, need_dx):
+    """Return where the gradients go: all checks come before the first write, that of the normalization's."""
+    buffers = outputs(out, ("dx", "dw", "db", "dgamma", "dbeta"))
+    for name, a in zip(("dw", "db", "dgamma", "dbeta"), buffers[1:], strict=True):
+        check_no_overlap(f"out for {name}", a, x=x, w=w)
+    return *gradient_buffers(buffers[:3], x, w, b_shape, need_dx), *buffers[3:]
