@@ -117,6 +117,10 @@ Draws, to the bits of RandomState's, from its bit generator, whose lock they hol
 Recordings: ``Program`` keeps the calls of a training step and makes them again, without the GIL, for one minibatch
 after the other. Code that does in a step what is no call of these must call ``spoil_recording()``.
 
+Checks of arrays of any kind and stride, of which the first `written` must not overlap another::
+
+    check_apart(arrays, names, written=1, may_be=-1)    the first may be that number `may_be`
+
 Information: ``isa`` (in use), ``isas`` (this CPU could use), ``openmp`` and ``debug`` (bool: built with
 OpenMP, with bounds checks), ``max_threads()``. The environment
 variable ``SKLEARN_DL_ISA`` forces one of ``isas``.
@@ -140,6 +144,7 @@ try:
         batchnorm_backward,
         batchnorm_forward,
         batchnorm_test,
+        check_apart,
         clip_gradients,
         conv_backward_dw,
         conv_backward_dx,
@@ -208,6 +213,7 @@ __all__ = [
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_test",
+    "check_apart",
     "clip_gradients",
     "conv_backward_dw",
     "conv_backward_dx",

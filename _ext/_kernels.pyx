@@ -268,6 +268,49 @@ cdef inline bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
     return p < q + cnp.PyArray_NBYTES(b) and q < p + cnp.PyArray_NBYTES(a)
 
 
+cdef void find_ends(cnp.ndarray a, char **low, char **high) noexcept:
+    """Set where the first byte of any array is, and where the one after the last."""
+    cdef idx span
+    cdef int i
+    low[0] = high[0] = <char *>cnp.PyArray_DATA(a)
+    if cnp.PyArray_SIZE(a):
+        high[0] += cnp.PyArray_ITEMSIZE(a)
+        for i in range(cnp.PyArray_NDIM(a)):
+            span = (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
+            if span < 0:
+                low[0] += span
+            else:
+                high[0] += span
+
+
+cdef bint may_overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Return whether two arrays of any strides may share memory, as np.may_share_memory does."""
+    cdef char *a_low
+    cdef char *a_high
+    cdef char *b_low
+    cdef char *b_high
+    find_ends(a, &a_low, &a_high)
+    find_ends(b, &b_low, &b_high)
+    return a_low < b_high and b_low < a_high
+
+
+def check_apart(tuple arrays not None, tuple names not None, int written=1, int may_be=-1):
+    """Raise ValueError if one of the first `written` arrays overlaps another; what is no array is passed over.
+
+    The very first may be the array number `may_be` itself: begin where that begins.
+    """
+    cdef int i, j
+    for i in range(written):
+        if not isinstance(arrays[i], cnp.ndarray):
+            continue
+        for j in range(i + 1, len(arrays)):
+            if not isinstance(arrays[j], cnp.ndarray) or not may_overlap(arrays[i], arrays[j]):
+                continue
+            if i == 0 and j == may_be and cnp.PyArray_DATA(arrays[i]) == cnp.PyArray_DATA(arrays[j]):
+                continue
+            raise ValueError(f"{names[i]} must not overlap {names[j]}.")
+
+
 cdef int keep(tuple arrays) except -1:
     """Have the recording under way, if there is one, keep what its operations point to."""
     cdef sdl_program *recording = sdl_recording()

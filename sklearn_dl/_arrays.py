@@ -142,10 +142,7 @@ def gradient_buffers(out, x, w, b_shape, need_dx):
 
 def check_no_overlap(name, a, **others):
     """Raise if an array that will be written overlaps one of the others, by name; what is no array overlaps nothing."""
-    if isinstance(a, np.ndarray):
-        for other, b in others.items():
-            if isinstance(b, np.ndarray) and np.may_share_memory(a, b):
-                raise ValueError(f"{name} must not overlap {other}.")
+    _ext.check_apart((a, *others.values()), (name, *others))
 
 
 def buffer(work, name, shape, dtype):
@@ -164,12 +161,6 @@ def buffer(work, name, shape, dtype):
             return held[: shape[0]]
     work[name] = held = np.empty(shape, dtype)
     return held
-
-
-def check_apart_or_same(name, a, other, b):
-    """Raise if an array that will be written overlaps another without beginning where it does."""
-    if a is not b and np.may_share_memory(a, b) and a.ctypes.data != b.ctypes.data:
-        raise ValueError(f"{name} must not overlap {other}.")
 
 
 class Cache(tuple):

@@ -100,7 +100,7 @@ CALLS = {
     ],
 }  # fmt: skip
 NO_KERNELS = {"Epochs", "Program", "activations", "activation_backward_takes", "debug", "isa", "isas", "max_threads",
-              "openmp", "spoil_recording"}  # fmt: skip
+              "check_apart", "openmp", "spoil_recording"}  # fmt: skip
 
 # One array of any shape, of which there is nothing to compare the shape with.
 ANY_SHAPE = {"all_finite", "draw_mask", "sum_of_squares"}

@@ -10,7 +10,6 @@ from sklearn_dl._arrays import (
     as_floats,
     as_gradient,
     buffer,
-    check_apart_or_same,
     check_batch,
     check_no_overlap,
     check_shape,
@@ -314,8 +313,10 @@ def _forward(x, gamma, beta, bn_param, out, work):
     weights = bn_param.get("sample_weight")
     if weights is not None:
         weights = checked_weights(weights, x.shape[0], "bn_param['sample_weight']")
-    others = {"x": x, "gamma": gamma, "beta": beta, "bn_param['sample_weight']": weights, "out": out}
-    check_statistics("bn_param", running, others)
+    for key, a in running.items():
+        if not a.flags.writeable:
+            raise ValueError(f"bn_param[{key!r}] must be writeable, as training updates it in place.")
+    _ext.check_apart((*running.values(), x, gamma, beta, weights, out), _UPDATED, 2)
     if weights is not None:
         weights = _shares(weights, work)
     xhat = buffer(work, "xhat", x.shape, x.dtype)
@@ -327,14 +328,9 @@ def _forward(x, gamma, beta, bn_param, out, work):
     return out, _TrainCache(xhat, inv_std, gamma, weights)
 
 
-def check_statistics(params_name, running, others):
-    """Raise ValueError for running statistics that cannot be updated, or whose update would change another array."""
-    for key, a in running.items():
-        name = f"{params_name}[{key!r}]"
-        if not a.flags.writeable:
-            raise ValueError(f"{name} must be writeable, as training updates it in place.")
-        check_no_overlap(name, a, **others)
-        others = {**others, name: a}
+# What training writes to at last, and what it has to leave alone.
+_RUNNING = "bn_param['running_mean']", "bn_param['running_var']"
+_UPDATED = *_RUNNING, "x", "gamma", "beta", "bn_param['sample_weight']", "out"
 
 
 def _shares(weights, work):
@@ -379,8 +375,7 @@ def _check_apart(dx, dgamma, dbeta, dout, inputs):
     """Raise ValueError for buffers that overlap an input, but for a dx that is dout, as the kernels do."""
     check_no_overlap("out for dgamma", dgamma, dout=dout, **inputs)
     check_no_overlap("out for dbeta", dbeta, dout=dout, **inputs)
-    check_no_overlap("out for dx", dx, **inputs)
-    check_apart_or_same("out for dx", dx, "dout", dout)
+    _ext.check_apart((dx, dout, *inputs.values()), ("out for dx", "dout", *inputs), may_be=1)
 
 
 def _backward_test(dout, cache, dx, dgamma, dbeta):

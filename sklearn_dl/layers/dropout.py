@@ -8,7 +8,6 @@ from sklearn_dl._arrays import (
     as_floats,
     as_gradient,
     buffer,
-    check_apart_or_same,
     check_not_empty,
     output,
     real,
@@ -86,7 +85,7 @@ def dropout_forward(x, dropout_param, *, out=None, work=None):
     if rng is None:
         np.copyto(out, x)
         return out, DropoutCache((None, keep_ratio, x.shape, x.dtype))
-    check_apart_or_same("out", out, "x", x)  # before anything is drawn
+    _ext.check_apart((out, x), ("out", "x"), may_be=1)  # before anything is drawn
     mask = buffer(work, "mask", x.shape, np.bool_)
     _draw_mask(rng, dropout_param.get("seed") is None, keep_ratio, mask)
     _ext.scale_by_mask(x, mask, 1 / keep_ratio, out, n_threads())

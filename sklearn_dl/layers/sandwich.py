@@ -3,15 +3,13 @@
 Those which a net runs in one pass have files of their own.
 """
 
-import numpy as np
-
+from sklearn_dl import _ext
 from sklearn_dl._arrays import Cache, Held, check_no_overlap, gradient_buffers, nested, output, outputs, required
 from sklearn_dl.layers import affine, conv
 from sklearn_dl.layers.affine import affine_backward, affine_forward
 from sklearn_dl.layers.batchnorm import (
     batchnorm_backward_alt,
     batchnorm_forward,
-    check_statistics,
     spatial_batchnorm_backward,
     spatial_batchnorm_forward,
 )
@@ -414,14 +412,12 @@ def _norm(normalization, norms):
 
 def _check_apart(out, norm_param, **inputs):
     """Raise unless what is written, `out` and running statistics, overlaps neither each other nor the inputs."""
-    check_no_overlap("out", out, **inputs)
+    running = ()
     if isinstance(norm_param, dict):
-        given = ((key, norm_param.get(key)) for key in ("running_mean", "running_var"))
-        running = {key: a for key, a in given if isinstance(a, np.ndarray)}
-        for key, a in running.items():
-            check_no_overlap("out", out, **{f"norm_param[{key!r}]": a})
-        if norm_param.get("mode") == "train":
-            check_statistics("norm_param", running, inputs)
+        running = norm_param.get("running_mean"), norm_param.get("running_var")
+    names = "out", "norm_param['running_mean']", "norm_param['running_var']"
+    written = len(running) + 1
+    _ext.check_apart((out, *running, *inputs.values()), (*names[:written], *inputs), written)
 
 
 def _five(out, x, w, b_shape, need_dx):
