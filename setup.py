@@ -11,8 +11,11 @@ Environment
 -----------
 SKLEARN_DL_DEBUG=1
     Bounds checks in Cython and in the C kernels (slow; for tests).
-SKLEARN_DL_SANITIZE=address
-    Passed on as ``-fsanitize=...`` (for tests).
+SKLEARN_DL_SANITIZE=address,bounds
+    Passed on as ``-fsanitize=...`` (for tests; see ``tests/fuzz_kernels.py``). Optimized less, as gcc takes minutes for
+    both.
+SKLEARN_DL_BUILD_ISAS=avx2
+    Which instruction sets to build kernels for beside the baseline, separated by commas; all without (for tests).
 SKLEARN_DL_NO_OPENMP=1
     Build serial kernels even where OpenMP is available.
 """
@@ -32,6 +35,7 @@ SOURCES = Path("_ext")
 GENERATED = Path("build/kernels")
 DEBUG = os.environ.get("SKLEARN_DL_DEBUG", "0") not in ("", "0")
 SANITIZE = os.environ.get("SKLEARN_DL_SANITIZE", "")
+BUILD_ISAS = [name for name in os.environ.get("SKLEARN_DL_BUILD_ISAS", "").split(",") if name]
 NO_OPENMP = os.environ.get("SKLEARN_DL_NO_OPENMP", "0") not in ("", "0")
 
 # -fno-math-errno: sqrt becomes an instruction; -fno-trapping-math: comparisons may be vectorised.
@@ -112,7 +116,7 @@ class BuildKernels(build_ext):
         if not DEBUG and not SANITIZE:
             compile_flags.append("-g0")  # Python's own flags ask for symbols: two thirds of a wheel
         if SANITIZE:
-            compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+            compile_flags += ["-O1", f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g1"]
             link_flags += [f"-fsanitize={SANITIZE}"]
         omp_compile, omp_link = openmp_flags()
         if not NO_OPENMP and self.probe(OPENMP_PROBE, omp_compile, omp_link):
@@ -123,7 +127,8 @@ class BuildKernels(build_ext):
                 "OpenMP is not available to this compiler: sklearn_dl's kernels will run on ONE thread "
                 "(sklearn_dl._ext.openmp will be False). Install libgomp (gcc) or libomp (clang)."
             )
-        isas = [name for name, flags in ISAS.items() if not flags or self.probe(X86_PROBE, flags)]
+        wanted = BUILD_ISAS or ISAS
+        isas = [name for name, flags in ISAS.items() if not flags or (name in wanted and self.probe(X86_PROBE, flags))]
         macros += [(f"SDL_HAVE_{name.upper()}", "1") for name in isas]
 
         (extension,) = self.extensions
