@@ -11,8 +11,11 @@ against each call:
 
 ``--sanitize`` does it in a build of its own that reports what C must not do, and ends at the first report: by gcc's
 sanitizers of addresses and of those kinds of undefined behaviour that gcc compiles in less than minutes, with the
-bounds checks of debug builds. ``--sanitize address,undefined`` has all kinds. ``--isa all`` goes through the
-instruction sets of this machine. A failure prints its seed and number: ``--seed S --first NUMBER --calls 1`` repeats it.
+bounds checks of debug builds. ``--sanitize address,undefined`` has all kinds. ``--sanitize thread`` looks for races
+between two threads of Python, in a build without OpenMP, whose own threads ThreadSanitizer does not understand.
+
+``--isa all`` goes through the instruction sets of this machine. A failure prints its seed and number: ``--seed S
+--first NUMBER --calls 1`` repeats it.
 """
 
 import argparse
@@ -21,6 +24,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -976,7 +980,7 @@ def train(seed):
         X = rng.standard_normal((n, 2, 8, int(rng.integers(2, 10)))).astype(dtype)
         common.update(num_filters=int(rng.integers(1, 9)), hidden_dim=int(rng.integers(1, 9)), filter_size=3)
     y = np.arange(n) % 3
-    probabilities, before = [], _threads.n_threads()
+    probabilities, before = [], _threads._held.value
     for n_threads in (1, 2):
         _threads._held.value = n_threads
         probabilities.append(make(**common).fit(X, y).predict_proba(X).tobytes())
@@ -1012,17 +1016,21 @@ SANITIZERS = "address,bounds,float-cast-overflow,integer-divide-by-zero,shift,si
 
 def sanitized(kinds):
     """Build the kernels with sanitizers and bounds checks, in a folder of their own; return the environment for it."""
-    folder = ROOT / "build" / "sanitized"
+    folder = ROOT / "build" / ("races" if kinds == "thread" else "sanitized")
     env = {**os.environ, "SKLEARN_DL_SANITIZE": kinds, "SKLEARN_DL_DEBUG": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    if kinds == "thread":
+        env["SKLEARN_DL_NO_OPENMP"] = "1"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
     subprocess.run([*pip, "--target", str(folder), str(ROOT)], env=env, check=True)
     compiler = os.environ.get("CC", "gcc")
-    runtime = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    library = "libtsan.so" if kinds == "thread" else "libasan.so" if "address" in kinds else "libubsan.so"
+    runtime = subprocess.run([compiler, f"-print-file-name={library}"], capture_output=True, text=True, check=True)
     return {
         "PYTHONPATH": str(folder),
-        "LD_PRELOAD": runtime.stdout.strip() if "address" in kinds else "",
+        "LD_PRELOAD": runtime.stdout.strip(),
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",  # Python leaves memory to the end of the process
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "TSAN_OPTIONS": "halt_on_error=1:abort_on_error=1",
     }
 
 
@@ -1041,8 +1049,16 @@ def options_of(arguments):
 def work(options):
     """Make the calls of one process."""
     begun = time.perf_counter()
-    trace = os.open(os.environ["FUZZ_TRACE"], os.O_RDWR | os.O_CREAT)
-    made, accepted = run(options.seed, options.first, options.calls, not options.sanitize, trace)
+    trace = os.open(os.environ["FUZZ_TRACE"], os.O_RDWR | os.O_CREAT) if options.worker else None
+    python_threads = 2 if options.sanitize == "thread" else 1
+    with ThreadPoolExecutor(python_threads) as pool:
+        parts = pool.map(
+            lambda i: run(
+                options.seed + 1000 * i, options.first, options.calls // python_threads, not options.sanitize, trace
+            ),
+            range(python_threads),
+        )
+        made, accepted = (sum(counts, collections.Counter()) for counts in zip(*parts, strict=True))
     assert all(accepted[name] for name in made) or options.calls < 10_000, "a kernel has refused all arguments"
     print(
         f"{_ext.isa}{', bounds checks' if _ext.debug else ''}: {made.total():,} calls of {len(made)} kernels, of which"
@@ -1053,7 +1069,7 @@ def work(options):
 
 def main():
     options = options_of(None)
-    if options.worker:
+    if options.worker or (not options.sanitize and options.jobs == 1 and options.isa in ("", _ext.isa)):
         work(options)
         return
     env = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
