@@ -412,12 +412,10 @@ def _norm(normalization, norms):
 
 def _check_apart(out, norm_param, **inputs):
     """Raise unless what is written, `out` and running statistics, overlaps neither each other nor the inputs."""
-    running = ()
-    if isinstance(norm_param, dict):
-        running = norm_param.get("running_mean"), norm_param.get("running_var")
+    given = norm_param if isinstance(norm_param, dict) else {}
+    written = out, given.get("running_mean"), given.get("running_var")
     names = "out", "norm_param['running_mean']", "norm_param['running_var']"
-    written = len(running) + 1
-    _ext.check_apart((out, *running, *inputs.values()), (*names[:written], *inputs), written)
+    _ext.check_apart((*written, *inputs.values()), (*names, *inputs), len(written))
 
 
 def _five(out, x, w, b_shape, need_dx):
