@@ -320,6 +320,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             batch_size=params["batch_size"],
             fraction=fraction,
             random_state=self._random_state,
+            dtype=self._net.dtype,
             sides=sides,
         )
         if sides is not None:
