@@ -64,7 +64,7 @@ def solver_data(
             X, y = X[rows], y[rows]
             sample_weight, combined = (None if w is None else w[rows] for w in (sample_weight, combined))
         with np.errstate(over="ignore"):  # the first loss will tell
-            X = X.astype(dtype, copy=False)
+            X = X if X.dtype == dtype else X.astype(dtype)
         if aside:
             return set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_state, sides)
         X, y, combined = merge_duplicates(X, y, combined)
