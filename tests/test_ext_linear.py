@@ -56,7 +56,9 @@ def test_linear_softmax_is_what_its_parts_are(n, d, m, source, dtype, offset):
 
 
 @pytest.mark.parametrize(("n", "d", "m", "dtype"), LINEAR[-2:])
-@pytest.mark.parametrize("apart", [lambda X: X[::2], lambda X: X[::-1], lambda X: X[:, 5:]], ids=["step", "back", "cut"])
+@pytest.mark.parametrize(
+    "apart", [lambda X: X[::2], lambda X: X[::-1], lambda X: X[:, 5:]], ids=["step", "back", "cut"]
+)
 def test_linear_softmax_of_rows_that_are_apart(n, d, m, dtype, apart):
     X, indices, y, w, b = linear_case(2 * n, d + 5, m, dtype, dtype)
     X, indices, y = apart(X), indices[:n] // 2, y[:n]
