@@ -136,6 +136,22 @@ cdef extern from *:
     const char *const *sdl_activation_takes
     int SDL_ACTIVATIONS
 
+cdef extern from *:
+    """
+    /* The number in SDL_EACH_SOURCE of an array's type, -1 if it has none. */
+    static int sdl_source_of(PyArrayObject *a)
+    {
+        char kind = PyArray_DESCR(a)->kind == 'b' ? 'u' : PyArray_DESCR(a)->kind;
+        idx size = PyArray_ITEMSIZE(a);
+    #define X(type, its_kind, FROM) \\
+        if (kind == its_kind && size == (idx)sizeof(type)) return SDL_SOURCE_##type;
+        SDL_EACH_SOURCE(X)
+    #undef X
+        return -1;
+    }
+    """
+    int sdl_source_of(cnp.ndarray)
+
 cdef class Program
 
 
@@ -265,7 +281,12 @@ cdef inline int check_same_shape(
 cdef inline bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
     cdef char *p = <char *>cnp.PyArray_DATA(a)
     cdef char *q = <char *>cnp.PyArray_DATA(b)
-    return p < q + cnp.PyArray_NBYTES(b) and q < p + cnp.PyArray_NBYTES(a)
+    cdef idx p_size = cnp.PyArray_NBYTES(a), q_size = cnp.PyArray_NBYTES(b), way
+    if q_size and not cnp.PyArray_IS_C_CONTIGUOUS(b):  # rows that are apart: all from the first to the last of them
+        way = (cnp.PyArray_DIM(b, 0) - 1) * cnp.PyArray_STRIDE(b, 0)
+        q_size = abs(way) + cnp.PyArray_DIM(b, 1) * cnp.PyArray_ITEMSIZE(b)
+        q += min(way, 0)
+    return p < q + q_size and q < p + p_size
 
 
 cdef void find_ends(cnp.ndarray a, char **low, char **high) noexcept:
@@ -1395,28 +1416,34 @@ cdef int check_indices(cnp.ndarray indices, idx n) except -1:
 
 
 cdef int check_source(cnp.ndarray X, cnp.ndarray indices) except -1:
-    """Check the arrays that rows are gathered from: X (any, D) of a type that is converted, indices (rows,) in range."""
-    cdef int source = cnp.PyArray_TYPE(X)
-    if source != cnp.NPY_UINT8 and source != cnp.NPY_FLOAT and source != cnp.NPY_DOUBLE:
-        raise TypeError(f"X must be uint8, float32 or float64, got {X.dtype}.")
-    require(X, "X", source, 2)
-    return check_indices(indices, cnp.PyArray_DIM(X, 0))
+    """Check what rows are gathered from: X (any, D), numbers side by side, its rows apart or not; indices (rows,) in range.
+
+    Return the number of X's type.
+    """
+    cdef int type = sdl_source_of(X)
+    if type < 0 or cnp.PyArray_ISBYTESWAPPED(X):
+        raise TypeError(f"X must hold real numbers in this machine's byte order, got {X.dtype!r}.")
+    if cnp.PyArray_NDIM(X) != 2:
+        raise ValueError(f"X must have 2 axes, got shape {_shape(X)}.")
+    if (cnp.PyArray_DIM(X, 1) > 1 and cnp.PyArray_STRIDE(X, 1) != cnp.PyArray_ITEMSIZE(X)) or not cnp.PyArray_ISALIGNED(X):
+        raise ValueError("X must be aligned and have the numbers of a row side by side.")
+    check_indices(indices, cnp.PyArray_DIM(X, 0))
+    return type
 
 
 def gather_rows(
     cnp.ndarray X not None, cnp.ndarray indices not None, cnp.ndarray out not None, cnp.ndarray mean, int n_threads
 ):
     """Write the rows of X that indices name, converted and less the mean, to out."""
-    cdef int dtype = real_dtype(out, "out"), item_size = cnp.PyArray_ITEMSIZE(X)
-    check_source(X, indices)
-    cdef idx d = cnp.PyArray_DIM(X, 1), rows = cnp.PyArray_DIM(indices, 0)
+    cdef int dtype = real_dtype(out, "out"), type = check_source(X, indices)
+    cdef idx d = cnp.PyArray_DIM(X, 1), rows = cnp.PyArray_DIM(indices, 0), stride = cnp.PyArray_STRIDE(X, 0)
     matrix(out, "out", dtype, rows, d, True)
     vector(mean, "mean", dtype, d)
     check_no_overlap((out, X, indices, mean), 1, "out X indices mean")
     threads(n_threads)
     cdef const intptr_t *index = <const intptr_t *>data(indices)
     with nogil:
-        call_gather_rows(kernels(dtype), data(X), item_size, index, data(mean), data(out), rows, d, n_threads)
+        call_gather_rows(kernels(dtype), data(X), type, stride, index, data(mean), data(out), rows, d, n_threads)
 
 
 def gather_items(cnp.ndarray items not None, cnp.ndarray indices not None, cnp.ndarray out not None):
@@ -1480,9 +1507,8 @@ def linear_softmax(
     double total=0
 ):
     """Return softmax_loss of x @ w + b for the rows x of X that indices name; gradients of scores, w and b to the outputs."""
-    cdef int dtype = real_dtype(w, "w"), status, item_size = cnp.PyArray_ITEMSIZE(X)
+    cdef int dtype = real_dtype(w, "w"), status, type = check_source(X, indices)
     cdef double loss = 0
-    check_source(X, indices)
     require(w, "w", dtype, 2)
     cdef idx n = cnp.PyArray_DIM(indices, 0), d = cnp.PyArray_DIM(w, 0), m = cnp.PyArray_DIM(w, 1)
     if not call_linear_takes(kernels(dtype), d, m):
@@ -1501,9 +1527,9 @@ def linear_softmax(
     threads(n_threads)
     with nogil:
         status = call_linear_softmax(
-            kernels(dtype), data(X), item_size, <const intptr_t *>data(indices), <const int64_t *>data(y), <const
-            double *>data(sample_weight), total, data(w), data(b), data(dscores), data(dw), data(db), &loss, n, d, m,
-            n_threads
+            kernels(dtype), data(X), type, cnp.PyArray_STRIDE(X, 0), <const intptr_t *>data(indices), <const int64_t
+            *>data(y), <const double *>data(sample_weight), total, data(w), data(b), data(dscores), data(dw), data(db),
+            &loss, n, d, m, n_threads
         )
     check_status(status)
     return loss

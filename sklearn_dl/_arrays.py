@@ -70,9 +70,31 @@ def is_finite(a):
     return plain and _ext.all_finite(a, n_threads())
 
 
+# Elements of an array that are looked at together where it is not copied as a whole.
+_PART = 2**18
+
+
 def all_finite(a):
-    """Return whether an array of numbers holds neither nan nor infinity."""
-    return is_finite(a) or bool(np.isfinite(a).all())
+    """Return whether an array of numbers holds neither nan nor infinity; it is looked at a few rows at a time."""
+    if a.dtype.kind in "biu" or is_finite(a):
+        return True
+    if a.ndim == 0:
+        return bool(np.isfinite(a))
+    rows = max(1, _PART // max(1, a.size // max(1, len(a))))
+    return all(np.isfinite(a[start : start + rows]).all() for start in range(0, len(a), rows))
+
+
+def as_rows_in_pieces(X):
+    """Return numbers (n, …) as kernels gather rows of them, (n, D): native, aligned, each row in one piece.
+
+    It shares X's memory unless X is of another byte order or layout: then X is copied, in its own dtype. Rejected:
+    gathering such rows value by value. Rows of a Fortran-ordered array of 20,000 x 3,072 float32 took 19 times as long.
+    """
+    native = X.dtype.newbyteorder("=")
+    if X.dtype != native or not X.flags.aligned:
+        X = np.array(X, native, order="C")
+    X = X.reshape(len(X), -1)
+    return X if X.shape[1] < 2 or X.strides[1] == X.itemsize else np.ascontiguousarray(X)
 
 
 def check_batch(name, x, ndim, axes):

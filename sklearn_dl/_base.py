@@ -163,10 +163,12 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, C, H, W)
-            Rows or images. uint8 stays uint8 in memory: it is converted a minibatch at a time. As for any net, values
-            of about unit variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or,
-            for raw pixels, a `weight_scale` of 1e-3. Whatever NumPy can convert is an array-like: a dataset of h5py or
-            zarr is read into memory once, as a whole, and an array that is memory-mapped stays on the disk.
+            Rows or images, real numbers of any dtype, which stays what it is in memory: they are converted a minibatch
+            at a time, and an array that is memory-mapped stays on the disk. As for any net, values of about unit
+            variance train best: scale X first (``X / 255``, StandardScaler), or use normalization, or, for raw pixels,
+            a `weight_scale` of 1e-3. Whatever NumPy can convert is an array-like: a dataset of h5py or zarr is read
+            into memory once, as a whole. An array whose rows are not in one piece (Fortran order, every other column,
+            transposed images), or in the other byte order, is copied in its own dtype.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of classifiers, quantities of regressors. Of the second shape, with a column for each: any number of
             labels for a sample (1 where it has the label, 0 where not; also as a sparse matrix), or several quantities.
@@ -320,6 +322,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             batch_size=params["batch_size"],
             fraction=fraction,
             random_state=self._random_state,
+            dtype=self._net.dtype,
             sides=sides,
         )
         if sides is not None:

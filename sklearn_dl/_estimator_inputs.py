@@ -7,8 +7,9 @@ features, or compares them. `takes_sparse` says whether X may be a sparse matrix
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sklearn_dl._arrays import is_finite
+from sklearn_dl._arrays import all_finite
 from sklearn_dl._inputs import (
+    are_finite_numbers,
     as_native,
     check_unstated_images,
     check_weights,
@@ -19,7 +20,7 @@ from sklearn_dl._inputs import (
     warn_of_stated_images,
 )
 
-_PLAIN = frozenset(map(np.dtype, (np.uint8, np.float32, np.float64)))
+_PLAIN = frozenset(map(np.dtype, "?bBhHiIlLqQefdg"))
 
 
 def check_training_data(estimator, X, y, *, takes_sparse, reset, **y_options):
@@ -29,10 +30,10 @@ def check_training_data(estimator, X, y, *, takes_sparse, reset, **y_options):
     `validate_data` that say what y may be.
     """
     X, image_shape = flatten_images(X, takes_sparse=takes_sparse)
-    finite = is_finite(X)
+    finite = are_finite_numbers(X)
     if finite and X.ndim == 2 and X.size and _are_labels_of(X, y):
         validate_data(estimator, X, y, reset=reset, skip_check_array=True)
-        return X, y, image_shape
+        return as_native(X), y, image_shape
     with naming_columns(X):
         X, y = _validate(
             estimator, X, y, takes_sparse=takes_sparse, reset=reset, ensure_all_finite=not finite, **y_options
@@ -48,11 +49,12 @@ def _are_labels_of(X, y):
 
 def check_X(estimator, X, *, takes_sparse):
     """Return X to predict as rows, checked against what was learned."""
-    if is_plain(estimator, X) and is_finite(X):
-        return X.reshape(len(X), -1)
+    if is_plain(estimator, X) and all_finite(X):
+        return as_native(X)
     X, image_shape = flatten_images(X, takes_sparse=takes_sparse)
     with naming_columns(X):
-        X = as_native(_validate(estimator, X, takes_sparse=takes_sparse, reset=False))
+        finite = are_finite_numbers(X)
+        X = as_native(_validate(estimator, X, takes_sparse=takes_sparse, reset=False, ensure_all_finite=not finite))
     check_image_shape(estimator, image_shape)
     return X
 

@@ -34,11 +34,12 @@ PUBLISHED = {
 }
 
 
+@functools.lru_cache(maxsize=4)  # names made anew would stay in the interpreter's cache of attributes, up to 4096
 def published_fields(score_name):
     """Return fields of the training's state by the names of the public attributes, for a score called so."""
     short = SHORT_NAMES.get(score_name, score_name)
     histories = {f"{part}_{short}_history_": f"{part}_acc_history" for part in ("train", "val")}
-    return {**PUBLISHED, **histories}
+    return MappingProxyType({**PUBLISHED, **histories})
 
 
 def published(state, score_name):

@@ -26,8 +26,10 @@ from sklearn_dl._inputs import canonical_order, drop_uniform, merge_duplicates
 MANY = 1e6
 
 
-def solver_data(X, y, sample_weight, class_weight, validation, *, batch_size, fraction, random_state, sides=None):
-    """Return the data of a `Solver`; sets of at most `batch_size` samples are merged.
+def solver_data(
+    X, y, sample_weight, class_weight, validation, *, batch_size, fraction, random_state, dtype, sides=None
+):
+    """Return the data of a `Solver`; sets of at most `batch_size` samples are merged, those of X in the net's dtype.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ def solver_data(X, y, sample_weight, class_weight, validation, *, batch_size, fr
     fraction : float, or None
         Share of the samples to set aside where there is no `validation`; None: none.
     random_state : RandomState
+    dtype : dtype
+        The net's. Samples are compared in it, so that X gives the bits that it would give converted beforehand.
     sides : Sides, default=None
         Those of earlier fits, which this one's samples are added to.
 
@@ -59,6 +63,8 @@ def solver_data(X, y, sample_weight, class_weight, validation, *, batch_size, fr
         if rows is not None:
             X, y = X[rows], y[rows]
             sample_weight, combined = (None if w is None else w[rows] for w in (sample_weight, combined))
+        with np.errstate(over="ignore"):  # the first loss will tell
+            X = X if X.dtype == dtype else X.astype(dtype)
         if aside:
             return set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_state, sides)
         X, y, combined = merge_duplicates(X, y, combined)
@@ -66,7 +72,7 @@ def solver_data(X, y, sample_weight, class_weight, validation, *, batch_size, fr
     data = {"X_train": X, "y_train": y, "sample_weight_train": combined, "rows_train": rows}
     if validation is not None:
         data.update(zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True))
-    return set_aside(data, fraction, random_state, sides) if aside else data
+    return set_aside(data, fraction, random_state, dtype, sides) if aside else data
 
 
 def count_samples(X, sample_weight):
@@ -87,7 +93,7 @@ def n_training_rows(data):
     return len(data["X_train"] if rows is None else rows)
 
 
-def set_aside(data, fraction, random_state, sides=None):
+def set_aside(data, fraction, random_state, dtype, sides=None):
     """Move a share of the training rows of a `Solver`'s data to the validation set.
 
     Parameters
@@ -96,6 +102,8 @@ def set_aside(data, fraction, random_state, sides=None):
         With ``X_train``, ``y_train``, ``sample_weight_train`` and ``rows_train``; the last two may be None.
     fraction : float
     random_state : RandomState
+    dtype : dtype
+        The net's.
     sides : Sides, default=None
 
     Returns
@@ -106,7 +114,7 @@ def set_aside(data, fraction, random_state, sides=None):
     rows = data["rows_train"]
     rows = np.arange(len(data["X_train"])) if rows is None else rows
     X, y = data["X_train"], data["y_train"][rows]
-    keys = None if sides is None else sample_keys(X, data["y_train"], rows)
+    keys = None if sides is None else sample_keys(X, data["y_train"], rows, dtype)
     train, val = _split(rows, y, fraction, random_state, sides, keys)
     return {
         **data,
@@ -152,7 +160,7 @@ def set_aside_and_merge(X, y, sample_weight, class_weight, fraction, random_stat
     X, y, weights = X[order], y[order], weights[order]
 
     samples = np.repeat(np.arange(len(X)), counts)
-    keys = None if sides is None else sample_keys(X, y, np.arange(len(X)))[samples]
+    keys = None if sides is None else sample_keys(X, y, np.arange(len(X)), X.dtype)[samples]
     parts = _split(samples, y[samples], fraction, random_state, sides, keys)
     data = {}
     for name, part in zip(("train", "val"), parts, strict=True):
@@ -200,8 +208,8 @@ class Sides:
         self.keys = {name: np.sort(np.concatenate([self.keys[name], new])) for name, new in keys.items()}
 
 
-def sample_keys(X, y, rows):
-    """Return a number for each of these rows that is that of its content: the bytes of X and of y, in their dtypes.
+def sample_keys(X, y, rows, dtype):
+    """Return a number for each of these rows that is that of its content: the bytes of X in a dtype, and of y.
 
     Two of a million rows have the same number with a probability of 3e-8.
     """
@@ -209,19 +217,20 @@ def sample_keys(X, y, rows):
     y = np.ascontiguousarray(y)
     for i, row in enumerate(rows):
         digest = hashlib.blake2b(y[row].tobytes(), digest_size=8, usedforsecurity=False)
-        for part in _parts_of_row(X, row):
-            digest.update(part)
+        with np.errstate(over="ignore"):
+            for part in _parts_of_row(X, row, dtype):
+                digest.update(part)
         keys[i] = int.from_bytes(digest.digest(), "little")
     return keys
 
 
-def _parts_of_row(X, row):
-    """Return contiguous arrays that say what a row of an array or `CSR` holds."""
+def _parts_of_row(X, row, dtype):
+    """Return contiguous arrays that say what a row of an array or `CSR` holds, in a dtype."""
     if type(X) is not CSR:
-        return [np.ascontiguousarray(X[row])]
+        return [np.ascontiguousarray(X[row], dtype)]
     stored = slice(*X.indptr[X.rows[row] : X.rows[row] + 2])
     order = np.argsort(X.indices[stored], kind="stable")
-    return [X.indices[stored][order].astype(np.int64), np.ascontiguousarray(X.data[stored][order])]
+    return [X.indices[stored][order].astype(np.int64), np.ascontiguousarray(X.data[stored][order], dtype)]
 
 
 def _split(samples, y, fraction, random_state, sides=None, keys=None):

@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
+from sklearn_dl._arrays import all_finite, as_rows_in_pieces
 from sklearn_dl._csr import CSR, as_given, check_sparse
 
 
@@ -190,12 +191,20 @@ def check_numbers(X):
         raise TypeError(f"X must hold numbers, got dtype {X.dtype}.")
 
 
+def are_finite_numbers(X):
+    """Return whether X is an array of finite numbers, a few rows at a time.
+
+    scikit-learn's check makes an array of bool as large as X where the sum of its values, as of float16, overflows.
+    """
+    return type(X) is np.ndarray and X.dtype.kind in "biuf" and all_finite(X)
+
+
 def as_native(X):
-    """Return numbers as the kernels read them: aligned and in this machine's byte order; a sparse matrix as `CSR`."""
+    """Return rows of numbers as the kernels read them, see `as_rows_in_pieces`; a sparse matrix as `CSR`."""
     if issparse(X):
         return CSR.of(X)
     check_numbers(X)
-    return np.require(X, X.dtype.newbyteorder("="), ["ALIGNED"])
+    return as_rows_in_pieces(X)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ._checks import check_bool, check_choice, check_dims, check_int
 from ._doc_link import DocLinkMixin
 from ._inputs import (
     MISSING_AXIS,
+    are_finite_numbers,
     as_array,
     check_channels_first,
     check_numbers,
@@ -111,7 +112,7 @@ class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin
                 reset=reset,
                 ensure_2d=False,
                 allow_nd=True,
-                ensure_all_finite=ensure_all_finite,
+                ensure_all_finite=ensure_all_finite and not are_finite_numbers(X),
             )
             check_numbers(X)
         return X, self._check_features(X, layouts, reset=reset)
@@ -122,7 +123,12 @@ class _ImageTransformer(CallbackSupportMixin, DocLinkMixin, OneToOneFeatureMixin
         X = as_array("X", X)
         with naming_columns(X):
             X = check_array(
-                X, ensure_2d=False, allow_nd=True, ensure_all_finite=ensure_all_finite, estimator=self, input_name="X"
+                X,
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_all_finite=ensure_all_finite and not are_finite_numbers(X),
+                estimator=self,
+                input_name="X",
             )
             check_numbers(X)
         return X

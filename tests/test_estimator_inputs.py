@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet
+from sklearn_dl.preprocessing import MeanSubtractor
 
 from ._estimators import (
     ESTIMATORS,
@@ -152,17 +154,19 @@ def unaligned(X):
     return view
 
 
-NUMBERS = (np.uint8, np.float32, np.float64)
+NUMBERS = (np.uint8, np.int16, np.float16, np.float32, np.float64)
 LAYOUTS = {
     "read-only": (read_only, NUMBERS),
     "Fortran": (lambda X, _: np.asfortranarray(X), NUMBERS),
     "memory map": (memory_map, NUMBERS),
     "strided": (lambda X, _: np.repeat(X, 2, axis=1)[:, ::2], NUMBERS),
+    "rows apart": (lambda X, _: np.hstack([np.repeat(X, 3, axis=0)] * 2)[::3, : X.shape[1]], NUMBERS),
     "reversed": (lambda X, _: X[::-1].copy()[::-1], NUMBERS),
     "unaligned": (lambda X, _: unaligned(X), NUMBERS[1:]),
     "byte order": (lambda X, _: X.astype(X.dtype.newbyteorder()), NUMBERS[1:]),
-    "object": (lambda X, _: X.astype(object), NUMBERS[2:]),
-    "list": (lambda X, _: X.tolist(), NUMBERS[2:]),
+    "byte order of a map": (lambda X, path: memory_map(X.astype(X.dtype.newbyteorder()), path), NUMBERS[1:]),
+    "object": (lambda X, _: X.astype(object), NUMBERS[-1:]),
+    "list": (lambda X, _: X.tolist(), NUMBERS[-1:]),
 }
 layouts = [
     pytest.param(layout, dtype, id=f"{name}-{dtype.__name__}")
@@ -200,20 +204,81 @@ def test_inputs_are_not_changed(cls, dtype):
 # ---------------------------------------------------------------------------------------- dtypes
 
 
+REAL = [np.dtype(character) for character in "?bBhHiIlLefdg"]
+
+
+def of_dtype(X, dtype):
+    """Return X, some of whose values have no equal in float32, as numbers of a dtype: of integers, none below 0."""
+    if dtype.kind == "f":
+        return X.astype(dtype)
+    return X > 0 if dtype.kind == "b" else (10 * X).clip(0).astype(dtype)
+
+
 @each_of_all
 @pytest.mark.parametrize("asked", ["auto", "float32", "float64"])
-@pytest.mark.parametrize("X_dtype", [np.bool_, np.uint8, np.int8, np.int64, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("X_dtype", REAL, ids=str)
 def test_dtypes(cls, asked, X_dtype):
-    X, y = blobs()
-    X = (10 * X).astype(X_dtype) if X_dtype is not np.uint8 else (10 * X).clip(0).astype(X_dtype)
-    estimator = small(cls, dtype=asked).fit(X, y)
-    expected = ("float64" if X_dtype is np.float64 else "float32") if asked == "auto" else asked
-    assert {value.dtype for value in estimator.params_.values()} == {np.dtype(expected)}
+    """Computing in the asked dtype is what converting X first would do."""
+    X, y = blobs(dtype=np.longdouble)
+    X = of_dtype(X, X_dtype)
+    expected = ("float64" if X_dtype == np.float64 else "float32") if asked == "auto" else asked
+    converted = X.astype(expected)
+    for params in ({}, {"batch_size": 64}, {"early_stopping": True}, {"early_stopping": True, "batch_size": 64}):
+        estimator = small(cls, dtype=asked, **params).fit(X, y)
+        assert {value.dtype for value in estimator.params_.values()} == {np.dtype(expected)}
+        assert_same(estimator, small(cls, **params).fit(converted, y))
+    np.testing.assert_array_equal(answers(estimator, X), answers(estimator, converted))
     if cls in ESTIMATORS:
         assert estimator.decision_function(X).dtype == expected
         assert estimator.decision_function(X.astype(np.float64)).dtype == expected  # the net's own
-    # computing in the asked dtype is what converting X first would do
-    assert_same(estimator, small(cls).fit(X.astype(expected), y))
+    assert estimator.score(X, y) == estimator.score(converted, y)
+    validated = small(cls, dtype=asked).fit(X, y, X_val=X[::2], y_val=y[::2])
+    assert_same(validated, small(cls).fit(converted, y, X_val=converted[::2], y_val=y[::2]))
+    parts = [small(cls, dtype=expected).fit(data, y).partial_fit(data[::2], y[::2]) for data in (X, converted)]
+    assert_same(*parts)
+
+
+@pytest.mark.parametrize("X_dtype", [np.int8, np.uint16, np.float16])
+@pytest.mark.parametrize("asked", ["float32", "float64"])
+def test_dtypes_in_pipelines_and_by_lbfgs(X_dtype, asked):
+    X, y = blobs(400)
+    X = of_dtype(X, np.dtype(X_dtype))
+    converted = X.astype(asked)
+    subtracting = [
+        make_pipeline(MeanSubtractor(), small(TwoLayerNet, dtype=asked)).fit(data, y).predict_proba(data)
+        for data in (X, X.astype(np.float32))
+    ]
+    np.testing.assert_array_equal(*subtracting)
+    minimizing = [small(Softmax, update_rule="lbfgs", dtype=asked).fit(data, y) for data in (X, converted)]
+    assert_same(*minimizing)
+
+
+@each_of_all
+@pytest.mark.parametrize("first", [np.uint8, np.float16])
+def test_a_sample_keeps_its_side_in_another_dtype(cls, first):
+    """Rows of other dtypes are the same samples if the net is given the same numbers."""
+    X, y = blobs(60)
+    X = (10 * X).clip(0, 200).round().astype(first)
+    nets = [small(cls, early_stopping=True, warm_start=True).fit(X, y) for _ in range(2)]
+    for batch_size in (16, 64):  # many minibatches, and one
+        for net in nets:
+            net.set_params(batch_size=batch_size)
+        assert_same(nets[0].fit(X, y), nets[1].fit(X.astype(np.float32), y))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("X_dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("layout", [np.asarray, np.asfortranarray, lambda X: X[::2]], ids=["C", "F", "apart"])
+def test_one_value_that_is_not_finite(value, X_dtype, layout):
+    X, y = np.ones((600, 1000), X_dtype), np.arange(600) % 2
+    X[::2] = np.copysign(60_000, value)  # of float16, the sum is not finite
+    X = layout(X)
+    y = y[: len(X)]
+    net = small(Softmax, num_epochs=1).fit(X, y)
+    X[-1, -1] = value
+    for call in (lambda: net.fit(X, y), lambda: net.predict(X), lambda: MeanSubtractor().fit(X)):
+        with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+            call()
 
 
 # --------------------------------------------------------------------------------- memory, uint8
@@ -231,14 +296,17 @@ def peak(function, *args, **kwargs):
 
 @pytest.fixture(scope="module")
 def large():
-    """Return 18 MB of uint8 images: as float32, 74 MB."""
-    return images(6000, (3, 32, 32))
+    """Return 18 MB of uint8 images, which int8 holds, too: as float32, 74 MB."""
+    X, y = images(6000, (3, 32, 32))
+    return X // 2, y
 
 
 @each_of_all
 @pytest.mark.parametrize("kind", ["images", "rows", "memory map", "weighted", "early stopping"])
-def test_uint8_is_never_copied_whole_to_float(cls, kind, large, tmp_path):
+@pytest.mark.parametrize("X_dtype", [np.uint8, np.int8, np.float16])
+def test_no_copy_of_the_whole_is_made(cls, X_dtype, kind, large, tmp_path):
     X, y = large
+    X = X.astype(X_dtype)
     weight = None
     params = {"num_iters": 3, "batch_size": 64}
     if cls is ThreeLayerConvNet:
@@ -253,8 +321,8 @@ def test_uint8_is_never_copied_whole_to_float(cls, kind, large, tmp_path):
         params["early_stopping"] = True
     estimator = small(cls, **params)
     for train in (estimator.fit, estimator.partial_fit):
-        assert peak(train, X, y, sample_weight=weight) < X.nbytes
-    assert peak(answers, estimator, X) < X.nbytes
+        assert peak(train, X, y, sample_weight=weight) < X.size
+    assert peak(answers, estimator, X) < X.size
 
 
 @each_of_all

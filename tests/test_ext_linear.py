@@ -34,7 +34,7 @@ LINEAR = [
 ]
 
 
-@pytest.mark.parametrize("source", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("source", [np.uint8, np.int32, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize(("n", "d", "m", "dtype"), LINEAR)
 @pytest.mark.parametrize("offset", [0, 1, 4])
 def test_linear_softmax_is_what_its_parts_are(n, d, m, source, dtype, offset):
@@ -55,6 +55,21 @@ def test_linear_softmax_is_what_its_parts_are(n, d, m, source, dtype, offset):
                 np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(("n", "d", "m", "dtype"), LINEAR[-2:])
+@pytest.mark.parametrize(
+    "apart", [lambda X: X[::2], lambda X: X[::-1], lambda X: X[:, 5:]], ids=["step", "back", "cut"]
+)
+def test_linear_softmax_of_rows_that_are_apart(n, d, m, dtype, apart):
+    X, indices, y, w, b = linear_case(2 * n, d + 5, m, dtype, dtype)
+    X, indices, y = apart(X), indices[:n] // 2, y[:n]
+    w = np.ascontiguousarray(w[: X.shape[1]])
+    results = []
+    for source in (X, X.copy()):
+        out = [np.empty(shape, dtype) for shape in [(n, m), w.shape, m]]
+        results.append([_ext.linear_softmax(source, indices, y, None, w, b, *out, 2), *(a.tobytes() for a in out)])
+    assert results[0] == results[1]
+
+
 @dtypes
 def test_linear_takes_few_classes(dtype):
     def takes(d, m):
@@ -73,7 +88,7 @@ def test_linear_takes_few_classes(dtype):
     ("change", "error", "message"),
     [
         ({"X": z((4, 100), "f4")}, ValueError, "X must have length 128"),
-        ({"X": z((4, 128), int)}, TypeError, "X must be uint8"),
+        ({"X": z((4, 128), complex)}, TypeError, "X must hold real numbers"),
         ({"indices": np.array([0, 4, 1])}, IndexError, r"indices must be in \[0, 4\), got 4"),
         ({"indices": z(0, np.intp), "y": z(0, np.int64)}, ValueError, "indices must not be empty"),
         ({"y": np.array([0, 3, 1])}, ValueError, r"y must be in \[0, 3\), got 3"),

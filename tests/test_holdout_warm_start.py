@@ -136,7 +136,7 @@ def test_samples_that_were_all_trained_on_are_an_error():
     y = y.astype(float)
     net = stopping(FullyConnectedRegressor).fit(X, y)
     known = net._state.held_out
-    trained = np.flatnonzero(np.isin(sample_keys(X, net._task.encode(y), range(60)), known["trained"]))
+    trained = np.flatnonzero(np.isin(sample_keys(X, net._task.encode(y), range(60), net._net.dtype), known["trained"]))
     with pytest.raises(ValueError, match="needs samples that were not trained on in an earlier fit, and all 42 were"):
         net.fit(X[trained], y[trained])
     validated = np.setdiff1d(np.arange(60), trained)

@@ -53,7 +53,7 @@ def test_nets(net, weighted, monkeypatch, replays):
     assert_same(*both_ways(monkeypatch, replays, train))
 
 
-@pytest.mark.parametrize("X_dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("X_dtype", [np.uint8, np.int32, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"])
 @pytest.mark.parametrize("net", ["linear", "deep"])
 def test_rules(net, rule, X_dtype, monkeypatch, replays):

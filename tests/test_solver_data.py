@@ -21,8 +21,9 @@ def peak_of(call):
         tracemalloc.stop()
 
 
-def test_bytes_are_converted_a_minibatch_at_a_time():
-    X = np.random.RandomState(0).randint(256, size=(3000, 3, 16, 16)).astype(np.uint8)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16])
+def test_numbers_are_converted_a_minibatch_at_a_time(dtype):
+    X = np.random.RandomState(0).randint(256, size=(3000, 3, 16, 16)).astype(dtype)
     y = np.arange(3000) % 4
     net = FullyConnected([4], 768, 4, random_state=0)
     data = {"X_train": X, "y_train": y, "X_val": X, "y_val": y}
@@ -31,7 +32,7 @@ def test_bytes_are_converted_a_minibatch_at_a_time():
         options = {"optim_config": {"learning_rate": 1e-6}, "num_train_samples": None}
         make(net, data, batch_size=50, num_epochs=2, **options).train()
 
-    assert peak_of(train) < X.nbytes  # as float32 it would be four times that
+    assert peak_of(train) < X.size  # as float32 it would be four times that
 
 
 @pytest.mark.parametrize("kind", ["memmap", "read-only", "fortran", "strided", "list"])
@@ -57,7 +58,7 @@ def test_storage_does_not_matter(kind, tmp_path):
     assert_same_training(solver, expected)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float16, ">f4", bool])
+@pytest.mark.parametrize("dtype", [*"?bBhHiIlLefdg", ">i2", ">f4"])
 def test_dtypes(dtype):
     data = dataset()
     for name in ("X_train", "X_val"):

@@ -49,6 +49,30 @@ enum { SDL_EACH_ACTIVATION(X) SDL_ACTIVATIONS };
 /* The losses of pointwise.h. */
 enum pointwise { LOGISTIC, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, POISSON };
 
+/* The types that rows of X are converted from: name in C, NumPy's kind of it, and how gather.h reads one. */
+typedef struct {
+    uint16_t bits;
+} sdl_half;
+typedef long double sdl_long_double;
+
+#define SDL_EACH_SOURCE(X)        \
+    X(uint8_t, 'u', FROM_NUMBER)  \
+    X(uint16_t, 'u', FROM_NUMBER) \
+    X(uint32_t, 'u', FROM_NUMBER) \
+    X(uint64_t, 'u', FROM_NUMBER) \
+    X(int8_t, 'i', FROM_NUMBER)   \
+    X(int16_t, 'i', FROM_NUMBER)  \
+    X(int32_t, 'i', FROM_NUMBER)  \
+    X(int64_t, 'i', FROM_NUMBER)  \
+    X(sdl_half, 'f', FROM_HALF)   \
+    X(float, 'f', FROM_NUMBER)    \
+    X(double, 'f', FROM_NUMBER)   \
+    X(sdl_long_double, 'f', FROM_NUMBER)
+
+#define X(type, kind, FROM) SDL_SOURCE_##type,
+enum { SDL_EACH_SOURCE(X) SDL_SOURCES };
+#undef X
+
 #include "kernel_table.h"
 
 typedef struct {

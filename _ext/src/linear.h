@@ -12,8 +12,9 @@
 #define STEP_BYTES (256 << 10) /* of them in a thread, unless the fewest are more */
 
 typedef struct {
-    const char *source; /* (any, d) of item size 1, 4 or 8 */
-    int item_size;
+    const char *source; /* (any, d), rows `stride` bytes apart */
+    int type, item_size; /* of SDL_EACH_SOURCE */
+    idx stride;
     const intptr_t *indices;
     const int64_t *y;
     const double *weight;
@@ -29,14 +30,14 @@ typedef struct {
 /* Feature k of a sample, of the last if there are not so many. */
 INLINE const char *NAME(linear_at)(const NAME(linear) *p, idx sample, idx k)
 {
-    return p->source + (p->indices[MIN(sample, p->n - 1)] * p->d + k) * p->item_size;
+    return p->source + p->indices[MIN(sample, p->n - 1)] * p->stride + k * p->item_size;
 }
 
 /* What to ask for while a block is worked on: feature k of a sample to come; of another type than `real`, what is at
  * hand. */
 INLINE const real *NAME(linear_ahead)(const NAME(linear) *p, idx sample, idx k, const real *at_hand)
 {
-    return p->item_size == sizeof(real) ? (const real *)NAME(linear_at)(p, sample, k) : at_hand;
+    return p->type == PASTE(SDL_SOURCE_, real) ? (const real *)NAME(linear_at)(p, sample, k) : at_hand;
 }
 
 /* tiles = the sums over segments in [lo, hi) of samples x, wt (segments, m, segment); asks for every other of the next
@@ -88,7 +89,7 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
         most = CEIL_DIV(segments, threads) * p->segment * (idx)sizeof(real), /* bytes of a sample in any thread */
         samples = MAX(1, MIN(STEP_SAMPLES, STEP_BYTES / most) / STREAM_SAMPLES) * STREAM_SAMPLES;
     /* Loads that cross cache lines cost more than a copy (NumPy's large arrays begin 16 bytes into a line). */
-    int copy = p->item_size != sizeof(real) || (intptr_t)p->source % SDL_VEC_BYTES || p->d % VL;
+    int copy = p->type != PASTE(SDL_SOURCE_, real) || (intptr_t)p->source % SDL_VEC_BYTES || p->stride % SDL_VEC_BYTES;
     size_t sums_size = p->m * ROUND_UP(hi - lo, STREAM_INPUTS) * sizeof(real);
     real *wt = sdl_scratch(SDL_SLOT_B, p->m * span * sizeof(real)), *sums = sdl_scratch(SDL_SLOT_C, sums_size),
          *copies = sdl_scratch(SDL_SLOT_A, (copy ? samples : 1) * row * sizeof(real));
@@ -104,7 +105,7 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
         real *tiles = p->partial + block % 2 * segments * p->tiles;
         const real *x[STEP_SAMPLES + 1]; /* so that each has its feature k at [k], also those that begin with lo */
         for (idx i = 0; i < rows; i++) {
-            if (copy) NAME(convert)(NAME(linear_at)(p, first + i, lo), p->item_size, NULL, copies + i * row, hi - lo);
+            if (copy) NAME(convert)(NAME(linear_at)(p, first + i, lo), p->type, NULL, copies + i * row, hi - lo);
             x[i] = copy ? copies + i * row - lo : (const real *)NAME(linear_at)(p, first + i, 0);
         }
         SDL_FLUSHED(NAME(linear_scores)(p, x, rows, next, lo, hi, wt, tiles + lo / p->segment * p->tiles));
@@ -124,17 +125,19 @@ static void NAME(linear_span)(NAME(linear) *p, int thread, int threads)
 /* Whether linear_softmax takes d features and m classes. */
 static int NAME(linear_takes)(idx d, idx m) { return m > 1 && m <= STREAM_OUTPUTS && NAME(is_narrow)(m, d); }
 
-/* IN source (any, d) of item size 1, 4 or 8, indices (n,) in range, y (n,), weight (n,) or NULL, total that the
+/* IN source (any, d) as gather_rows takes it, indices (n,) in range, y (n,), weight (n,) or NULL, total that the
  * weighted losses are divided by, or 0 for the sum of the weights, w (d, m), b (m,) or NULL; OUT dscores (n, m), dw (d,
  * m), db (m,) or NULL, *loss. Returns SDL_WRONG_LABEL, and has written nothing, unless all of y are in [0, m). */
-static int NAME(linear_softmax)(const void *source, int item_size, const intptr_t *indices, const int64_t *y,
+static int NAME(linear_softmax)(const void *source, int type, idx stride, const intptr_t *indices, const int64_t *y,
                                 const double *weight, double total, const void *w, const void *b, void *dscores,
                                 void *dw, void *db, double *loss, idx n, idx d, idx m, int n_threads)
 {
     SDL_ASSERT(NAME(linear_takes)(d, m) && n > 0);
     if (!NAME(are_labels)(y, n, m)) return SDL_WRONG_LABEL;
     NAME(linear) p = { .source = source,
-                       .item_size = item_size,
+                       .type = type,
+                       .item_size = NAME(source_sizes)[type],
+                       .stride = stride,
                        .indices = indices,
                        .y = y,
                        .weight = weight,

@@ -447,8 +447,8 @@ class Net:
             solver gives the mean weight of the whole training set times N, so that a step is
             unbiased: what repeating samples gives on average.
         rows : ndarray of intp of shape (N,), default=None
-            For a net that `takes_rows`: the minibatch is these rows of X, which may then be uint8,
-            float32 or float64 of shape (any, D); y and the weights are those of the minibatch, as
+            For a net that `takes_rows`: the minibatch is these rows of X, which may then be real
+            numbers of any dtype, of shape (any, D); y and the weights are those of the minibatch, as
             without. To the same bits as with X[rows], and faster: the minibatch is read from memory
             once.
 

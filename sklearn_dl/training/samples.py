@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_dl._arrays import checked_weights
+from sklearn_dl._arrays import as_rows_in_pieces, checked_weights
 from sklearn_dl._checks import check_int
 from sklearn_dl._csr import CSR, as_rows
 from sklearn_dl._ext import gather_items, gather_rows, shuffle_rows
@@ -12,9 +12,10 @@ from sklearn_dl._threads import n_threads
 class Samples:
     """Rows of X with their targets and weights, of which some, in some order, can be gathered.
 
-    X stays what the caller has (uint8 images, a memory map): only a minibatch at a time is
-    converted to the net's dtype. Of a sparse matrix the elements are converted at once, and a
-    minibatch is the numbers of its rows.
+    X stays what the caller has (uint8 images, a memory map of float16): only a minibatch at a time is
+    converted to the net's dtype. An X whose rows are not in one piece, or of another byte order, is
+    copied in its own dtype. Of a sparse matrix the elements are converted at once, and a minibatch is
+    the numbers of its rows.
 
     Parameters
     ----------
@@ -31,12 +32,7 @@ class Samples:
 
     def __init__(self, X, y, sample_weight=None, rows=None, *, dtype):
         self.shape = X.shape[1:]
-        if type(X) is CSR:
-            self.X = X.compact().astype(dtype)
-        else:
-            if X.dtype not in (np.uint8, np.float32, np.float64):
-                X = X.astype(dtype)
-            self.X = np.require(X.reshape(len(X), -1), requirements=["C", "A"])
+        self.X = X.compact().astype(dtype) if type(X) is CSR else as_rows_in_pieces(X)
         self.y = np.ascontiguousarray(y, dtype=np.int64 if y.ndim == 1 else dtype)
         self.sample_weight = sample_weight
         self.rows = np.arange(len(X)) if rows is None else rows
