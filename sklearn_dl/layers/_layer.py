@@ -74,6 +74,8 @@ class Layer:
     # Whether in training the output for a sample depends on more than the sample and the parameters: on the others of
     # the minibatch, or on draws.
     varies: ClassVar[bool] = False
+    # Whether a minibatch of a single sample says nothing to it in training.
+    needs_two: bool = False
 
     statistics: dict[str, np.ndarray]
 

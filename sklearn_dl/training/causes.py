@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from sklearn_dl.training.batches import batches
+from sklearn_dl.training.evaluation import EVALUATION_BATCH
 
 # Nets are made for values of about one. Raw pixels, up to 255, are trained on; a column beyond this needs scaling.
 LARGE_X = 1e3
@@ -27,22 +28,20 @@ LARGE_SMOOTHING = 0.9
 
 # How many parameters an error about large numbers names.
 SHOWN = 4
-# Rows that are looked at together.
-ROWS = 1000
 
 
 def magnitudes(solver):
     """Return the largest magnitude among the values of the training samples, as 'X', and of each parameter."""
-    samples = solver.train_samples
-    largest = 0.0
-    for part in batches(len(samples.rows), ROWS):
+    samples, largest = solver.train_samples, [0.0]
+    for part in batches(len(samples.rows), EVALUATION_BATCH):
         X = samples.X[samples.rows[part]]
-        largest = np.maximum(largest, _largest(X.compact().data if samples.is_sparse else X))  # nan stays
-    return {"X": float(largest), **{name: _largest(values) for name, values in solver.state.params.items()}}
+        largest.append(_largest(X.compact().data if samples.is_sparse else X))
+    return {"X": float(np.max(largest)), **{name: _largest(values) for name, values in solver.state.params.items()}}
 
 
 def _largest(values):
-    return float(np.abs(values.astype(np.float64)).max(initial=0))
+    """Return the largest magnitude, nan if there is one, without a copy of the values."""
+    return max(abs(float(values.max(initial=0))), abs(float(values.min(initial=0))))
 
 
 def describe(sizes):
