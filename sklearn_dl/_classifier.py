@@ -131,6 +131,13 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         used = np.unique(targets if sample_weight is None else targets[sample_weight > 0])
         if not class_weight[used].any():
             raise ValueError(f"class_weight={self.class_weight!r} leaves no sample a weight above 0.")
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = (class_weight * self._task.totals(targets, sample_weight)).sum()
+        if not 0 < total < np.inf:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} and the samples' weights must make a finite total above 0, got"
+                f" {total:g}: give weights nearer to 1."
+            )
         return class_weight
 
     # -------------------------------------------------------------- training

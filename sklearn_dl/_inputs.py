@@ -310,7 +310,11 @@ def check_labels(name, labels):
 def check_quantities(name, y):
     """Return an array (n,) or (n, n_outputs) of float64, checked as scikit-learn checks y."""
     with named(name):
-        return check_array(as_array(name, y), dtype=np.float64, ensure_2d=False, input_name=name)
+        y = check_array(as_array(name, y), dtype=None, ensure_2d=False, input_name=name)
+    if y.dtype.kind in "mM":  # which NumPy makes numbers of
+        raise TypeError(f"{name} must hold numbers, got dtype {y.dtype}.")
+    with named(name):
+        return check_array(y, dtype=np.float64, ensure_2d=False, input_name=name)
 
 
 def check_weights(name, sample_weight, X):
@@ -322,7 +326,10 @@ def check_weights(name, sample_weight, X):
         weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     if not (np.isfinite(weights).all() and weights.any()):
         raise ValueError(f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}.")
-    return weights
+    with np.errstate(over="ignore"):
+        overflows = not np.isfinite(weights.sum())
+    # Their unit does not matter: a power of two less of it changes no bit.
+    return np.ldexp(weights, -64) if overflows else weights
 
 
 def merge_duplicates(X, y, sample_weight):

@@ -6,10 +6,10 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import trained_apart, view
-from sklearn_dl._inputs import as_array
+from sklearn_dl._inputs import as_array, check_quantities
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._parameters import PLANNED_REGRESSION_RATE
-from sklearn_dl._tasks import Regression
+from sklearn_dl._tasks import Regression, in_range_of_squares
 from sklearn_dl._warnings import warn_caller
 from sklearn_dl.nets.heads import HEADS, HuberHead
 
@@ -140,4 +140,9 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         score : float
             The mean of all outputs' R², see `sklearn.metrics.r2_score`.
         """
-        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
+        from sklearn.metrics import r2_score  # takes longer to import than this package
+
+        predicted, y = self.predict(X), check_quantities("y", y)
+        if y.shape == predicted.shape:
+            y, predicted = in_range_of_squares(y, predicted)
+        return r2_score(y, predicted, sample_weight=as_array("sample_weight", sample_weight))
