@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import trained_apart, view
-from sklearn_dl._inputs import as_array, read_labels
+from sklearn_dl._inputs import check_labels, check_weights, read_labels
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._tasks import Classification, Multilabel
 from sklearn_dl.nets.heads import HingeHead, LogisticHead, SoftmaxHead
@@ -273,4 +273,9 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         score : float
             Share of the samples, by weight, whose label is predicted; of several labels, all of whose labels are.
         """
-        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
+        y = y if issparse(y) else read_labels("y", y)
+        if np.ndim(y) == 1:
+            y = check_labels("y", y)
+        if sample_weight is not None:
+            sample_weight = check_weights("sample_weight", sample_weight, np.broadcast_to(0.0, np.shape(y)[:1]))
+        return super().score(X, y, sample_weight)

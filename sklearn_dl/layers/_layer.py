@@ -392,7 +392,8 @@ class Initializer:
             scale = math.sqrt(2 / fan_in)
         elif scale == "xavier":
             scale = math.sqrt(2 / (fan_in + fan_out))
-        return (scale * self.random_state.randn(*shape)).astype(self.dtype)
+        with np.errstate(over="ignore"):  # training tells of infinite weights
+            return (scale * self.random_state.randn(*shape)).astype(self.dtype)
 
     def constant(self, value: float, shape: int | Shape) -> np.ndarray:
         """Return an array filled with one value.

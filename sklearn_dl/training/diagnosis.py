@@ -92,7 +92,8 @@ def _learned_no_numbers(solver):
                 f" weights: {what_was_too_large(solver)}"
             )
         if _scores_are_equal(solver):
-            return f"The net predicts the same for all training samples: {what_was_too_large(solver)}"
+            cause = what_holds_back(solver) or what_was_too_large(solver)
+            return f"The net predicts the same for all training samples: {cause}"
     if as_constant and final.score < 0:
         worse = _worse_than_constant(solver, final, _loss_of_mean(solver), "the mean of their targets does")
         if worse is not None:
@@ -182,7 +183,7 @@ def _learned_no_classes(solver, shares, of_shares):
     predicts = "one class for all training samples" if final.n_classes == 1 else "classes by chance"
     return (
         f"The net predicts {predicts} (accuracy {final.score:.1%}); its loss of {final.loss:.4g} is no better than"
-        f" the {of_shares:.4g} of the best constant prediction: {what_was_too_large(solver)}"
+        f" the {of_shares:.4g} of the best constant prediction: {what_holds_back(solver) or what_was_too_large(solver)}"
     )
 
 
