@@ -198,11 +198,15 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         ConvergenceWarning
             If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
             training samples ended above where it began; if too large a step has made a net that predicts them no better
-            than the class frequencies do; or if X is of so large values that the net predicts them worse than their
-            class frequencies, or than the mean of y.
+            than the class frequencies do; if X or the first weights are of so large values that the net predicts them
+            worse than their class frequencies, or than the mean of y; or if it has learned next to nothing, where X or
+            a setting is so small or large that it must be why. The text names the cause.
         UserWarning
             If `X_val` is on another scale than X, as where a Pipeline transforms X alone. Up to 256 rows of each are
             compared; sets of fewer than 20 are not.
+        UserWarning
+            If the last minibatch of each epoch is a single sample, which batch normalization makes zero. (An error, if
+            all are.)
         UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first

@@ -119,6 +119,18 @@ def test_a_validation_set_alone(cls):
 # --------------------------------------------------------------------------------------- batch normalization
 
 
+@pytest.mark.parametrize("cls", [TwoLayerNet, FullyConnectedNet, ThreeLayerConvNet])
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_running_statistics_that_one_value_has_spoilt(cls, rule):
+    """Training goes well, minibatch by minibatch, and nothing is predicted."""
+    spoilt = X.copy()
+    spoilt[3, 3] = 1e25
+    [text] = told(lambda: fit(cls, spoilt, update_rule=rule, num_epochs=60, normalization="batchnorm"))
+    assert "running mean and variance of batch normalization" in text
+    assert "X holds very large values, up to 1e+25. Scale X." in text
+    assert not told(lambda: fit(cls, X, update_rule=rule, num_epochs=60, normalization="batchnorm"))
+
+
 def test_digits_by_minibatches_of_one():
     X, y = load_digits(return_X_y=True)
     net = FullyConnectedNet(normalization="batchnorm", batch_size=1, random_state=0)

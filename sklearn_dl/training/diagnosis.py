@@ -158,7 +158,7 @@ def _learned_no_classes(solver, shares, of_shares):
         began, whose = of_shares, "best constant prediction"
     # The minibatches' losses tell whether an evaluation is worth its time.
     if losses[-1] < CLEARLY_LESS * min(began, of_shares):
-        return None
+        return _learned_minibatches_alone(solver, shares, of_shares)
     if n_classes > 1 and _rows_are_equal(solver):
         return "X is constant: all training samples have the same values, and nothing tells their classes apart."
     final = solver.evaluate_trained()
@@ -167,7 +167,7 @@ def _learned_no_classes(solver, shares, of_shares):
             f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the {whose}:"
             f" {what_was_too_large(solver)}"
         )
-    by_chance = 1 / math.sqrt(len(solver.train_rows))  # two standard deviations of an accuracy at most
+    by_chance = _chance(solver)
     if _has_leapt(solver):
         learned = final.loss < (1 - BARELY) * of_shares
     else:
@@ -184,6 +184,28 @@ def _learned_no_classes(solver, shares, of_shares):
     return (
         f"The net predicts {predicts} (accuracy {final.score:.1%}); its loss of {final.loss:.4g} is no better than"
         f" the {of_shares:.4g} of the best constant prediction: {what_holds_back(solver) or what_was_too_large(solver)}"
+    )
+
+
+def _chance(solver):
+    """Return two standard deviations of the accuracy at most."""
+    return 1 / math.sqrt(len(solver.train_rows))
+
+
+def _learned_minibatches_alone(solver, shares, of_shares):
+    """Say so of a net whose running statistics are not those of its minibatches, as after a value that is far off."""
+    if not (solver.state.statistics and _is_long(solver)):
+        return None
+    if solver.train_acc_history[-1] > shares.max() + _chance(solver):
+        return None
+    final = solver.evaluate_trained()
+    if final.loss < (1 - BARELY) * of_shares:
+        return None
+    cause = what_stands_out(solver) or "minibatches are too small, or too unlike each other. Raise batch_size."
+    return (
+        f"The net has learned its minibatches, to a loss of {solver.history['loss'][-1]:.4g}, but not to predict: by"
+        " the running mean and variance of batch normalization, the loss on the training samples is"
+        f" {final.loss:.4g} (accuracy {final.score:.1%}): {cause}"
     )
 
 
