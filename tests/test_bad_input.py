@@ -125,7 +125,7 @@ OWN = {
         ((5, 0), ValueError, r"hidden_dims\[1\] == 0"),
         ("ab", TypeError, "hidden_dims .* got 'ab'"),
         ({}, TypeError, "hidden_dims must be an integer or a sequence of integers, got {}"),
-        ({5}, TypeError, "hidden_dims must be an integer or a sequence of integers, got \\{5\\}"),
+        ({5}, TypeError, "hidden_dims must be an integer or a sequence of integers, got .5."),
     ],
     "dropout_keep_ratio": [
         (0, ValueError, "dropout_keep_ratio == 0"),
