@@ -36,7 +36,7 @@ from sklearn_dl._estimator_inputs import (
 )
 from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, trained_apart, upgrade, view
 from sklearn_dl._holdout import Sides, count_samples, n_training_rows, solver_data
-from sklearn_dl._inputs import check_weights, warn_caller
+from sklearn_dl._inputs import check_weights
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
 from sklearn_dl._names import HistoryNames
@@ -51,6 +51,7 @@ from sklearn_dl._parameters import (
 )
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._scales import warn_of_other_scale
+from sklearn_dl._warnings import warn_caller
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.diagnosis import diagnose
@@ -199,11 +200,15 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         ConvergenceWarning
             If `num_epochs` ended training before `tol` did, with no schedule that plans for it; if the loss on the
             training samples ended above where it began; if too large a step has made a net that predicts them no better
-            than the class frequencies do; or if X is of so large values that the net predicts them worse than their
-            class frequencies, or than the mean of y.
+            than the class frequencies do; if X or the first weights are of so large values that the net predicts them
+            worse than their class frequencies, or than the mean of y; or if it has learned next to nothing, where X or
+            a setting is so small or large that it must be why. The text names the cause.
         UserWarning
             If `X_val` is on another scale than X, as where a Pipeline transforms X alone. Up to 256 rows of each are
             compared; sets of fewer than 20 are not.
+        UserWarning
+            If the last minibatch of each epoch is a single sample, which batch normalization makes zero. (An error, if
+            all are.)
         UserWarning
             If Ctrl-C ended training early. As with MLPClassifier, the estimator is then fitted: it has the weights so
             far (with a validation set, the best of them) and the histories. A second Ctrl-C, one before the first

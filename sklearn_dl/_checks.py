@@ -7,6 +7,7 @@ and bool through, which these do not.
 
 import math
 import numbers
+from collections.abc import Mapping, Set
 
 import numpy as np
 from sklearn.utils.validation import check_scalar
@@ -82,7 +83,7 @@ def check_dims(name, value, *, length=None):
     if length is None and isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return (check_int(name, value, low=1),)
     wanted = "an integer or a sequence of" if length is None else f"{length}"
-    if isinstance(value, (str, bytes)) or not np.iterable(value):
+    if isinstance(value, (str, bytes, Mapping, Set)) or not np.iterable(value):  # these have no order
         raise TypeError(f"{name} must be {wanted} integers, got {value!r}.")
     dims = tuple(check_int(f"{name}[{i}]", v, low=1) for i, v in enumerate(value))
     if length is not None and len(dims) != length:

@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import trained_apart, view
-from sklearn_dl._inputs import as_array, read_labels
+from sklearn_dl._inputs import check_labels, check_weights, read_labels
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._tasks import Classification, Multilabel
 from sklearn_dl.nets.heads import HingeHead, LogisticHead, SoftmaxHead
@@ -131,6 +131,13 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         used = np.unique(targets if sample_weight is None else targets[sample_weight > 0])
         if not class_weight[used].any():
             raise ValueError(f"class_weight={self.class_weight!r} leaves no sample a weight above 0.")
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = (class_weight * self._task.totals(targets, sample_weight)).sum()
+        if not 0 < total < np.inf:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} and the samples' weights must make a finite total above 0, got"
+                f" {total:g}: give weights nearer to 1."
+            )
         return class_weight
 
     # -------------------------------------------------------------- training
@@ -266,4 +273,9 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         score : float
             Share of the samples, by weight, whose label is predicted; of several labels, all of whose labels are.
         """
-        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
+        y = y if issparse(y) else read_labels("y", y)
+        if np.ndim(y) == 1:
+            y = check_labels("y", y)
+        if sample_weight is not None:
+            sample_weight = check_weights("sample_weight", sample_weight, np.broadcast_to(0.0, np.shape(y)[:1]))
+        return super().score(X, y, sample_weight)

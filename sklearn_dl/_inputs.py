@@ -3,8 +3,6 @@
 import itertools
 import math
 import numbers
-import sys
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, assert_all_finite, co
 
 from sklearn_dl._arrays import all_finite, as_rows_in_pieces
 from sklearn_dl._csr import CSR, as_given, check_sparse
+from sklearn_dl._warnings import warn_caller
 
 
 @contextmanager
@@ -22,7 +21,7 @@ def named(name):
     """Let the errors of scikit-learn's checks, which speak of X and sample_weight, name the argument."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # the last of integers beyond the largest float
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: {error}") from error
 
@@ -51,7 +50,10 @@ def as_array(name, values):
             f"{name} has masked values ({np.ma.count_masked(values)} of {values.size}): fill them in first."
         )
     with named(name):
-        return np.asarray(values)
+        array = np.asarray(values)
+    if array.ndim == 0:
+        raise TypeError(f"{name} must be an array or a sequence, got {array.item()!r:.100}.")
+    return array
 
 
 def refuse_sparse(X):
@@ -167,17 +169,6 @@ def warn_of_stated_images(input_shape):
         )
 
 
-def warn_caller(message, category=UserWarning):
-    """Warn at the line that called scikit-learn or this package from outside."""
-    level, frame = 1, sys._getframe()
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
-
-
-_INSIDE = {__name__.partition(".")[0], "sklearn", "contextlib", "joblib"}
-
-
 def transposed_hint(shape, expected):
     """Return what to add to an error if images of `shape` are those `expected`, (C, H, W), with their channels last."""
     if None in (shape, expected) or (shape[2], *shape[:2]) != tuple(expected):
@@ -204,6 +195,8 @@ def as_native(X):
     if issparse(X):
         return CSR.of(X)
     check_numbers(X)
+    if X.dtype.itemsize > 8 and not np.abs(X).max(initial=0) <= np.finfo(np.float64).max:
+        raise ValueError(f"X holds values too large for float64, up to {np.abs(X).max()}, in {X.dtype}.")
     return as_rows_in_pieces(X)
 
 
@@ -211,15 +204,31 @@ def as_native(X):
 def naming_columns(X):
     """Let errors about the values of a data frame, or of an array of objects, name a column and its value."""
     try:
+        _refuse_dtype("X", X)
         _refuse_times(X)
         yield
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         bad = next(_columns_without(_is_finite_real, X), None) or next(_columns_without(_is_no_text, X), None)
         if bad is None:
             raise
         name, value = bad
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"column {name!r} of X holds {value!r}, not a finite number. {error}") from error
+        raise kind(f"column {name!r} of X holds {value!r:.80}, not a finite number. {error}") from error
+
+
+def _refuse_dtype(name, values):
+    """Raise an error that names dtype and remedy for arrays and sparse matrices of what are no real numbers."""
+    dtype = getattr(values, "dtype", None)
+    kind = dtype.kind if isinstance(dtype, np.dtype) else "f"
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {name} must hold real numbers, got dtype {dtype}.")
+    if kind in "SU":
+        raise ValueError(
+            f"{name} must hold numbers, got dtype {dtype}: arrays of bytes/strings are not converted. If they are"
+            f" numbers, {name}.astype(float) makes them."
+        )
+    if kind in "VmM":
+        raise TypeError(f"{name} must hold numbers, got dtype {dtype}.")
 
 
 def _refuse_times(X):
@@ -255,7 +264,7 @@ def _columns(X):
 def _is_finite_real(value):
     try:
         return not isinstance(value, complex) and math.isfinite(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
@@ -283,6 +292,8 @@ def read_labels(name, labels):
         if isinstance(labels, (list, tuple)) and any(isinstance(label, _SETS) for label in labels):
             _refuse_sets(name, labels)
         raise
+    if getattr(getattr(labels, "dtype", None), "kind", "") in ("c", "V"):
+        _refuse_dtype(name, labels)
     if np.ndim(labels) == 1 and not (type(labels) is np.ndarray and labels.dtype != object):
         objects = np.asarray(labels)
         if objects.dtype == object:
@@ -330,20 +341,45 @@ def check_labels(name, labels):
 
 def check_quantities(name, y):
     """Return an array (n,) or (n, n_outputs) of float64, checked as scikit-learn checks y."""
+    y = read_quantities(name, y)
     with named(name):
-        return check_array(as_array(name, y), dtype=np.float64, ensure_2d=False, input_name=name)
+        return check_array(y, dtype=np.float64, ensure_2d=False, input_name=name)
+
+
+def read_quantities(name, y):
+    """Return any array-like of quantities as `as_array` does, objects as float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no real numbers.
+    """
+    y = as_array(name, y)
+    array = np.asarray(y) if is_frame(y) else y
+    _refuse_dtype(name, array)
+    if not (type(array) is np.ndarray and array.dtype == object):
+        return y
+    with named(name):
+        return array.astype(np.float64)
+
+
+# Sums of weights below this power of two, and their products with squares, are in the range of float64.
+LARGEST_EXPONENT = 500
 
 
 def check_weights(name, sample_weight, X):
     """Return weights of the rows of X in float64, checked."""
     if not isinstance(sample_weight, numbers.Number):
         sample_weight = as_array(name, sample_weight)
+        _refuse_dtype(name, np.asarray(sample_weight) if is_frame(sample_weight) else sample_weight)
     with named(name):
         rows = np.broadcast_to(0.0, len(X))  # of X, which may be sparse, only the length counts
         weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     if not (np.isfinite(weights).all() and weights.any()):
         raise ValueError(f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}.")
-    return weights
+    exponent = np.frexp(weights.max())[1]
+    # Their unit does not matter: another power of two changes no bit, and sums and products stay in range.
+    return np.ldexp(weights, -exponent) if abs(exponent) > LARGEST_EXPONENT else weights
 
 
 def merge_duplicates(X, y, sample_weight):

@@ -6,10 +6,11 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import trained_apart, view
-from sklearn_dl._inputs import as_array, warn_caller
+from sklearn_dl._inputs import check_quantities, check_weights, read_quantities
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._parameters import PLANNED_REGRESSION_RATE
-from sklearn_dl._tasks import Regression
+from sklearn_dl._tasks import Regression, in_range_of_squares
+from sklearn_dl._warnings import warn_caller
 from sklearn_dl.nets.heads import HEADS, HuberHead
 
 
@@ -29,7 +30,7 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
     # ---------------------------------------------------------------- checks
 
     def _read_y(self, y):
-        return as_array("y", y), {"multi_output": True, "y_numeric": True}
+        return read_quantities("y", y), {"multi_output": True, "y_numeric": True}
 
     def _check_training_data(self, X, y, sample_weight, *, reset):
         X, y, sample_weight = super()._check_training_data(X, y, sample_weight, reset=reset)
@@ -139,4 +140,11 @@ class BaseNetRegressor(MultiOutputMixin, RegressorMixin, BaseNet):
         score : float
             The mean of all outputs' R², see `sklearn.metrics.r2_score`.
         """
-        return super().score(X, as_array("y", y), as_array("sample_weight", sample_weight))
+        from sklearn.metrics import r2_score  # takes longer to import than this package
+
+        predicted, y = self.predict(X), check_quantities("y", y)
+        if sample_weight is not None:
+            sample_weight = check_weights("sample_weight", sample_weight, y)
+        if y.shape == predicted.shape:
+            y, predicted = in_range_of_squares(y, predicted)
+        return r2_score(y, predicted, sample_weight=sample_weight)

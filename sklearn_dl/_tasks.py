@@ -13,6 +13,7 @@ from scipy.special import expit, log_expit
 from sklearn.utils.multiclass import type_of_target
 
 from sklearn_dl import _ext
+from sklearn_dl._arrays import all_finite
 from sklearn_dl._checks import check_real
 from sklearn_dl._inputs import check_labels, check_quantities
 
@@ -23,6 +24,9 @@ ROUNDING = 10 * np.finfo(np.float64).eps
 
 # From targets that are larger, nothing can be learned: update rules square gradients, and float32 ends at 3e38.
 LARGEST_TARGET = 1e18
+
+# Squares of numbers of smaller exponents of two, and sums of these, are in the range of float64.
+EXPONENTS = 400
 
 # Beyond as many times the scale of y, a later part of it is on another scale.
 FAR = 100
@@ -316,13 +320,36 @@ class Regression:
         return f"y is up to {far:.2g} times its scale away from the mean of the first {first}" if far > FAR else None
 
     def quantities(self, scores):
-        """Return predictions in y's own units, of y's shape, in float64; may overwrite the scores."""
+        """Return predictions in y's own units, of y's shape, in float64; may overwrite the scores.
+
+        Raises
+        ------
+        ValueError
+            If one of them is beyond the largest float64.
+        """
         scores = scores.astype(np.float64, copy=False)
-        if self.takes_exp:
-            np.exp(scores, out=scores)
-        scores *= self.scale
-        scores += self.mean
+        with np.errstate(over="ignore"):
+            if self.takes_exp:
+                np.exp(scores, out=scores)
+            scores *= self.scale
+            scores += self.mean
+        if not all_finite(scores):
+            raise ValueError(
+                "Some predictions are larger than float64 holds: X holds values too large for the net, or y of the"
+                f" training, of scale {self.scale.max():.3g}, did. Scale them."
+            )
         return scores[:, 0] if self.is_flat else scores
+
+
+def in_range_of_squares(*columns):
+    """Return arrays (n,) or (n, n_outputs) over one power of two a column, so that squares do not overflow or vanish.
+
+    By which R² does not change: not a bit of the numbers does. They are the same where they need not be changed.
+    """
+    largest = np.maximum.reduce([np.abs(values).max(axis=0, initial=0.0) for values in columns])
+    exponent = np.frexp(largest)[1]
+    far = np.abs(exponent) > EXPONENTS
+    return [np.ldexp(values, np.where(far, -exponent, 0)) for values in columns] if far.any() else columns
 
 
 def _in_column(i, n_columns):

@@ -23,11 +23,6 @@ class _FullyConnected(LayerNames):
     _net_class = FullyConnected
 
     def _net_config(self, n_features, n_outputs):
-        if self.normalization == "batchnorm" and self.batch_size == 1:
-            raise ValueError(
-                "normalization='batchnorm' needs batch_size of at least 2, got 1: less its own mean, a single sample is"
-                " nothing. Raise batch_size, or set normalization='layernorm'."
-            )
         return {
             "hidden_dims": self._hidden_dims(),
             "input_dim": n_features,

@@ -33,6 +33,7 @@ from sklearn_dl.training import lbfgs
 from sklearn_dl.training._epochs import CHUNK
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Evaluation, NotFiniteError
+from sklearn_dl.training.minibatches import check_minibatches
 from sklearn_dl.training.overflow import check_finite, check_rule_state, divergence
 from sklearn_dl.training.rules import check_optim_config, check_rule_fits, decayed_rates
 from sklearn_dl.training.samples import Samples, check_images, check_samples, draw_rows, permutation, samples_of
@@ -287,6 +288,7 @@ class Solver:
         )
         if self._rule.full_batch:
             self.batch_size = len(self._train)
+        check_minibatches(self)
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
         self._stopping = None  # the reason, once `stop` was called
         self._evaluation_of_last = None  # of the training samples after the last epoch, with their loss

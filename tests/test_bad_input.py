@@ -1,4 +1,7 @@
-"""The estimators' answers to bad input: an error whose message names argument and value."""
+"""The estimators' answers to bad parameters and files: an error whose message names argument and value.
+
+Those to bad data are in test_bad_inputs_table.
+"""
 
 import re
 
@@ -6,30 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_dl import FullyConnectedNet, Softmax, ThreeLayerConvNet, TwoLayerNet, load
+from sklearn_dl import FullyConnectedRegressor, Softmax, TwoLayerNet, load
 from sklearn_dl.augmentation import Cutout, HorizontalFlip, RandomCrop
 from sklearn_dl.schedules import Cosine
 
-from ._estimators import blobs, each_estimator, small
+from ._estimators import EVERY, all_classes, blobs, each_estimator, small
 
 X, y = blobs(30)
-ONES = np.ones(30)
-IMAGES = X.reshape(30, 1, 4, 4)
 
 
-def changed(array, value):
-    """Return a copy in which one element is another."""
-    array = np.array(array)
-    array[(3,) * array.ndim] = value  # somewhere inside
-    return array
-
-
-def table(*cases):
-    """Parametrize over cases that start with a name."""
-    return [pytest.param(*case[1:], id=case[0]) for case in cases]
-
-
-# ---------------------------------------------------------------------- parameters of all four
+# ---------------------------------------------------------------------- parameters of all
 
 SHARED = {
     "learning_rate": [
@@ -135,6 +124,8 @@ OWN = {
         (None, TypeError, "hidden_dims must be an integer or a sequence of integers, got None"),
         ((5, 0), ValueError, r"hidden_dims\[1\] == 0"),
         ("ab", TypeError, "hidden_dims .* got 'ab'"),
+        ({}, TypeError, "hidden_dims must be an integer or a sequence of integers, got {}"),
+        ({5}, TypeError, "hidden_dims must be an integer or a sequence of integers, got .5."),
     ],
     "dropout_keep_ratio": [
         (0, ValueError, "dropout_keep_ratio == 0"),
@@ -167,11 +158,20 @@ OWN = {
     ],
 }
 
+OF_REGRESSORS = {
+    "loss": [
+        ("mse", ValueError, "loss must be one of 'squared_error', .* got 'mse'. Its name here is 'squared_error'"),
+        (None, ValueError, "loss must be one of 'squared_error', .* got None"),
+    ],
+    "delta": [(0, ValueError, "delta == 0"), ("wide", TypeError, "delta .* str")],
+    "monitor": [("accuracy", ValueError, "monitor must be one of 'r2', 'loss', got 'accuracy'")],
+}
+
 parameters = [
     pytest.param(cls, name, *case, id=f"{cls.__name__}-{name}-{case[0]}"[:60])
-    for cls in (Softmax, TwoLayerNet, FullyConnectedNet, ThreeLayerConvNet)
+    for cls in EVERY
     for name in cls().get_params()
-    for case in {**SHARED, **OWN}[name]
+    for case in {**SHARED, **OWN, **(OF_REGRESSORS if cls is FullyConnectedRegressor else {})}[name]
 ]
 
 
@@ -179,204 +179,9 @@ parameters = [
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_bad_parameter(cls, name, value, error, message, method):
     estimator = small(cls).set_params(**{name: value})
-    arguments = {} if method == "fit" else {"classes": [0, 1, 2]}
+    arguments = {} if method == "fit" else all_classes(cls, 0, 1, 2)
     with pytest.raises(error, match=message):
         getattr(estimator, method)(X, y, **arguments)
-
-
-# ------------------------------------------------------------------------- arguments of fit
-
-ARGUMENTS = table(
-    ("X nan", {"X": changed(X, np.nan)}, ValueError, "Input X contains NaN"),
-    ("X inf", {"X": changed(X, np.inf)}, ValueError, "Input X contains infinity"),
-    (
-        "X nan in images",
-        {"X": changed(IMAGES[:, 0], np.nan)[:, None]},
-        ValueError,
-        "X contains NaN",
-    ),
-    ("X None", {"X": None}, ValueError, "Expected 2D array, got scalar array.*None"),
-    ("X 1-D", {"X": X[:, 0]}, ValueError, "Expected 2D array, got 1D array"),
-    ("X 3-D", {"X": X.reshape(30, 4, 4)}, ValueError, r"X must be rows .* got shape \(30, 4, 4\)"),
-    ("X 5-D", {"X": X[:, :, None, None, None]}, ValueError, r"X must .* \(30, 16, 1, 1, 1\)"),
-    ("X without samples", {"X": X[:0], "y": y[:0]}, ValueError, "0 sample"),
-    ("X without features", {"X": X[:, :0]}, ValueError, r"0 feature\(s\) \(shape=\(30, 0\)\)"),
-    ("X no images", {"X": IMAGES[:0], "y": y[:0]}, ValueError, r"X must .* \(0, 1, 4, 4\)"),
-    ("X without channels", {"X": IMAGES[:, :0]}, ValueError, r"X must .* \(30, 0, 4, 4\)"),
-    ("X strings", {"X": X.astype(str)}, ValueError, "arrays of bytes/strings"),
-    ("X complex", {"X": X + 1j}, ValueError, "Complex data not supported"),
-    ("X dates", {"X": X.astype("M8[s]")}, TypeError, r"X must hold numbers, got dtype datetime64"),
-    ("X ragged", {"X": [[1, 2], [3]], "y": [0, 1]}, ValueError, "X: .*inhomogeneous"),
-    ("y None", {"y": None}, ValueError, "requires y to be passed, but the target y is None"),
-    ("y short", {"y": y[:-1]}, ValueError, r"inconsistent numbers of samples: \[30, 29\]"),
-    (
-        "y 2-D",
-        {"y": np.column_stack([y, y])},
-        ValueError,
-        r"y must be (labels of shape \(n_samples,\)|indicators), .* \(30, 2\)",
-    ),
-    ("y continuous", {"y": y + 0.5}, ValueError, "Unknown label type: continuous"),
-    ("y nan", {"y": changed(y.astype(float), np.nan)}, ValueError, "Input y contains NaN"),
-    (
-        "y missing",
-        {"y": np.array([1, "a", None] * 10, object)},
-        ValueError,
-        "y must have a label for each sample, got None for 10 of them",
-    ),
-    ("y nan objects", {"y": np.array(["b", "a", np.nan] * 10, object)}, ValueError, "y must have .* got nan for 10 "),
-    (
-        "y mixed",
-        {"y": np.array([1, "a", 2] * 10, object)},
-        TypeError,
-        "y must hold either strings or numbers, got 'a' and 1",
-    ),
-    (
-        "y objects",
-        {"y": y.astype(object)},
-        TypeError,
-        r"y holds numbers, but its dtype is object: convert it, as by y\.astype",
-    ),
-    ("y lists", {"y": [[0], [1, 2], []] * 10}, ValueError, "y holds a list of labels .* MultiLabelBinarizer"),
-    ("y sets", {"y": [{0}, {1, 2}, set()] * 10}, ValueError, "y holds a set of labels .* MultiLabelBinarizer"),
-    ("weight negative", {"sample_weight": -ONES}, ValueError, "sample_weight: Negative values"),
-    ("weight nan", {"sample_weight": changed(ONES, np.nan)}, ValueError, "sample_weight.* NaN"),
-    ("weight short", {"sample_weight": ONES[1:]}, ValueError, r"sample_weight.*\(29,\).*\(30,\)"),
-    ("weight 2-D", {"sample_weight": X}, ValueError, "sample_weight: .* must be 1D array"),
-    ("weight strings", {"sample_weight": ["a"] * 30}, ValueError, "sample_weight: .*'a'"),
-    (
-        "weight zero",
-        {"sample_weight": 0 * ONES},
-        ValueError,
-        "sample_weight.*(at least one non-zero|not all of them 0)",
-    ),
-    ("weight nan for all", {"sample_weight": np.nan}, ValueError, "sample_weight must .* nan"),
-)
-VALIDATION = table(
-    ("no y_val", {"y_val": None}, ValueError, "y_val is None: X_val and y_val must be given"),
-    ("no X_val", {"X_val": None}, ValueError, "X_val is None: X_val and y_val must be given"),
-    (
-        "weight alone",
-        {"X_val": None, "y_val": None, "sample_weight_val": ONES},
-        ValueError,
-        "sample_weight_val was given without X_val and y_val",
-    ),
-    ("X_val nan", {"X_val": changed(X, np.nan)}, ValueError, "X_val: Input X contains NaN"),
-    ("X_val features", {"X_val": X[:, 1:]}, ValueError, "X_val: X has 15 features, .* 16"),
-    ("X_val empty", {"X_val": X[:0], "y_val": y[:0]}, ValueError, "X_val: .* 0 sample"),
-    ("X_val 3-D", {"X_val": X.reshape(30, 4, 4)}, ValueError, r"X_val: .* \(30, 4, 4\)"),
-    ("y_val short", {"y_val": y[1:]}, ValueError, r"y_val must have shape \(30,\), .* \(29,\)"),
-    ("y_val unseen", {"y_val": y + 1}, ValueError, r"y_val has labels \[3\], .* \[0 1 2\]"),
-    ("y_val strings", {"y_val": y.astype(str)}, ValueError, r"y_val has labels \['0' '1' '2'\]"),
-    ("y_val nan", {"y_val": np.full(30, np.nan)}, ValueError, "y_val: Input contains NaN"),
-    ("y_val continuous", {"y_val": y + 0.5}, ValueError, "y_val: Unknown label type"),
-    ("y_val tuples", {"y_val": [(0,), (1, 2), ()] * 10}, ValueError, "y_val holds a tuple of .* MultiLabelBinarizer"),
-    ("y_val 2-D", {"y_val": np.eye(3)[y]}, ValueError, r"y_val: .* \(30, 3\)"),
-    ("weight short", {"sample_weight_val": ONES[1:]}, ValueError, r"sample_weight_val: .*\(29,\)"),
-    ("weight negative", {"sample_weight_val": -ONES}, ValueError, "sample_weight_val: Negative"),
-    (
-        "weight zero",
-        {"sample_weight_val": 0 * ONES},
-        ValueError,
-        "sample_weight_val.*(at least one non-zero|not all of them 0)",
-    ),
-)
-
-
-@each_estimator
-@pytest.mark.parametrize(("arguments", "error", "message"), ARGUMENTS)
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_bad_training_data(cls, arguments, error, message, method):
-    extra = {} if method == "fit" else {"classes": [0, 1, 2]}
-    with pytest.raises(error, match="(?s)" + message):
-        getattr(small(cls), method)(**{"X": X, "y": y, **extra, **arguments})
-
-
-@each_estimator
-@pytest.mark.parametrize(("arguments", "error", "message"), VALIDATION)
-def test_bad_validation_data(cls, arguments, error, message):
-    with pytest.raises(error, match="(?s)" + message):
-        small(cls).fit(X, y, **{"X_val": X, "y_val": y, **arguments})
-
-
-@each_estimator
-@pytest.mark.parametrize(
-    ("data", "params", "message"),
-    table(
-        ("one sample", (X[:1], y[:1]), {}, r"validation_fraction=0\.1 .*n_samples=1 "),
-        ("all set aside", (X, y), {"validation_fraction": 0.99}, r"=0\.99 .*n_samples=30 "),
-        ("one of weight", (X, y, np.arange(30) == 3), {}, r"validation_fraction=0\.1 .*n_samples=1 "),
-    ),
-)
-def test_nothing_left_to_train_on(cls, data, params, message):
-    with pytest.raises(ValueError, match=message):
-        small(cls, early_stopping=True, **params).fit(*data)
-
-
-# ----------------------------------------------------------------- arguments of partial_fit
-
-
-@each_estimator
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    table(
-        ("missing", None, "classes must be given in the first call of partial_fit"),
-        ("too few", [0, 1], r"y has labels \[2\], which are not among classes \[0 1\]"),
-        ("none", [], r"y has labels \[0 1 2\], which are not among classes \[\]"),
-        ("strings", ["a", "b"], r"y has labels \[0 1 2\], .* \['a' 'b'\]"),
-        ("continuous", [0.5, 1.5], "classes: Unknown label type: continuous"),
-        ("number", 3, r"classes: .* shape \(\)"),
-        ("string", "012", r"classes: .* shape \(\)"),
-        ("nested", [[0, 1], [2, 3]], r"classes: .* shape \(2, 2\)"),
-        ("nan", [0, 1, np.nan], "classes: Input contains NaN"),
-        ("mixed", [0, "a", None], "classes must have a label for each sample, got None for 1 of them"),
-    ),
-)
-def test_bad_classes(cls, classes, message):
-    with pytest.raises(ValueError, match=message):
-        small(cls).partial_fit(X, y, classes=classes)
-
-
-@each_estimator
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    table(
-        ("late label", {"y": y + 1}, r"y has labels \[3\], .* classes \[0 1 2\]"),
-        ("late string", {"y": y.astype(str)}, r"y has labels \['0' '1' '2'\], .* \[0 1 2\]"),
-        ("other classes", {"classes": [0, 1]}, r"classes=\[0 1\] is not the same .* \[0 1 2\]"),
-        ("features", {"X": X[:, 1:]}, "X has 15 features, .* expecting 16"),
-    ),
-)
-def test_bad_second_part(cls, arguments, message):
-    estimator = small(cls).partial_fit(X, y, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match=message):
-        estimator.partial_fit(**{"X": X, "y": y, **arguments})
-
-
-# -------------------------------------------------------------------------------- predictions
-
-
-@each_estimator
-@pytest.mark.parametrize(
-    ("bad", "error", "message"),
-    table(
-        ("features", X[:, 1:], ValueError, "X has 15 features, but .* expecting 16"),
-        ("image of other size", IMAGES[:, :, 1:], ValueError, "X has 12 features, .* 16"),
-        ("one row", X[0], ValueError, "Expected 2D array, got 1D array"),
-        ("one image", IMAGES[0], ValueError, r"X must be .* got shape \(1, 4, 4\)"),
-        ("no rows", X[:0], ValueError, "0 sample"),
-        ("nan", changed(X, np.nan), ValueError, "X contains NaN"),
-        ("None", None, ValueError, "Expected 2D array"),
-        ("strings", X.astype(str), ValueError, "arrays of bytes/strings"),
-        ("dates", X.astype("M8[s]"), TypeError, "X must hold numbers, got dtype datetime64"),
-        ("too large", X * np.float64(1e300), ValueError, "X holds values too large .* float32"),
-    ),
-)
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function", "score"])
-def test_bad_data_to_predict(cls, bad, error, message, method):
-    estimator = small(cls).fit(X, y)
-    arguments = (bad, y) if method == "score" else (bad,)
-    with pytest.raises(error, match=message):
-        getattr(estimator, method)(*arguments)
 
 
 # -------------------------------------------------------------------------------- divergence

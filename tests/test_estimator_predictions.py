@@ -94,6 +94,6 @@ def test_single_class(cls):
 @each_of_all
 def test_one_sample(cls):
     X, y = blobs(1)
-    estimator = small(cls, **batchnorm(cls)).fit(X, y)
+    estimator = small(cls).fit(X, y)
     assert estimator.predict(X) == y
     assert len(estimator.loss_history_) == 3

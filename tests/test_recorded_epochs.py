@@ -91,8 +91,17 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("net", ["batchnorm", "dropout"])
+@pytest.mark.filterwarnings("ignore:The last minibatch of each epoch is a single sample")
+@pytest.mark.parametrize(
+    ("setting", "net"),
+    # Batch normalization refuses minibatches of one row.
+    [
+        (s, net)
+        for s in SETTINGS
+        for net in ("batchnorm", "dropout")
+        if (s, net) != ("one row a minibatch", "batchnorm")
+    ],
+)
 def test_settings(setting, net, monkeypatch, made):
     options = {"update_rule": "adam", "num_epochs": 6, **SETTINGS[setting]}
     three_ways(monkeypatch, made, lambda: trained(NETS[net], **options))

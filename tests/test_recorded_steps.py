@@ -82,6 +82,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The last minibatch of each epoch is a single sample")
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_settings(setting, monkeypatch, replays):
     options = {"update_rule": "adam", **SETTINGS[setting]}

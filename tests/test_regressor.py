@@ -259,7 +259,7 @@ def test_any_numbers_are_taken(kind):
     [
         (np.full(20, np.nan), "Input y contains NaN"),
         (np.r_[np.inf, np.ones(19)], "Input y contains infinity"),
-        (np.array(["a"] * 20), "could not convert string"),
+        (np.array(["a"] * 20), "y must hold numbers, got dtype <U1"),
         (np.ones((20, 2, 2)), "Found array with dim 3"),
         (np.ones(19), "inconsistent numbers of samples"),
         (np.r_[-1.7e308, 1.7e308, np.ones(18)], "y must span less than float64 holds"),

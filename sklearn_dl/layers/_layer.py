@@ -74,6 +74,8 @@ class Layer:
     # Whether in training the output for a sample depends on more than the sample and the parameters: on the others of
     # the minibatch, or on draws.
     varies: ClassVar[bool] = False
+    # Whether a minibatch of a single sample says nothing to it in training.
+    needs_two: bool = False
 
     statistics: dict[str, np.ndarray]
 
@@ -390,7 +392,8 @@ class Initializer:
             scale = math.sqrt(2 / fan_in)
         elif scale == "xavier":
             scale = math.sqrt(2 / (fan_in + fan_out))
-        return (scale * self.random_state.randn(*shape)).astype(self.dtype)
+        with np.errstate(over="ignore"):  # training tells of infinite weights
+            return (scale * self.random_state.randn(*shape)).astype(self.dtype)
 
     def constant(self, value: float, shape: int | Shape) -> np.ndarray:
         """Return an array filled with one value.

@@ -1,5 +1,6 @@
 """Batch normalization of features and, for images, of channels."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -423,6 +424,7 @@ class BatchNorm(Norm):
 
     def build(self, in_shape, block, init):
         """Make gamma one, beta zero, a running mean of zero and a running variance of one."""
+        self.needs_two = math.prod(in_shape[1:]) == 1
         if len(in_shape) == 1:
             self._forward, self._backward = batchnorm_forward, batchnorm_backward_alt
         elif len(in_shape) == 3:

@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 from sklearn_dl._csr import as_given
 from sklearn_dl._threads import hold_threads
 from sklearn_dl.training.batches import batches
+from sklearn_dl.training.causes import what_holds_back, what_stands_out, what_was_too_large
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 
 # By which share the loss must have grown to be called worse; less is noise.
@@ -88,31 +89,47 @@ def _learned_no_numbers(solver):
         if final.loss > began + much * abs(began):
             return (
                 f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the first"
-                f" weights: {_causes(solver)} is too large for this data and net. Lower it, or scale X."
+                f" weights: {what_was_too_large(solver)}"
             )
         if _scores_are_equal(solver):
-            return (
-                f"The net predicts the same for all training samples: {_causes(solver)} is too large for this data and"
-                " net. Lower it, or scale X."
-            )
+            cause = what_holds_back(solver) or what_was_too_large(solver)
+            return f"The net predicts the same for all training samples: {cause}"
     if as_constant and final.score < 0:
-        return _worse_than_constant(solver, final, _loss_of_mean(solver), "the mean of their targets does")
+        worse = _worse_than_constant(solver, final, _loss_of_mean(solver), "the mean of their targets does")
+        if worse is not None:
+            return worse
+    if final is not None and (final.score < BARELY if as_constant else final.loss > began - BARELY * abs(began)):
+        return _held_back(solver, final, f"the {began:.4g} of the first weights")
     return None
 
 
+def _held_back(solver, final, compared):
+    """Say so of a net that has learned next to nothing where something is so far from usual that it must be why."""
+    cause = what_holds_back(solver) if _is_long(solver) else None
+    if cause is None:
+        return None
+    return f"The net has learned next to nothing, its loss of {final.loss:.4g} is about {compared}: {cause}"
+
+
+def _is_long(solver):
+    """Return whether there were updates enough to learn something; those of all samples go further."""
+    return solver.num_updates >= FEW_UPDATES or solver.full_batch
+
+
 def _worse_than_constant(solver, final, of_constant, what):
-    """Say so if the net is far worse than a constant prediction, because large values of X made it begin too far off.
+    """Say so if the net is far worse than a constant prediction, because X or weights made it begin too far off.
 
     First weights suit X of about unit variance, of which the scores, and so the loss, are of about the size of one.
     """
     began = solver.state.initial_loss
-    far = solver.num_updates >= FEW_UPDATES and final.loss > of_constant + (LEAP - 1) * abs(of_constant)
+    far = _is_long(solver) and final.loss > of_constant + (LEAP - 1) * abs(of_constant)
     if not (far and began > FAR * abs(of_constant)):
         return None
+    stands_out = what_stands_out(solver)
+    ending = ". Scale X, or train for longer." if stands_out is None else f": {stands_out}"
     return (
         f"The net predicts the training samples worse than {what}: its loss has come down from {began:.4g} to"
-        f" {final.loss:.4g} only, where that of a constant prediction is {of_constant:.4g}. Scale X, or train for"
-        " longer."
+        f" {final.loss:.4g} only, where that of a constant prediction is {of_constant:.4g}{ending}"
     )
 
 
@@ -132,34 +149,25 @@ def _targets_are_equal(solver):
     return bool((targets == targets[0]).all())
 
 
-def _causes(solver):
-    """Return what may have been too large."""
-    causes = [f"learning_rate={rate:g}" for name, rate in solver.optim_config.items() if name == "learning_rate"]
-    if solver.trainee.reg:  # which makes the loss without the penalty grow
-        causes.append("reg")
-    return " or ".join(causes) or "weight_scale"
-
-
 def _learned_no_classes(solver, shares, of_shares):
     """Say so of classes, given their shares and the loss of the best constant scores."""
     losses = solver.history["loss"]
-    n_classes = np.count_nonzero(shares)
+    n_classes = np.count_nonzero(shares > SAME * shares.max())  # that weigh anything
     began, whose = solver.state.initial_loss, "first weights"
     if math.isnan(began):  # of a net that an earlier release has trained
         began, whose = of_shares, "best constant prediction"
     # The minibatches' losses tell whether an evaluation is worth its time.
     if losses[-1] < CLEARLY_LESS * min(began, of_shares):
-        return None
+        return _learned_minibatches_alone(solver, shares, of_shares)
     if n_classes > 1 and _rows_are_equal(solver):
         return "X is constant: all training samples have the same values, and nothing tells their classes apart."
     final = solver.evaluate_trained()
-    causes = _causes(solver)
     if final.loss > (1 + WORSE if solver.num_updates >= FEW_UPDATES else LEAP) * began:
         return (
             f"The loss on the training samples ended at {final.loss:.4g}, above the {began:.4g} of the {whose}:"
-            f" {causes} is too large for this data and net. Lower it, or scale X."
+            f" {what_was_too_large(solver)}"
         )
-    by_chance = 1 / math.sqrt(len(solver.train_rows))  # two standard deviations of an accuracy at most
+    by_chance = _chance(solver)
     if _has_leapt(solver):
         learned = final.loss < (1 - BARELY) * of_shares
     else:
@@ -168,12 +176,36 @@ def _learned_no_classes(solver, shares, of_shares):
     if n_classes == 1:
         return None
     if learned:
-        return _worse_than_constant(solver, final, of_shares, "their class frequencies do")
+        worse = _worse_than_constant(solver, final, of_shares, "their class frequencies do")
+        if worse is None and final.loss > (1 - BARELY) * of_shares and final.score <= shares.max() + 2 * by_chance:
+            return _held_back(solver, final, f"the {of_shares:.4g} of the best constant prediction")
+        return worse
     predicts = "one class for all training samples" if final.n_classes == 1 else "classes by chance"
     return (
         f"The net predicts {predicts} (accuracy {final.score:.1%}); its loss of {final.loss:.4g} is no better than"
-        f" the {of_shares:.4g} of the best constant prediction: {causes} is too large for this data and net. Lower"
-        " it, or scale X."
+        f" the {of_shares:.4g} of the best constant prediction: {what_holds_back(solver) or what_was_too_large(solver)}"
+    )
+
+
+def _chance(solver):
+    """Return two standard deviations of the accuracy at most."""
+    return 1 / math.sqrt(len(solver.train_rows))
+
+
+def _learned_minibatches_alone(solver, shares, of_shares):
+    """Say so of a net whose running statistics are not those of its minibatches, as after a value that is far off."""
+    if not (solver.state.statistics and _is_long(solver)):
+        return None
+    if solver.train_acc_history[-1] > shares.max() + _chance(solver):
+        return None
+    final = solver.evaluate_trained()
+    if final.loss < (1 - BARELY) * of_shares:
+        return None
+    cause = what_stands_out(solver) or "minibatches are too small, or too unlike each other. Raise batch_size."
+    return (
+        f"The net has learned its minibatches, to a loss of {solver.history['loss'][-1]:.4g}, but not to predict: by"
+        " the running mean and variance of batch normalization, the loss on the training samples is"
+        f" {final.loss:.4g} (accuracy {final.score:.1%}): {cause}"
     )
 
 

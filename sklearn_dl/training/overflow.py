@@ -2,29 +2,37 @@
 
 import math
 
-import numpy as np
-
 from sklearn_dl import optim
 from sklearn_dl._arrays import all_finite
-
-# How many parameters an error about large numbers names.
-SHOWN = 4
+from sklearn_dl.training.causes import LARGE_X, describe, magnitudes, what_stands_out
 
 
 def divergence(solver, what, updates):
     """Return the error for numbers that are not finite after so many updates."""
     if updates == solver.updates_before:
-        return ValueError(
-            f"{what}, before this training changed a weight: X holds nan or very large values, or the first weights"
-            f" are very large ({_largest_values(solver)}). Scale X, or lower weight_scale."
-        )
+        return ValueError(f"{what}, before this training changed a weight: {_large_from_the_start(solver)}")
+    what = f"{what} (epoch {solver.epoch + 1})"
+    stands_out = what_stands_out(solver)
+    if stands_out is not None:
+        return ValueError(f"{what}: {stands_out}")
     if solver.full_batch:
-        return ValueError(f"{what} (epoch {solver.epoch + 1}): X holds nan or very large values. Scale X.")
+        return ValueError(f"{what}: values of X or the first weights are too large. Scale X, or lower weight_scale.")
     return ValueError(
-        f"{what} (epoch {solver.epoch + 1}): learning_rate {solver.optim_config['learning_rate']}"
-        " is too large for this data and net, or X holds nan or very large values."
-        " Lower it, or scale X."
+        f"{what}: learning_rate {solver.optim_config['learning_rate']} is too large for this data and net. Lower it, or"
+        " scale X."
     )
+
+
+def _large_from_the_start(solver):
+    """Say which of X, X of the validation set and the weights are so large that scores or losses are not finite."""
+    sizes = magnitudes(solver)
+    weights = max((size for name, size in sizes.items() if name != "X"), default=0.0)
+    if sizes["X"] <= LARGE_X and weights > LARGE_X:
+        return f"the weights that it began with are very large ({describe(sizes)}). Lower weight_scale."
+    if sizes["X"] <= LARGE_X and solver.validates:
+        return "X of the validation set holds nan or very large values, X of the training set does not. Scale both."
+    remedy = "Scale X, or lower weight_scale." if weights > 1 else "Scale X."
+    return f"X holds nan or very large values ({describe(sizes)}). {remedy}"
 
 
 def check_finite(solver, squares):
@@ -62,27 +70,10 @@ def check_rule_state(solver):
 def _overflow(solver, what, dtype):
     """Return the error for a number made of activations or gradients that is not finite."""
     what = f"{what} became nan or infinite in {dtype} by update {solver.num_updates}"
-    sizes = _magnitudes(solver)
-    if max(sizes, key=sizes.get) != "X":
+    sizes = magnitudes(solver)
+    if max(sizes, key=sizes.get) != "X" or sizes["X"] <= LARGE_X:
         return divergence(solver, what, solver.num_updates)
     return ValueError(
-        f"{what}: activations or gradients are too large, because X is ({_largest_values(solver)}). Scale X; another"
+        f"{what}: activations or gradients are too large, because X is ({describe(sizes)}). Scale X; another"
         " learning_rate does not help."
     )
-
-
-def _largest_values(solver):
-    """Say how large the values of X and of the largest parameters are."""
-    sizes = _magnitudes(solver)
-    of_X = sizes.pop("X")
-    largest = sorted(sizes, key=sizes.get, reverse=True)[:SHOWN]  # a deep net has many
-    shown = [f"{name} {size:.3g}" for name, size in sizes.items() if name in largest]
-    return f"the largest magnitudes are {', '.join([f'X {of_X:.3g}', *shown])}"
-
-
-def _magnitudes(solver):
-    """Return the largest magnitude among the values of X, and of each parameter."""
-    samples = solver.train_samples
-    X = samples.X[samples.rows[:1000]]
-    sizes = {"X": X.compact().data if samples.is_sparse else X, **solver.state.params}
-    return {name: np.abs(values.astype(np.float64)).max(initial=0) for name, values in sizes.items()}

@@ -1,0 +1,14 @@
+"""Warnings that point at the line of the user's code."""
+
+import sys
+import warnings
+
+_INSIDE = {__name__.partition(".")[0], "sklearn", "contextlib", "joblib"}
+
+
+def warn_caller(message, category=UserWarning):
+    """Warn at the line that called scikit-learn or this package from outside."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
