@@ -36,7 +36,7 @@ from sklearn_dl._estimator_inputs import (
 )
 from sklearn_dl._estimator_state import pack, published, rebuild, snapshot, trained_apart, upgrade, view
 from sklearn_dl._holdout import Sides, count_samples, n_training_rows, solver_data
-from sklearn_dl._inputs import check_weights, warn_caller
+from sklearn_dl._inputs import check_weights
 from sklearn_dl._interrupts import stopping_at_interrupt
 from sklearn_dl._keywords import explain_keywords, explain_parameters, explain_set_params
 from sklearn_dl._names import HistoryNames
@@ -51,6 +51,7 @@ from sklearn_dl._parameters import (
 )
 from sklearn_dl._progress import in_joblib_worker, make_displays
 from sklearn_dl._scales import warn_of_other_scale
+from sklearn_dl._warn import warn_caller
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.solver import Solver
 from sklearn_dl.training.diagnosis import diagnose

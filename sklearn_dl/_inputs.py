@@ -3,8 +3,6 @@
 import itertools
 import math
 import numbers
-import sys
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
 from sklearn_dl._csr import CSR, as_given, check_sparse
+from sklearn_dl._warn import warn_caller
 
 
 @contextmanager
@@ -164,17 +163,6 @@ def warn_of_stated_images(input_shape):
             f" input_shape={(channels, height, width)}, and X in the same order, by X.transpose(0, 3, 1, 2) of images"
             " (n, H, W, C) or by ImageReshaper(input_layout='NHWC')."
         )
-
-
-def warn_caller(message, category=UserWarning):
-    """Warn at the line that called scikit-learn or this package from outside."""
-    level, frame = 1, sys._getframe()
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
-
-
-_INSIDE = {__name__.partition(".")[0], "sklearn", "contextlib", "joblib"}
 
 
 def transposed_hint(shape, expected):

@@ -6,10 +6,11 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import trained_apart, view
-from sklearn_dl._inputs import as_array, warn_caller
+from sklearn_dl._inputs import as_array
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._parameters import PLANNED_REGRESSION_RATE
 from sklearn_dl._tasks import Regression
+from sklearn_dl._warn import warn_caller
 from sklearn_dl.nets.heads import HEADS, HuberHead
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_dl._csr import as_given
-from sklearn_dl._inputs import warn_caller
+from sklearn_dl._warn import warn_caller
 
 # So many rows and columns are looked at, evenly spaced; no more of a memory map is read.
 _ROWS, _COLUMNS = 256, 1000

@@ -308,10 +308,11 @@ def checkpoint(tmp_path):
     return str(path)
 
 
+@pytest.mark.filterwarnings("ignore:.*was written by sklearn_dl")
 def test_each_field_of_a_checkpoint_is_checked(checkpoint, monkeypatch):
     """A refused file changes nothing."""
     tree = read_archive(checkpoint)
-    monkeypatch.setattr("sklearn_dl.solver.read_archive", lambda path: tree)
+    monkeypatch.setattr("sklearn_dl.training.checkpoints.read_archive", lambda path: tree)
     messages, changed, solver = [], [], make_solver()
     before = pickle.dumps(solver.state.to_archive())
     for where in (tree, tree["state"], tree["state"]["optim_configs"]["W1"], tree["state"]["history"]):

@@ -12,7 +12,8 @@ from sklearn_dl import _ext
 # From the lowest to the highest. A package stands for all that is in it; "." is sklearn_dl itself.
 STRATA = {
     "kernels": "_ext",
-    "ground": "_arrays _checks _claims _csr _doc_link _interrupts _keywords _lazy _legacy _names _threads _version",
+    "ground": "_arrays _atomic _checks _claims _csr _doc_link _interrupts _keywords _lazy _legacy _names _threads _version"
+    " _warn",
     "functions": "augmentation gradient_check layers losses optim schedules",
     "files": "_archive _saving",
     "nets": "nets",

@@ -27,7 +27,7 @@ def test_resumed_training_has_the_same_bits(net_options, options, epoch, tmp_pat
         net = FullyConnected([16], 8, 4, weight_scale="he", random_state=1, **net_options)
         return make(net, num_epochs=6, **options, **more)
 
-    whole = solver(checkpoint=tmp_path / "run")
+    whole = solver(checkpoint=tmp_path / "run", keep_checkpoints=None)
     whole.train()
     last = whole.epoch
     assert epoch < last <= 6
