@@ -99,7 +99,7 @@ def trained_apart(estimator, *, going_on):
         try:
             if going_on and "_state" in before:
                 taken = before["_state"]
-                vars(twin).update(_copy_training(before, estimator._score_name))
+                vars(twin).update(copy_training(before, estimator._score_name))
             yield twin
             changed = {name: value for name, value in vars(twin).items() if before.get(name, _MISSING) is not value}
             gone = before.keys() - vars(twin).keys()
@@ -114,26 +114,36 @@ def trained_apart(estimator, *, going_on):
 _MISSING = object()
 
 
-def _copy_training(attributes, score_name):
-    """Return copies of an estimator's net and state, as attributes."""
-    generator = attributes["_random_state"]
-    if isinstance(attributes["random_state"], numbers.Integral):
-        generator = copy_generator(generator)
-    net = copy.deepcopy(attributes["_net"], {id(attributes["_random_state"]): generator})
+def copy_training(attributes, score_name, generator=None):
+    """Return copies of an estimator's net and state, as attributes.
+
+    Parameters
+    ----------
+    attributes : dict
+        Of a fitted estimator.
+    score_name : str
+    generator : RandomState, default=None
+        What they draw from. None: a copy of that of the estimator, or itself where that belongs to the caller.
+    """
+    before = attributes["_random_state"]
+    if generator is None:
+        own = isinstance(attributes["random_state"], numbers.Integral)
+        generator = copy_generator(before) if own else before
+    net = copy.deepcopy(attributes["_net"], {id(before): generator})
     state = attributes["_state"].successor(Trainee(net), generator)
     return {"_net": net, "_random_state": generator, **published(state, score_name)}
 
 
-def pack(attributes, score_name):
+def pack(attributes, score_name, *, histories=list):
     """Return an estimator's attributes as copies and files have them: without the net, and a fit under way."""
     packed = {name: value for name, value in attributes.items() if name not in DURING_FIT}
     if packed.pop("_net", None) is None:
         return packed
     state = packed["_state"]
-    archive = state.to_archive(histories=list)
+    archive = state.to_archive(histories=histories)
     for name, field in published_fields(score_name).items():
         del archive[field]
-        packed[name] = state.copy_field(field, packed[name])
+        packed[name] = state.copy_field(field, packed[name], histories)
     if isinstance(packed["random_state"], numbers.Integral):  # a copy draws from a generator of its own
         own = copy_generator(packed["_random_state"])
         packed["_random_state"] = archive["random_state"] = archive["net_random_state"] = own

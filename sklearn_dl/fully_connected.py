@@ -105,6 +105,8 @@ class TwoLayerNet(_FullyConnected, BaseNetClassifier):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
         normalization=None,
         dropout_keep_ratio=1.0,
     ):
@@ -192,6 +194,8 @@ class FullyConnectedNet(_OfAnyDepth, BaseNetClassifier):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
         normalization=None,
         dropout_keep_ratio=1.0,
     ):
@@ -270,6 +274,8 @@ class FullyConnectedRegressor(_OfAnyDepth, BaseNetRegressor):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
         normalization=None,
         dropout_keep_ratio=1.0,
     ):

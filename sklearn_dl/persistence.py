@@ -14,6 +14,7 @@ and what their parameters can be set to (schedules, augmentations, layers, a Num
 Other types that ``skops.io.get_untrusted_types`` finds come from the rest of the pipeline.
 """
 
+import os
 import re
 
 import numpy as np
@@ -70,8 +71,10 @@ def _estimator_to_tree(estimator):
     name = type(estimator).__name__
     if _estimator_classes().get(name) is not type(estimator):
         raise refusal(estimator)
-    state = estimator.__getstate__()
+    state = estimator._pack(histories=np.array)
     state.pop(CALLBACKS, None)
+    if isinstance(state["checkpoint"], os.PathLike):
+        state["checkpoint"] = os.fspath(state["checkpoint"])
     tree = {"estimator": name, "state": state, "requests": {}}
     if "_metadata_request" in state:
         tree["state"] = {k: value for k, value in state.items() if k != "_metadata_request"}

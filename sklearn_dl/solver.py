@@ -5,9 +5,8 @@ It knows parameters, gradients and minibatches, and neither scikit-learn's estim
 step.
 
 The loop, from the outside in: `Solver.train` -> `_run_epoch` -> `_step` (gather a minibatch, gradients, update). What
-happens between epochs (evaluation, best weights, early stopping) is in `_end_epoch`. Where nobody looks
-into them, compiled code makes several short epochs at once: `_run_whole_epochs`. Checkpoints are written between epochs,
-and where the last one ends training: `_write_if_due`. All that training changes is in a
+happens between epochs (evaluation, best weights, early stopping, checkpoint) is in `_end_epoch`. Where nobody looks
+into them, compiled code makes several short epochs at once: `_run_whole_epochs`. All that training changes is in a
 `TrainingState`; a `Watcher` follows it and can end it early.
 """
 
@@ -39,6 +38,7 @@ from sklearn_dl.training.checkpoints import (
     check_same,
     read_checkpoint,
     text_of_data,
+    text_of_net,
     warn_of_other_release,
 )
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Evaluation, NotFiniteError
@@ -358,7 +358,7 @@ class Solver:
     def _train_to_the_end(self):
         # Numbers that overflow raise an error, which says what to do: no warnings before it.
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
-            self._squares = self._evaluation_of_last = None
+            self._squares = self._evaluation_of_last = self.state.stop_reason = None
             if self._checkpoints is not None:
                 self._begin_checkpoints()
             self._begin()
@@ -977,7 +977,7 @@ class Solver:
         drawn = [None if samples is None or found is samples.rows else found for samples, found in rows]
         return {
             **self._checkpoints.about,
-            "ended": None,
+            "ended": None if state["stop_reason"] is None else text_of_net(self.state, ended=True),
             "cut": self._cut_at,
             "rows": dict(zip(("train", "val"), drawn, strict=True)),
             "state": state,

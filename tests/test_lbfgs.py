@@ -228,7 +228,7 @@ def test_a_checkpoint_goes_on(tmp_path):
     whole.train()
     assert second.loss_history == whole.loss_history
     assert second.epoch == 10
-    with pytest.raises(ValueError, match="trained with .*update_rule 'lbfgs', not 'adam'"):
+    with pytest.raises(ValueError, match=r"trained with .*update_rule 'lbfgs', not 'adam'"):
         solving(update_rule="adam").resume(f"{path}_epoch_6.npz")
 
 

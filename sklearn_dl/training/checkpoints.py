@@ -110,6 +110,34 @@ def text_of_data(array, shape=None):
     return f"{kind} of shape {tuple(array.shape if shape is None else shape)}, digest {digest_of(*parts)}"
 
 
+def text_of_net(state, *, ended=False):
+    """Return how long a net was trained, and a digest of all that further training goes on from.
+
+    Parameters
+    ----------
+    state : TrainingState
+    ended : bool, default=False
+        Whether to take the best weights, if there are any, as the net does when training has ended.
+
+    Returns
+    -------
+    text : str
+    """
+    best = ended and state.best_params
+    params, statistics = (state.best_params, state.best_statistics) if best else (state.params, state.statistics)
+    values = _leaves([params, statistics, state.optim_configs, state.held_out])
+    digest = digest_of(np.array([name for name, _ in values]), *(np.asarray(value) for _, value in values))
+    return f"after {state.epoch} epochs and {state.num_updates} updates, at weights of digest {digest}"
+
+
+def _leaves(node, name=""):
+    """Return names and values of a tree of lists and dicts, in the order of the names."""
+    if not isinstance(node, (dict, list)):
+        return [(name, node)]
+    items = sorted(node.items()) if isinstance(node, dict) else enumerate(node)
+    return [leaf for key, value in items for leaf in _leaves(value, f"{name}.{key}")]
+
+
 def text_of(value):
     """Return a setting as text, the same for values that mean the same.
 
@@ -198,9 +226,9 @@ def read_checkpoint(path, who):
         If the file cannot be read, or is no such checkpoint.
     """
     tree, file = read_archive(path), repr(os.fspath(path))
-    if not isinstance(tree, dict) or "checkpoint" not in tree or tree["checkpoint"] != who:
-        other = tree.get("checkpoint") if isinstance(tree, dict) else None
-        what = f"it is one of {other!s:.80}" if isinstance(other, str) else "it holds something else"
+    holder = tree.get("checkpoint") if isinstance(tree, dict) else None
+    if not (isinstance(holder, str) and holder == who):
+        what = f"it is one of a {holder:.80}" if isinstance(holder, str) else "it holds something else"
         raise ValueError(f"{file} is no checkpoint of a {who}: {what}.")
     if type(tree.get("layout")) is int and tree["layout"] > LAYOUT:
         raise ValueError(f"{file} is a checkpoint of a newer release, {tree.get('version')!s:.40}; update sklearn_dl.")
@@ -225,11 +253,12 @@ def check_same(tree, ours, path, advice=""):
         What to do if it is not; ends the message.
     """
     found = _differences(tree["settings"], ours["settings"])
+    found = [one for one in found if one[0] in ours["settings"]] or found  # what is only theirs depends on those
     settings = ", ".join(f"{name:.40} {theirs!s:.300}, not {mine}" for name, theirs, mine in found)
     data = ", ".join(_say(*found) for found in _differences(tree["data"], ours["data"]))
     if settings or data:
-        found = [f"with {settings:.1500}"] * bool(settings) + [f"on other data: {data:.1500}"] * bool(data)
-        raise ValueError(f"{os.fspath(path)!r} was trained {', and '.join(found)}.{advice}")
+        parts = [f"with {settings:.1500}"] * bool(settings) + [f"on other data: {data:.1500}"] * bool(data)
+        raise ValueError(f"{os.fspath(path)!r} was trained {', and '.join(parts)}.{advice}")
 
 
 def warn_of_other_release(tree, path):
