@@ -956,8 +956,8 @@ class Solver:
         names += " num_epochs num_iters" if schedule is not None and schedule.needs_length else ""
         settings |= {name: getattr(self, name) for name in names.split()}
         settings["tol"] = self.tol if self.watches_tol else None
-        settings["num_train_samples"] = len(self._train_rows)
-        settings["num_val_samples"] = len(self._val_rows) if self.validates else None
+        for part, rows in self._drawn_rows().items():
+            settings[f"num_{part}_samples"] = None if rows is None else len(rows)
         data = {}
         for part, samples in (("train", self._train), ("val", self._val)):
             found = dict.fromkeys(("X", "y", "sample_weight", "rows"))
@@ -968,18 +968,23 @@ class Solver:
             data |= {f"{name}_{part}": text_of_data(value) for name, value in found.items()}
         return about("Solver", settings, data)
 
+    def _drawn_rows(self):
+        """Return the rows that scores are taken on, for each part of the data, None where they are all."""
+        rows = {"train": (self._train, self._train_rows), "val": (self._val, self._val_rows)}
+        return {
+            part: None if samples is None or found is samples.rows else found for part, (samples, found) in rows.items()
+        }
+
     def _checkpoint(self):
         """Return what is written after an epoch."""
         state = self.state.to_archive()
         if state["stop_reason"] == "interrupted":
             state["stop_reason"] = None
-        rows = [(self._train, self._train_rows), (self._val, self._val_rows)]
-        drawn = [None if samples is None or found is samples.rows else found for samples, found in rows]
         return {
             **self._checkpoints.about,
             "ended": None if state["stop_reason"] is None else text_of_net(self.state, ended=True),
             "cut": self._cut_at,
-            "rows": dict(zip(("train", "val"), drawn, strict=True)),
+            "rows": self._drawn_rows(),
             "state": state,
         }
 
@@ -1040,17 +1045,20 @@ class Solver:
                 f"{file} was trained with num_iters {found['cut']}, not {self.num_iters}, and its last epoch is cut"
                 " short there: a longer training would have gone another way."
             )
-        ours, rows = {"train": (self._train, self._train_rows), "val": (self._val, self._val_rows)}, {}
         try:
-            for part, theirs in found["rows"].items():
-                samples, drawn = ours[part]
-                rows[part] = drawn if theirs is None else theirs
-                if theirs is not None or (samples is not None and drawn is not samples.rows):
+            rows = self._drawn_rows()
+            for part, samples, drawn in (("train", self._train, rows["train"]), ("val", self._val, rows["val"])):
+                theirs = found["rows"][part]
+                if theirs is not None or drawn is not None:
                     check_drawn(f"rows[{part!r}]", theirs, () if samples is None else samples.rows, drawn)
+                    rows[part] = theirs
             self.state.restore(found["state"])
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"{file} does not fit this Solver: {error!s:.2000}") from error
-        self._train_rows, self._val_rows = rows["train"], rows["val"]
+        if rows["train"] is not None:
+            self._train_rows = rows["train"]
+        if rows["val"] is not None:
+            self._val_rows = rows["val"]
         self._at_whole_epoch, self._cut_at, self._stored_reason = True, found["cut"], self.stop_reason
         warn_of_other_release(found, path)
 
