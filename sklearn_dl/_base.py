@@ -491,11 +491,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         return to_onnx(view(self), X, options=options, target_opset=target_opset)
 
     def __getstate__(self):
-        return self._pack(histories=list)
-
-    def _pack(self, *, histories):
-        """Return what copies and files have, with what `histories` makes of the lists."""
-        return pack(super().__getstate__(), self._score_name, histories=histories)
+        return pack(super().__getstate__(), self._score_name)
 
     def __setstate__(self, state):
         state = upgrade(state, type(self))

@@ -134,20 +134,33 @@ def copy_training(attributes, score_name, generator=None):
     return {"_net": net, "_random_state": generator, **published(state, score_name)}
 
 
-def pack(attributes, score_name, *, histories=list):
+def pack(attributes, score_name):
     """Return an estimator's attributes as copies and files have them: without the net, and a fit under way."""
     packed = {name: value for name, value in attributes.items() if name not in DURING_FIT}
     if packed.pop("_net", None) is None:
         return packed
     state = packed["_state"]
-    archive = state.to_archive(histories=histories)
+    archive = state.to_archive(histories=list)
     for name, field in published_fields(score_name).items():
         del archive[field]
-        packed[name] = state.copy_field(field, packed[name], histories)
+        packed[name] = state.copy_field(field, packed[name])
     if isinstance(packed["random_state"], numbers.Integral):  # a copy draws from a generator of its own
         own = copy_generator(packed["_random_state"])
         packed["_random_state"] = archive["random_state"] = archive["net_random_state"] = own
     return {**packed, "_state": archive}
+
+
+def with_arrays(packed, score_name):
+    """Return what `pack` does with histories as arrays, which take a fraction of the time and space in a file."""
+    found = {name: packed[name] for name in published_fields(score_name) if name.endswith("history_") and name in packed}
+    return {**packed, **{name: _as_arrays(value) for name, value in found.items()}}
+
+
+def _as_arrays(values):
+    if isinstance(values, dict):
+        return {name: _as_arrays(column) for name, column in values.items()}
+    numbers_only = set(map(type, values)) <= {int, float}
+    return np.array(values, dtype=None if values else float) if numbers_only else values
 
 
 def upgrade(packed, cls):

@@ -507,7 +507,7 @@ SETTINGS = {
             others, it is an error. `verbose`, `checkpoint_interval` and `warm_start` may be others, and `num_epochs`
             and `num_iters` where no schedule depends on them. When training has ended the file stays, and the same fit
             gives the trained net at once. A write that fails is warned of, and training goes on. `partial_fit` neither
-            reads nor writes it. See :ref:`interrupted`.""",
+            reads nor writes it.""",
             _or_none(_check_file),
         ),
         Setting(

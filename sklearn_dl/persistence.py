@@ -25,6 +25,7 @@ from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._base import BaseNet
 from sklearn_dl._callbacks import CALLBACKS
 from sklearn_dl._estimator_files import check_estimator, check_names
+from sklearn_dl._estimator_state import with_arrays
 from sklearn_dl._saving import Kind, check_class, load, refusal, register, save
 from sklearn_dl.convnet import ThreeLayerConvNet
 from sklearn_dl.fully_connected import FullyConnectedNet, FullyConnectedRegressor, TwoLayerNet
@@ -71,7 +72,7 @@ def _estimator_to_tree(estimator):
     name = type(estimator).__name__
     if _estimator_classes().get(name) is not type(estimator):
         raise refusal(estimator)
-    state = estimator._pack(histories=np.array)
+    state = with_arrays(estimator.__getstate__(), estimator._score_name)
     state.pop(CALLBACKS, None)
     if isinstance(state["checkpoint"], os.PathLike):
         state["checkpoint"] = os.fspath(state["checkpoint"])

@@ -450,7 +450,7 @@ def test_two_fits_do_not_overwrite_one_file(tmp_path, monkeypatch):
                 path.write_bytes(b"of another one")
 
     monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Other()])
-    with pytest.warns(UserWarning, match="another training has written it meanwhile"):
+    with pytest.warns(UserWarning, match="another training has written the file meanwhile"):
         small(TwoLayerNet, checkpoint=path).fit(X, y)
     assert path.read_bytes() == b"of another one"
     checkpoints._failed.clear()

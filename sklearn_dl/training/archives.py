@@ -143,7 +143,8 @@ def _check_rule(name, value):
 
 
 def _check_numbers(name, values):
-    _require(isinstance(values, list) and all(map(_is_real, values)), name, "a list of numbers")
+    good = isinstance(values, list) and (set(map(type, values)) <= {float, int} or all(map(_is_real, values)))
+    _require(good, name, "a list of numbers")
 
 
 def _check_generator(name, value):
@@ -242,9 +243,9 @@ def _check_copies(name, arrays, like):
         _require(good, f"{name}[{key!r}]", f"an array of shape {np.shape(like[key])} of {like[key].dtype}")
 
 
-def _check_schedule(schedule, state):
+def _check_schedule(schedule, kept):
     """Check the state of a schedule, which is told by its repr; one of another package may keep what it likes."""
-    _require(isinstance(state, dict), "schedule_state", "a dict")
+    _require(isinstance(kept, dict), "schedule_state", "a dict")
     names = {cls.__name__: cls for cls in SCHEDULES.values()}
     name = schedule.partition("(")[0]
     if schedule == "None":
@@ -253,8 +254,8 @@ def _check_schedule(schedule, state):
         first = names[name]().begin()
     else:
         return
-    _require(state.keys() == first.keys(), "schedule_state", f"a dict of {', '.join(first)}")
-    for key, value in state.items():
+    _require(kept.keys() == first.keys(), "schedule_state", f"a dict of {', '.join(first)}")
+    for key, value in kept.items():
         of_scores = key == "of"
         good = (value is None or isinstance(value, str)) if of_scores else _is_real(value) and not math.isnan(value)
         _require(good, f"schedule_state[{key!r}]", "a str or None" if of_scores else "a number")

@@ -21,6 +21,7 @@ Who goes on from a file states its own settings and data, and they must be the s
 can only agree or not.
 """
 
+import errno
 import hashlib
 import numbers
 import os
@@ -378,7 +379,7 @@ class Checkpoints:
         path = self.file(tree["state"]["epoch"])
         try:
             if not self.numbered and self._look() not in (None, self._left):
-                raise FileExistsError("another training has written it meanwhile")
+                raise FileExistsError(errno.EEXIST, "another training has written the file meanwhile", path)
             write_archive(path, tree)
         except OSError as error:
             first, self._error = self._error is None, f"{path!r}: {error.strerror or error}"
