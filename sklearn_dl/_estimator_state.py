@@ -152,7 +152,9 @@ def pack(attributes, score_name):
 
 def with_arrays(packed, score_name):
     """Return what `pack` does with histories as arrays, which take a fraction of the time and space in a file."""
-    found = {name: packed[name] for name in published_fields(score_name) if name.endswith("history_") and name in packed}
+    found = {
+        name: packed[name] for name in published_fields(score_name) if name.endswith("history_") and name in packed
+    }
     return {**packed, **{name: _as_arrays(value) for name, value in found.items()}}
 
 

@@ -940,7 +940,7 @@ class Solver:
         """Write the checkpoint of a training that is over, unless the last one is the same."""
         if self._checkpoints is None or not self._at_whole_epoch:
             return
-        tells_more = self.stop_reason != self._stored_reason and not self._checkpoints.numbered
+        tells_more = self.stop_reason not in ("interrupted", self._stored_reason) and not self._checkpoints.numbered
         if tells_more or self.num_updates > self.updates_before:
             self._checkpoints.write(self._checkpoint())
             self._stored_reason = self.stop_reason

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
 
@@ -121,6 +122,24 @@ def test_after_an_error_nothing_has_changed(tmp_path):
     with pytest.raises(ArithmeticError):
         write()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "before"}
+
+
+def test_a_disk_that_is_full_leaves_the_last_file(tmp_path):
+    """The system refuses a byte more, in each place of the file in turn."""
+    net = TwoLayerNet(hidden_dim=8, num_epochs=1, tol=None, random_state=0).fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+    path = tmp_path / "net"
+    net.save(path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for size in range(0, len(before), 511):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                net.save(path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [path.name for path in tmp_path.iterdir()] == ["net"]
+    assert path.read_bytes() == before
 
 
 def test_a_look_beforehand_leaves_nothing(tmp_path):
