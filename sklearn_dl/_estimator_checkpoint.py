@@ -154,10 +154,6 @@ def _settings(estimator, checked, schedule):
 
 def _are_equal(generator, other):
     """Return whether two generators will draw the same."""
-    states = [one.get_state(legacy=False) for one in (generator, other)]
-    kind, same = [state["bit_generator"] for state in states], True
-    for name in ("has_gauss", "gauss"):
-        same = same and states[0][name] == states[1][name]
-    keys = [state["state"] for state in states]
-    same = same and kind[0] == kind[1] and keys[0].keys() == keys[1].keys()
-    return same and all(np.array_equal(keys[0][name], keys[1][name]) for name in keys[0])
+    ours, theirs = (one.get_state(legacy=False) for one in (generator, other))
+    same_kind = all(ours[name] == theirs[name] for name in ("bit_generator", "has_gauss", "gauss"))
+    return same_kind and all(np.array_equal(value, theirs["state"][name]) for name, value in ours["state"].items())

@@ -444,3 +444,8 @@ def test_what_it_refuses(cls, params, message):
 def test_layer_normalization_is_fine():
     model = minimizing(FullyConnectedNet, hidden_dims=(8, 8), normalization="layernorm").fit(X, Y)
     assert model.score(X, Y) > 0.97
+
+
+def test_the_last_line_says_that_it_has_converged(capsys):
+    minimizing(num_epochs=500, tol=1e-2, verbose=2).fit(X, Y)
+    assert capsys.readouterr().out.endswith(": no element of the gradient is larger than tol=0.01.\n")

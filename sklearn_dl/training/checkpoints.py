@@ -25,6 +25,7 @@ import errno
 import hashlib
 import numbers
 import os
+import re
 import time
 from collections.abc import Mapping
 
@@ -320,7 +321,7 @@ class Checkpoints:
     def __init__(self, path, *, interval=0.0, numbered=False, keep=None, about=None):
         self.path, self.interval, self.numbered, self.keep, self.about = path, interval, numbered, keep, about
         self._files = []  # numbered ones that are there, the oldest first
-        self._left = None  # what the file is like that was written last
+        self._left = None if numbered else self._look()  # what the file is like that was read or written last
         self._written = self._error = None
 
     def file(self, epoch):
@@ -339,9 +340,10 @@ class Checkpoints:
         ----------
         epoch : int
         """
-        folder, name = os.path.split(self.file(0).removesuffix("0.npz"))
-        numbers = [found[len(name) : -4] for found in os.listdir(folder or ".") if found.startswith(name)]
-        epochs = sorted(int(number) for number in numbers if number.isdecimal() and number.isascii())
+        folder, name = os.path.split(self.path)
+        pattern = re.compile(rf"{re.escape(name)}_epoch_(\d{{1,18}})\.npz", re.ASCII)
+        there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+        epochs = sorted(int(match[1]) for match in map(pattern.fullmatch, there) if match)
         self._files = [self.file(number) for number in epochs if number <= epoch]
 
     def begin(self, tree):
@@ -362,7 +364,6 @@ class Checkpoints:
         before = _failed.pop(self._key, None)
         if before is not None:
             warn_caller(f"The last checkpoint of an earlier training was not written: {before}.")
-        self._left = self._look()
         self._written, self._error = time.monotonic(), None
 
     def is_due(self):
@@ -382,7 +383,7 @@ class Checkpoints:
                 raise FileExistsError(errno.EEXIST, "another training has written the file meanwhile", path)
             write_archive(path, tree)
         except OSError as error:
-            first, self._error = self._error is None, f"{path!r}: {error.strerror or error}"
+            first, self._error = self._error is None, f"{path!r}: {error.strerror or error!s}".rstrip(".")
             if first:
                 warn_caller(f"A checkpoint could not be written, training goes on: {self._error}.")
             return
