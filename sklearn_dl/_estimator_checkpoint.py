@@ -127,18 +127,24 @@ class FitCheckpoint:
         """
         if self._found is None:
             return
-        solver.restore(self._found, self._path)
+        try:
+            solver.restore(self._found, self._path)
+            self._check_length(solver)
+        except BaseException:
+            self.generator.set_state(self.files.about["generator"].get_state())  # which a solver was made with
+            raise
         reason = self._found["state"]["stop_reason"]
-        if solver.num_iters is None and solver.epoch > solver.num_epochs:
-            raise ValueError(
-                f"{self._path!r} is at epoch {solver.epoch}, beyond num_epochs={solver.num_epochs}.{ADVICE}"
-            )
-        if solver.num_iters is not None and solver.num_updates > solver.num_iters:
-            raise ValueError(
-                f"{self._path!r} is at update {solver.num_updates}, beyond num_iters={solver.num_iters}.{ADVICE}"
-            )
         if reason in (_BY_CALLBACK + _BY_LBFGS * solver.full_batch):
             solver.stop(reason)
+
+    def _check_length(self, solver):
+        if solver.num_iters is None and solver.epoch > solver.num_epochs:
+            where, most = f"epoch {solver.epoch}", f"num_epochs={solver.num_epochs - solver.epochs_before}"
+        elif solver.num_iters is not None and solver.num_updates > solver.num_iters:
+            where, most = f"update {solver.num_updates}", f"num_iters={solver.num_iters - solver.updates_before}"
+        else:
+            return
+        raise ValueError(f"{self._path!r} is at {where}, beyond {most}.{ADVICE}")
 
 
 def _settings(estimator, checked, schedule):

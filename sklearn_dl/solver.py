@@ -314,6 +314,7 @@ class Solver:
         self._at_whole_epoch = True  # not after one that was stopped
         self._cut_at = None  # `num_iters`, if the last epoch had fewer samples for that
         self._stored_reason = None  # why training had ended, in the last checkpoint
+        self._began_at = None  # epochs and updates before a training that goes on from a checkpoint
         self._evaluators = {}  # of the training and the validation samples
         self._recorded = None  # while training: what makes updates without Python, if these can be
         self._begin()
@@ -399,7 +400,8 @@ class Solver:
 
     def _begin(self):
         """Note where a training begins, and where it will end."""
-        self.epochs_before, self.updates_before = self.epoch, self.num_updates
+        self.epochs_before, self.updates_before = self._began_at or (self.epoch, self.num_updates)
+        self._began_at, self._updates_there = None, self.num_updates
         epochs, updates = self.remaining()
         self._last_epoch, self._last_update = self.epoch + epochs, self.num_updates + updates
 
@@ -941,7 +943,7 @@ class Solver:
         if self._checkpoints is None or not self._at_whole_epoch:
             return
         tells_more = self.stop_reason not in ("interrupted", self._stored_reason) and not self._checkpoints.numbered
-        if tells_more or self.num_updates > self.updates_before:
+        if tells_more or self.num_updates > self._updates_there:
             self._checkpoints.write(self._checkpoint())
             self._stored_reason = self.stop_reason
 
@@ -1060,6 +1062,7 @@ class Solver:
         if rows["val"] is not None:
             self._val_rows = rows["val"]
         self._at_whole_epoch, self._cut_at, self._stored_reason = True, found["cut"], self.stop_reason
+        self._began_at = self.epochs_before, self.updates_before
         warn_of_other_release(found, path)
 
 

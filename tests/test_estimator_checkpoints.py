@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -232,6 +232,20 @@ def test_an_ending_by_a_callback_is_one(tmp_path, monkeypatch):
     assert_same(second, first)
 
 
+@pytest.mark.parametrize("after", [1, 2, None])
+def test_warnings_are_those_of_the_whole_training(after, kill, tmp_path):
+    def net():
+        return small(TwoLayerNet, num_epochs=4, tol=1e-9, checkpoint=tmp_path / "run")
+
+    if after is None:
+        with pytest.warns(ConvergenceWarning):
+            net().fit(X, y)
+    else:
+        interrupted(kill, net(), X, y, after=after)
+    with pytest.warns(ConvergenceWarning, match="Training ended at num_epochs=4 before"):
+        net().fit(X, y)
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -323,6 +337,14 @@ def test_another_state_of_a_generator_is_refused(tmp_path):
     used.rand()
     message = refused(path, small(TwoLayerNet).set_params(random_state=used), X, y)
     assert "random_state that was in another state" in message
+
+
+def test_a_refused_file_leaves_the_generator_of_the_caller(tmp_path):
+    path, generator = tmp_path / "run", np.random.RandomState(0)
+    small(TwoLayerNet, checkpoint=path).set_params(random_state=np.random.RandomState(0)).fit(X, y)
+    message = refused(path, small(TwoLayerNet, num_epochs=2).set_params(random_state=generator), X, y)
+    assert "is at epoch 3, beyond num_epochs=2" in message
+    assert generator.rand() == np.random.RandomState(0).rand()
 
 
 def test_another_class_and_other_files_are_refused(path, tmp_path):
