@@ -1032,7 +1032,7 @@ class Solver:
         Parameters
         ----------
         found : dict
-            What `~sklearn_dl.training.checkpoints.read_checkpoint` returns.
+            What the file holds.
         path : str or path
             For error messages.
 
