@@ -67,7 +67,7 @@ def target_of(path, name="path"):
 
 
 def check_replaceable(path, name="path"):
-    """Raise what `replacing` would, as far as it is known beforehand.
+    """Raise what `replacing` would, as far as it is known beforehand, and remove what killed processes left.
 
     Parameters
     ----------
@@ -81,6 +81,7 @@ def check_replaceable(path, name="path"):
         As `target_of` does, and if no file can be made in the folder.
     """
     folder = os.path.dirname(target_of(path, name))
+    _sweep(folder)
     try:
         file = _open_temporary(folder)
     except OSError as error:

@@ -45,6 +45,16 @@ def test_files_of_killed_processes_are_removed_by_the_next_save(writer, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["another"]
 
 
+def test_files_of_killed_processes_are_removed_by_a_fit_that_writes_nothing(writer, tmp_path):
+    net = TwoLayerNet(num_epochs=1, tol=None, random_state=0, checkpoint=tmp_path / "another")
+    net.fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
+    assert len(left(tmp_path)) == 1
+    net.fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another"]
+
+
 def test_those_of_a_process_that_lives_stay(writer, tmp_path):
     with replacing(str(tmp_path / "file")) as file:
         file.write(b"whole")
