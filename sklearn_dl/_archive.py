@@ -11,26 +11,24 @@ its size has been compared with the bytes that are really there. Each array is r
 to it, so that reading takes memory and time in proportion to the file's size.
 """
 
-import contextlib
 import errno
 import hashlib
 import json
 import math
 import os
 import re
-import secrets
-import stat
 import struct
 import zipfile
 
 import numpy as np
 import sklearn
 
+from sklearn_dl._atomic import check_regular, replacing, target_of
 from sklearn_dl._version import __version__
 from sklearn_dl.augmentation import AUGMENTATIONS
 from sklearn_dl.schedules import SCHEDULES
 
-__all__ = ["read", "read_archive", "tree_place", "write", "write_archive"]
+__all__ = ["check_storable", "read", "read_archive", "tree_place", "write", "write_archive"]
 
 # Objects that are stored by their fields. Their constructors check what they are given.
 SETTINGS = {cls.__name__: cls for cls in (*SCHEDULES.values(), *AUGMENTATIONS.values())}
@@ -311,15 +309,11 @@ def _check_path(path):
         raise TypeError(f"path must be the name of a file (str or os.PathLike), got {path!r}.")
     if not name or "\0" in name:
         raise ValueError(f"path must be the name of a file, got {path!r}.")
-    if os.path.isdir(name):
-        raise IsADirectoryError(f"path {name!r} is a directory; give the name of a file in it.")
-    if os.path.exists(name) and not os.path.isfile(name):
-        raise ValueError(f"path {name!r} is not a regular file.")
     return name
 
 
 def write(path, tree, place):
-    name = _check_path(path)
+    target = target_of(_check_path(path))
     encoder = _Encoder(place)
     header = {
         "format": _FORMAT,
@@ -335,33 +329,8 @@ def write(path, tree, place):
     }
     header["sha256"] = hashlib.sha256(_dump(header)).hexdigest()
 
-    target = os.path.realpath(name)  # a symbolic link stays, what it points to is replaced
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"path {name!r}: there is no folder {folder!r}.")
-    if os.path.exists(target) and not os.access(target, os.W_OK):
-        raise PermissionError(f"path {name!r} is write-protected.")
-    temporary = os.path.join(folder, f".sklearn_dl-{secrets.token_hex(8)}.tmp")
-    try:
-        # Not tempfile: a new file gets the permissions that open() gives, an old one keeps its own.
-        with open(temporary, "xb") as file:
-            if os.path.exists(target):
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-            _write_members(file, header, encoder.arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    # Makes the new name survive a crash. Some file systems cannot do it; the contents are written by then.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with replacing(target) as file:
+        _write_members(file, header, encoder.arrays)
 
 
 def _write_members(file, header, arrays):
@@ -376,6 +345,7 @@ def _write_members(file, header, arrays):
 def read(path):
     """Return the tree, and a phrase saying which version wrote it."""
     name = _check_path(path)
+    check_regular(name)
     with open(name, "rb") as file:
         begin = file.read(4)
         if begin != b"PK\x03\x04":
@@ -473,6 +443,16 @@ def _read_array(archive, info):
         member.read()  # zipfile compares the CRC when it meets the end
     _check_items(array)
     return array
+
+
+def check_storable(tree):
+    """Raise what `write_archive` raises for a tree that it cannot store; nothing is written.
+
+    Parameters
+    ----------
+    tree : object
+    """
+    _Encoder(tree_place).encode(tree)
 
 
 def write_archive(path, tree):

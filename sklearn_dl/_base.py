@@ -25,6 +25,7 @@ from sklearn_dl._callbacks import (
     with_callbacks,
 )
 from sklearn_dl._doc_link import DocLinkMixin
+from sklearn_dl._estimator_checkpoint import FitCheckpoint
 from sklearn_dl._estimator_continuing import check_same_net, check_schedule_has_room
 from sklearn_dl._estimator_inputs import (
     check_image_shape,
@@ -233,7 +234,8 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, validation):
-        params = resolve_plan(check_parameters(self), n_hidden=self._n_hidden())
+        checked = check_parameters(self)
+        params = resolve_plan(checked, n_hidden=self._n_hidden())
         continuing = params["warm_start"] and hasattr(self, "params_")
         X_given, weight_given = X, sample_weight
         X, y, sample_weight = self._check_training_data(X, y, sample_weight, reset=not continuing)
@@ -244,11 +246,16 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             watchers.append(
                 FitTask(self, X_given, y, weight_given, learn=self._learn, snapshot=partial(snapshot, self))
             )
+        given = {"X": X, "y": y, "sample_weight": sample_weight}
         y = self._task.encode(y)
         weights = sample_weight, self._weigh_classes(y, sample_weight)
         validation = check_validation_data(self, *validation, task=self._task, takes_sparse=self._takes_sparse())
         if validation is not None:
             warn_of_other_scale(X, validation[0])
+        checkpoint = None
+        if params["checkpoint"] is not None:
+            given |= zip(("X_val", "y_val", "sample_weight_val"), validation or (None, None, None), strict=True)
+            checkpoint = FitCheckpoint(self, checked, params["lr_schedule"], given, continuing=continuing)
         return self._train(
             X,
             y,
@@ -257,6 +264,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             params,
             continuing,
             num_iters=params["num_iters"],
+            checkpoint=checkpoint,
             watchers=watchers,
             can_interrupt=alone,
         )
@@ -295,6 +303,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         num_epochs=None,
         num_iters=None,
         schedule_length=None,
+        checkpoint=None,
         watchers,
         can_interrupt=False,
     ):
@@ -303,7 +312,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             dtype = self._net_args["dtype"] if params["dtype"] == "auto" else params["dtype"]
             check_same_net(self._net_class, self._net_args, self._full_net_config(dtype), self._as_parameter)
         else:
-            self._random_state = check_random_state(self.random_state)
+            self._random_state = check_random_state(self.random_state) if checkpoint is None else checkpoint.generator
             self._net = self._make_net(X.dtype, params)
             self._state = TrainingState.of_net(Trainee(self._net), self._random_state)
         self._net.head = self._head()
@@ -354,10 +363,13 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             random_state=self._random_state,
             lr_schedule=params["lr_schedule"],
             augmentation=params["augmentation"],
+            checkpoint=None if checkpoint is None else checkpoint.files,
             watchers=watchers,
             state=self._state,
             schedule_length=schedule_length,
         )
+        if checkpoint is not None:
+            checkpoint.restore(solver)
         with stopping_at_interrupt(solver) if can_interrupt else nullcontext() as interrupts:
             solver.train()
         if interrupts and solver.num_updates == before[1]:

@@ -7,6 +7,7 @@ constants of the update rules, and the learning rates that suit them, come from 
 import inspect
 import math
 import numbers
+import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -243,6 +244,15 @@ def _check_random_state(name, value):
     with named(f"{name}={value!r}"):
         check_random_state(value)
     return value
+
+
+def _check_file(name, value):
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str):
+        raise TypeError(f"{name} must be the name of a file (str or os.PathLike) or None, got {value!r}.")
+    if not path or "\0" in path:
+        raise ValueError(f"{name} must be the name of a file, got {value!r}.")
+    return str(path)
 
 
 def _check_verbose(name, value):
@@ -488,6 +498,24 @@ SETTINGS = {
             "bool",
             "Whether `fit` continues from the weights, the update rule's state and the random state of the last one.",
             check_bool,
+        ),
+        Setting(
+            "checkpoint",
+            "str or path",
+            """A file that `fit` replaces after each epoch, and goes on from where it exists already: with the same
+            parameters and data, to the same bits as without the interruption ('lbfgs': from the same weights); with
+            others, it is an error. `verbose`, `checkpoint_interval` and `warm_start` may be others, and `num_epochs`
+            and `num_iters` where no schedule depends on them. When training has ended the file stays, and the same fit
+            gives the trained net at once. A write that fails is warned of, and training goes on. `partial_fit` neither
+            reads nor writes it.""",
+            _or_none(_check_file),
+        ),
+        Setting(
+            "checkpoint_interval",
+            "float",
+            "Seconds that pass at least from one write of `checkpoint` to the next, but for the last one; 0 writes"
+            " after each epoch.",
+            _real(low=0),
         ),
         # Of some estimators.
         Setting(

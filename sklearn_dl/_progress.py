@@ -82,6 +82,7 @@ def _reason(solver):
         "num_epochs": "all epochs are done",
         "num_iters": "all updates are done",
         "no_improvement": f"the {watched} did not improve by more than tol={tol:g} for {solver.patience} epochs",
+        "converged": f"no element of the gradient is larger than tol={tol:g}",
         "stopped": "a callback asked for it",
         "interrupted": "it was interrupted",
     }[solver.stop_reason]

@@ -99,6 +99,8 @@ class ThreeLayerConvNet(BaseNetClassifier):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
         normalization=None,
         dropout_keep_ratio=1.0,
         augmentation=None,

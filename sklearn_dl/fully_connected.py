@@ -100,6 +100,8 @@ class TwoLayerNet(_FullyConnected, BaseNetClassifier):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
         normalization=None,
         dropout_keep_ratio=1.0,
     ):
@@ -187,6 +189,8 @@ class FullyConnectedNet(_OfAnyDepth, BaseNetClassifier):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
         normalization=None,
         dropout_keep_ratio=1.0,
     ):
@@ -265,6 +269,8 @@ class FullyConnectedRegressor(_OfAnyDepth, BaseNetRegressor):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
         normalization=None,
         dropout_keep_ratio=1.0,
     ):

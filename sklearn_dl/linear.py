@@ -84,6 +84,8 @@ class Softmax(LinearNames, BaseNetClassifier):
         random_state=None,
         verbose=0,
         warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=0,
     ):
         self._keep(locals())
 

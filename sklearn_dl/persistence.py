@@ -14,6 +14,7 @@ and what their parameters can be set to (schedules, augmentations, layers, a Num
 Other types that ``skops.io.get_untrusted_types`` finds come from the rest of the pipeline.
 """
 
+import os
 import re
 
 import numpy as np
@@ -24,6 +25,7 @@ from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._base import BaseNet
 from sklearn_dl._callbacks import CALLBACKS
 from sklearn_dl._estimator_files import check_estimator, check_names
+from sklearn_dl._estimator_state import with_arrays
 from sklearn_dl._saving import Kind, check_class, load, refusal, register, save
 from sklearn_dl.convnet import ThreeLayerConvNet
 from sklearn_dl.fully_connected import FullyConnectedNet, FullyConnectedRegressor, TwoLayerNet
@@ -70,8 +72,10 @@ def _estimator_to_tree(estimator):
     name = type(estimator).__name__
     if _estimator_classes().get(name) is not type(estimator):
         raise refusal(estimator)
-    state = estimator.__getstate__()
+    state = with_arrays(estimator.__getstate__(), estimator._score_name)
     state.pop(CALLBACKS, None)
+    if isinstance(state["checkpoint"], os.PathLike):
+        state["checkpoint"] = os.fspath(state["checkpoint"])
     tree = {"estimator": name, "state": state, "requests": {}}
     if "_metadata_request" in state:
         tree["state"] = {k: value for k, value in state.items() if k != "_metadata_request"}

@@ -20,7 +20,6 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_dl import optim
-from sklearn_dl._archive import read_archive, write_archive
 from sklearn_dl._checks import check_bool, check_choice, check_int, check_real
 from sklearn_dl._claims import claimed
 from sklearn_dl._csr import as_given
@@ -32,6 +31,16 @@ from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training import lbfgs
 from sklearn_dl.training._epochs import CHUNK
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
+from sklearn_dl.training.archives import check_drawn
+from sklearn_dl.training.checkpoints import (
+    Checkpoints,
+    about,
+    check_same,
+    read_checkpoint,
+    text_of_data,
+    text_of_net,
+    warn_of_other_release,
+)
 from sklearn_dl.training.evaluation import EVALUATION_BATCH, NO_EVALUATION, Evaluation, NotFiniteError
 from sklearn_dl.training.minibatches import check_minibatches
 from sklearn_dl.training.overflow import check_finite, check_rule_state, divergence
@@ -96,7 +105,13 @@ class Solver:
     num_val_samples : int, default=None
         Validation samples, drawn once, that the validation accuracy is taken on; None for all.
     checkpoint : str or path, default=None
-        After each epoch k, all that `resume` needs is saved as ``{checkpoint}_epoch_{k}.npz``.
+        After each epoch k, all that `resume` needs is saved as ``{checkpoint}_epoch_{k}.npz``; not after one that
+        `stop` or Ctrl-C has cut short. A write that fails is warned of and does not end training: the next epoch
+        tries again.
+    checkpoint_interval : float, default=0
+        Seconds that pass at least from one of these files to the next, but for the one at the end.
+    keep_checkpoints : int, default=5
+        How many of these files are kept: those of the last epochs. None for all.
     print_every : int, default=10
         With `verbose`, the loss is printed every so many updates; 0 for epochs only.
     verbose : bool, default=True
@@ -208,6 +223,8 @@ class Solver:
         num_train_samples=1000,
         num_val_samples=None,
         checkpoint=None,
+        checkpoint_interval=0,
+        keep_checkpoints=5,
         print_every=10,
         verbose=True,
         random_state=None,
@@ -232,7 +249,11 @@ class Solver:
         self.batch_size = check_int("batch_size", batch_size, low=1)
         self.num_epochs = check_int("num_epochs", num_epochs, low=0)
         self.num_iters = None if num_iters is None else check_int("num_iters", num_iters, low=0)
-        self.checkpoint = None if checkpoint is None else os.fspath(checkpoint)
+        interval = check_real("checkpoint_interval", checkpoint_interval, low=0)
+        keep = None if keep_checkpoints is None else check_int("keep_checkpoints", keep_checkpoints, low=1)
+        self._checkpoints = checkpoint  # an estimator brings its own
+        if not (checkpoint is None or isinstance(checkpoint, Checkpoints)):
+            self._checkpoints = Checkpoints(os.fsdecode(checkpoint), interval=interval, numbered=True, keep=keep)
         self.print_every = check_int("print_every", print_every, low=0)
         self.verbose = check_bool("verbose", verbose)
         self.shuffle = check_bool("shuffle", shuffle)
@@ -292,6 +313,10 @@ class Solver:
         self._squares = None  # of the weights that the last update left, for the penalty of the next loss
         self._stopping = None  # the reason, once `stop` was called
         self._evaluation_of_last = None  # of the training samples after the last epoch, with their loss
+        self._at_whole_epoch = True  # not after one that was stopped
+        self._cut_at = None  # `num_iters`, if the last epoch had fewer samples for that
+        self._stored_reason = None  # why training had ended, in the last checkpoint
+        self._began_at = None  # epochs and updates before a training that goes on from a checkpoint
         self._evaluators = {}  # of the training and the validation samples
         self._recorded = None  # while training: what makes updates without Python, if these can be
         self._begin()
@@ -336,7 +361,9 @@ class Solver:
     def _train_to_the_end(self):
         # Numbers that overflow raise an error, which says what to do: no warnings before it.
         with hold_threads(), np.errstate(over="ignore", invalid="ignore"):
-            self._squares = self._evaluation_of_last = None
+            self._squares = self._evaluation_of_last = self.state.stop_reason = None
+            if self._checkpoints is not None:
+                self._begin_checkpoints()
             self._begin()
             self.state.put_back_last()
             try:
@@ -355,6 +382,7 @@ class Solver:
                         if not self._run_whole_epochs(tuner):
                             self._run_epoch(tuner)
                 self.state.stop_reason = reason
+                self._write_last()
                 self.state.keep_last()
             except BaseException as error:
                 self.state.even_out()
@@ -367,12 +395,15 @@ class Solver:
                 self.write_best(self.net)
                 for watcher in self.watchers:
                     watcher.close()
+            if self._checkpoints is not None:
+                self._checkpoints.end()
             for watcher in self.watchers:
                 watcher.on_train_end(self)
 
     def _begin(self):
         """Note where a training begins, and where it will end."""
-        self.epochs_before, self.updates_before = self.epoch, self.num_updates
+        self.epochs_before, self.updates_before = self._began_at or (self.epoch, self.num_updates)
+        self._began_at, self._updates_there = None, self.num_updates
         epochs, updates = self.remaining()
         self._last_epoch, self._last_update = self.epoch + epochs, self.num_updates + updates
 
@@ -507,9 +538,11 @@ class Solver:
             tuner.note(began, min(len(rows) - starts[i], done * self.batch_size), done)
             for watcher in self.watchers:
                 watcher.on_update(self)
+            i += done
             if self._stopping:
                 break
-            i += done
+        self._at_whole_epoch = i >= len(starts)
+        self._cut_at = self.num_iters if len(rows) < len(self._train) else None
         self._end_epoch(self._mean_losses([self.loss_history[before:]], len(rows))[0])
 
     def _run_whole_epochs(self, tuner):
@@ -533,12 +566,15 @@ class Solver:
         rates = self._learning_rates(self._updates_per_epoch, most)
         made = whole.run(rates)
         tuner.note(began, len(made.ended) * len(self._train), made.losses.size)
+        self._at_whole_epoch, self._cut_at = True, None
         self._record_losses(made.losses.ravel().tolist())
         self._record_whole_epochs(made, rates[:, -1].tolist())
         if made.rest:
             self._epoch_began = began + (made.ended[-1] if made.ended else 0.0)
             self._record_losses(made.rest)
             self._end_epoch(self._mean_losses([made.rest], len(self._train))[0])
+        else:
+            self._write_if_due()
         return True
 
     def _epochs_at_once(self):
@@ -548,7 +584,7 @@ class Solver:
             self._recorded is None
             or self.watchers
             or self.verbose
-            or self.checkpoint is not None
+            or (self._checkpoints is not None and not self._checkpoints.interval)
             or not seconds
             or (self.validates and not self.best_params)
         ):
@@ -711,11 +747,10 @@ class Solver:
         self._note_epochs(
             [self.epoch], [float(train_loss)], [train.score], [validation], [self.learning_rate], [seconds]
         )
-        if self.checkpoint is not None:
-            write_archive(f"{self.checkpoint}_epoch_{self.epoch}.npz", self._archive())
         for watcher in self.watchers:
             if watcher.on_epoch_end(self):
                 self.stop()
+        self._write_if_due()
 
     def _note_epochs(self, epochs, losses, scores, validations, rates, seconds, *, kept=False):
         """Take note of epochs that have ended; if one was the best, its weights may have been kept already."""
@@ -894,41 +929,143 @@ class Solver:
 
     # ----------------------------------------------------------- checkpoints
 
-    def _archive(self):
-        head, schedule = repr(self.trainee.head), repr(self.lr_schedule)
-        return {"head": head, "lr_schedule": schedule, "state": self.state.to_archive()}
+    def _begin_checkpoints(self):
+        if self._checkpoints.numbered:
+            self._checkpoints.about = self._about()
+        self._checkpoints.begin(self._checkpoint())
+
+    def _write_if_due(self):
+        """Write a checkpoint, unless training is over: then there will be one with what it has ended by."""
+        writes = self._checkpoints is not None and self._at_whole_epoch and self._checkpoints.is_due()
+        if writes and not self._reason_to_stop():
+            self._checkpoints.write(self._checkpoint())
+
+    def _write_last(self):
+        """Write the checkpoint of a training that is over, unless the last one is the same."""
+        if self._checkpoints is None or not self._at_whole_epoch:
+            return
+        tells_more = self.stop_reason not in ("interrupted", self._stored_reason) and not self._checkpoints.numbered
+        if tells_more or self.num_updates > self._updates_there:
+            self._checkpoints.write(self._checkpoint())
+            self._stored_reason = self.stop_reason
+
+    def _about(self):
+        """Return what a checkpoint of this solver says of its settings and data."""
+        net = self.net
+        schedule, settings = self.lr_schedule, {"net": net.layers if self.trainee.is_net else type(net).__qualname__}
+        settings |= {"head": self.trainee.head, "update_rule": self.update_rule, "reg": self.trainee.reg}
+        settings |= {optim.in_optim_config(name): value for name, value in self.optim_config.items()}
+        names = "clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping monitor"
+        names += " lr_schedule augmentation"
+        names += " num_epochs num_iters" if schedule is not None and schedule.needs_length else ""
+        settings |= {name: getattr(self, name) for name in names.split()}
+        settings["tol"] = self.tol if self.watches_tol else None
+        for part, rows in self._drawn_rows().items():
+            settings[f"num_{part}_samples"] = None if rows is None else len(rows)
+        data = {}
+        for part, samples in (("train", self._train), ("val", self._val)):
+            found = dict.fromkeys(("X", "y", "sample_weight", "rows"))
+            if samples is not None:
+                found |= {"X": samples.X, "y": samples.y, "sample_weight": samples.sample_weight}
+                everything = len(samples.rows) == len(samples.X) and (np.diff(samples.rows) == 1).all()
+                found["rows"] = None if everything else samples.rows
+            data |= {f"{name}_{part}": text_of_data(value) for name, value in found.items()}
+        return about("Solver", settings, data)
+
+    def _drawn_rows(self):
+        """Return the rows that scores are taken on, for each part of the data, None where they are all."""
+        rows = {"train": (self._train, self._train_rows), "val": (self._val, self._val_rows)}
+        return {
+            part: None if samples is None or found is samples.rows else found for part, (samples, found) in rows.items()
+        }
+
+    def _checkpoint(self):
+        """Return what is written after an epoch."""
+        state = self.state.to_archive()
+        if state["stop_reason"] == "interrupted":
+            state["stop_reason"] = None
+        return {
+            **self._checkpoints.about,
+            "ended": None if state["stop_reason"] is None else text_of_net(self.state, ended=True),
+            "cut": self._cut_at,
+            "rows": self._drawn_rows(),
+            "state": state,
+        }
 
     def resume(self, path):
-        """Go back to a checkpoint; `train` then goes on from there, to the same bits.
+        """Go back to a checkpoint; `train` then goes on from there, to the same bits as without the interruption.
+
+        The samples that scores are taken on become those of the checkpoint. 'lbfgs' goes on with the same weights, and
+        learns anew what it had found out of the curvature, so that the bits differ.
 
         Parameters
         ----------
         path : str or path
-            A file that a solver with the same net, data and settings wrote.
+            A file that a solver with the same net, data and settings wrote. `num_epochs` and `num_iters` may be others,
+            unless the schedule depends on them, or `num_iters` has cut the file's last epoch short.
 
         Raises
         ------
         ValueError
-            If the file is no checkpoint, or of another net, head, update rule or schedule. The solver and
-            the net are then unchanged.
+            If the file is no checkpoint of a Solver, or is of another net, settings or data; the message names those
+            that differ. The solver and the net are then unchanged.
+
+        Warns
+        -----
+        UserWarning
+            If another release of this package wrote the file.
         """
-        archive = read_archive(path)
+        found = read_checkpoint(path, "Solver")
+        self._check_restorable(found, path)
+        check_same(found, self._about(), path)
+        self.restore(found, path)
+        if self._checkpoints is not None:
+            self._checkpoints.adopt(self.epoch)
+
+    def _check_restorable(self, found, path):
         try:
-            state = archive["state"]
-            settings = {
-                "head": (archive["head"], repr(self.trainee.head)),
-                "update_rule": (repr(state["update_rule"]), repr(self.update_rule)),
-                "lr_schedule": (archive["lr_schedule"], repr(self.lr_schedule)),
-            }
-        except (LookupError, TypeError):
-            raise ValueError(f"{path} is no checkpoint of a Solver.") from None
-        for name, (theirs, ours) in settings.items():
-            if not (isinstance(theirs, str) and theirs == ours):
-                raise ValueError(f"{path} was trained with {name} {theirs!s:.200}, not {ours}.")
+            self.state.check_net(found["state"])
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)!r} does not fit this Solver: {error!s:.2000}") from error
+
+    def restore(self, found, path):
+        """Go back to a checkpoint whose settings and data are known to be the same.
+
+        Parameters
+        ----------
+        found : dict
+            What the file holds.
+        path : str or path
+            For error messages.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of a training of this net. Nothing has changed then.
+        """
+        file = repr(os.fspath(path))
+        if found["cut"] is not None and found["cut"] != self.num_iters:
+            raise ValueError(
+                f"{file} was trained with num_iters {found['cut']}, not {self.num_iters}, and its last epoch is cut"
+                " short there: a longer training would have gone another way."
+            )
         try:
-            self.state.restore(state)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not fit this Solver: {error!s:.2000}") from error
+            rows = self._drawn_rows()
+            for part, samples, drawn in (("train", self._train, rows["train"]), ("val", self._val, rows["val"])):
+                theirs = found["rows"][part]
+                if theirs is not None or drawn is not None:
+                    check_drawn(f"rows[{part!r}]", theirs, () if samples is None else samples.rows, drawn)
+                    rows[part] = theirs
+            self.state.restore(found["state"])
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            raise ValueError(f"{file} does not fit this Solver: {error!s:.2000}") from error
+        if rows["train"] is not None:
+            self._train_rows = rows["train"]
+        if rows["val"] is not None:
+            self._val_rows = rows["val"]
+        self._at_whole_epoch, self._cut_at, self._stored_reason = True, found["cut"], self.stop_reason
+        self._began_at = self.epochs_before, self.updates_before
+        warn_of_other_release(found, path)
 
 
 def _copy_into(copies, arrays):

@@ -1,9 +1,9 @@
 """Open many damaged and tampered files: each is refused with an error that names the file, or gives a valid object.
 
 ``python tests/fuzz_files.py --mutations 20000``
-    Mutates models of every estimator, nets, checkpoints and CIFAR-10 in both versions, and opens each file within a
-    limit of memory and time. Prints what came of them, the slowest, and each mutation that broke a rule; exits with 1
-    if there is one. ``--keep FOLDER`` keeps the files of these.
+    Mutates models of every estimator, nets, checkpoints of solvers and fits, and CIFAR-10 in both versions, and opens
+    each file within a limit of memory and time. Prints what came of them, the slowest, and each mutation that broke a
+    rule; exits with 1 if there is one. ``--keep FOLDER`` keeps the files of these.
 
 A file is broken in its bytes; or its tree is changed (another type, a huge number, a name of a method, a node of
 another place), and the checksum made to fit, as somebody does who means harm.
@@ -135,6 +135,48 @@ def use_solver(solver):
         solver.train()
 
 
+class Reached(Exception):
+    """A fit has read its checkpoint, and would train."""
+
+
+FIT_DATA = np.random.RandomState(1).randn(24, 5), np.arange(24) % 3
+
+
+def make_fit(path, epochs=2):
+    return FullyConnectedNet(
+        hidden_dims=4,
+        normalization="batchnorm",
+        dropout_keep_ratio=0.5,
+        lr_schedule="reduce_on_plateau",
+        early_stopping=True,
+        num_epochs=epochs,
+        batch_size=8,
+        random_state=0,
+        checkpoint=path,
+    )
+
+
+def go_on(path):
+    """Return the solver of a fit that goes on from a file; the fit ends where it would train."""
+    reached, content = [], Path(path).read_bytes()
+
+    def train(solver):
+        reached.append(solver)
+        raise Reached
+
+    estimator = make_fit(path, epochs=4)
+    trained, Solver.train = Solver.train, train
+    try:
+        with suppress(Reached):
+            estimator.fit(*FIT_DATA)
+    finally:
+        Solver.train = trained
+        if Path(path).read_bytes() != content or hasattr(estimator, "params_"):
+            raise Failure("a fit that read a checkpoint has changed the file or the estimator")
+    reached[0]._checkpoints = None  # the next mutation is written to the same file
+    return reached[0]
+
+
 def use_images(data):
     if data.X_train.shape[1:] != (3, 32, 32) or len(data.X_train) != len(data.y_train) or len(data.target_names) != 10:
         raise Failure("images, labels or names do not fit together")
@@ -158,6 +200,7 @@ def make_subjects(folder):
         fitted["lbfgs"] = FullyConnectedRegressor(hidden_dims=4, update_rule="lbfgs", **options).fit(X, y)
         fitted["unfitted"] = FullyConnectedNet(hidden_dims=(4, 3), class_weight={0: 1, 1: 2.0}, lr_schedule="one_cycle")
         make_solver(checkpoint=folder / "run").train()
+        make_fit(folder / "fit").fit(*FIT_DATA)
     for name, estimator in fitted.items():
         subjects.append(Subject(f"model {name}", saved(estimator), sklearn_dl.load, use_estimator))
     layers = [Conv(4, 3), GroupNorm(2), ReLU(), MaxPool(), Affine(4), BatchNorm(), Dropout(0.5, seed=1)]
@@ -170,6 +213,7 @@ def make_subjects(folder):
         subjects.append(Subject(f"net {name}", saved(net), sklearn_dl.load, use_net))
     checkpoint = sorted(folder.glob("run*"))[-1]
     subjects.append(Subject("checkpoint", {"model": checkpoint.read_bytes()}, resume, use_solver))
+    subjects.append(Subject("checkpoint of a fit", {"model": (folder / "fit").read_bytes()}, go_on, use_solver))
     batches = _cifar10.make_images(n_train=2, n_test=2)
     for version, write in (("python", _cifar10.write_python), ("binary", _cifar10.write_binary)):
         written = write(folder, batches)

@@ -284,7 +284,7 @@ def test_resumed_training_has_the_same_bits(epoch, tmp_path):
     def solver(**more):
         return make(("flip", RandomCrop(2), Cutout(2)), X, y, num_epochs=5, update_rule="adam", **more)
 
-    whole = solver(checkpoint=tmp_path / "run")
+    whole = solver(checkpoint=tmp_path / "run", keep_checkpoints=None)
     whole.train()
     resumed = solver()
     resumed.resume(tmp_path / f"run_epoch_{epoch}.npz")

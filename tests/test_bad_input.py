@@ -105,6 +105,15 @@ SHARED = {
     ],
     "verbose": [(-1, ValueError, "verbose == -1"), ("loud", TypeError, "verbose .* str")],
     "warm_start": [(0, TypeError, "warm_start must be True or False, got 0")],
+    "checkpoint": [
+        (3, TypeError, r"checkpoint must be the name of a file \(str or os.PathLike\) or None, got 3"),
+        (b"run", TypeError, "checkpoint must be the name of a file .* got b'run'"),
+        ("", ValueError, "checkpoint must be the name of a file, got ''"),
+    ],
+    "checkpoint_interval": [
+        (-1, ValueError, "checkpoint_interval == -1"),
+        (None, TypeError, "checkpoint_interval .* None"),
+    ],
 }
 OWN = {
     "loss": [

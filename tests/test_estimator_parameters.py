@@ -49,7 +49,8 @@ EFFECTS = {
     "augmentation": ({}, "flip"),
 }
 
-ELSEWHERE = {"verbose", "warm_start", "monitor"}  # test_verbose, test_warm_start_*, test_validation_sets
+# test_verbose, test_warm_start_*, test_validation_sets, test_estimator_checkpoints
+ELSEWHERE = {"verbose", "warm_start", "monitor", "checkpoint", "checkpoint_interval"}
 
 effects = [
     pytest.param(cls, name, id=f"{cls.__name__}-{name}")

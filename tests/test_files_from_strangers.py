@@ -23,7 +23,7 @@ from sklearn_dl.persistence import _estimator_from_tree, _estimator_to_tree, rea
 from sklearn_dl.training.archives import check_fields
 
 from ._cifar10 import NAMES, dictionary, make_images, string, write_binary, write_python
-from .fuzz_files import PICKLES, make_solver
+from .fuzz_files import FIT_DATA, PICKLES, go_on, make_fit, make_solver
 
 X, Y = np.random.RandomState(0).randn(24, 5), np.arange(24) % 3
 QUICK = {"num_epochs": 1, "random_state": 0}
@@ -308,10 +308,11 @@ def checkpoint(tmp_path):
     return str(path)
 
 
+@pytest.mark.filterwarnings("ignore:.*was written by sklearn_dl")
 def test_each_field_of_a_checkpoint_is_checked(checkpoint, monkeypatch):
     """A refused file changes nothing."""
     tree = read_archive(checkpoint)
-    monkeypatch.setattr("sklearn_dl.solver.read_archive", lambda path: tree)
+    monkeypatch.setattr("sklearn_dl.training.checkpoints.read_archive", lambda path: tree)
     messages, changed, solver = [], [], make_solver()
     before = pickle.dumps(solver.state.to_archive())
     for where in (tree, tree["state"], tree["state"]["optim_configs"]["W1"], tree["state"]["history"]):
@@ -331,8 +332,32 @@ def test_each_field_of_a_checkpoint_is_checked(checkpoint, monkeypatch):
             where[name] = value
     solver.resume(checkpoint)
     assert len(messages) > 300
-    assert all(checkpoint in message for message in messages)
+    assert [message for message in messages if checkpoint not in message] == []
     assert not any(changed)
+
+
+@pytest.mark.filterwarnings("ignore:.*was written by sklearn_dl")
+def test_each_field_of_a_checkpoint_of_a_fit_is_checked(tmp_path, monkeypatch):
+    """`go_on` looks that a refused file changes nothing."""
+    path = tmp_path / "run"
+    make_fit(path).fit(*FIT_DATA)
+    tree, messages = read_archive(path), []
+    monkeypatch.setattr("sklearn_dl.training.checkpoints.read_archive", lambda path: tree)
+    for where in (tree, tree["settings"], tree["data"], tree["rows"]):
+        for name in list(where):
+            value = where.pop(name)
+            for wrong in (*WRONG, KeyError):
+                if wrong is not KeyError:
+                    where[name] = wrong
+                try:
+                    go_on(path)
+                except ValueError as error:
+                    messages.append(str(error))
+                where.pop(name, None)
+            where[name] = value
+    go_on(path)
+    assert len(messages) > 300
+    assert [message for message in messages if str(path) not in message] == []
 
 
 def test_fields_of_a_training_pass():

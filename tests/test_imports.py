@@ -12,15 +12,15 @@ from sklearn_dl import _ext
 # From the lowest to the highest. A package stands for all that is in it; "." is sklearn_dl itself.
 STRATA = {
     "kernels": "_ext",
-    "ground": "_arrays _checks _claims _csr _doc_link _interrupts _keywords _lazy _legacy _names _threads _version"
-    " _warnings",
+    "ground": "_arrays _atomic _checks _claims _csr _doc_link _interrupts _keywords _lazy _legacy _names _threads"
+    " _version _warnings",
     "functions": "augmentation gradient_check layers losses optim schedules",
     "files": "_archive _saving",
     "nets": "nets",
     "solver": "solver training",
     "tasks": "_estimator_inputs _holdout _inputs _scales _tasks",
-    "estimators": "_base _callbacks _classifier _estimator_continuing _estimator_files _estimator_state _parameters"
-    " _progress convnet _regressor fully_connected linear preprocessing",
+    "estimators": "_base _callbacks _classifier _estimator_checkpoint _estimator_continuing _estimator_files"
+    " _estimator_state _parameters _progress convnet _regressor fully_connected linear preprocessing",
     "beside": "_onnx_agreement _show_versions datasets inspection onnx persistence",
     "package": ".",
 }

@@ -228,8 +228,8 @@ def test_a_checkpoint_goes_on(tmp_path):
     whole.train()
     assert second.loss_history == whole.loss_history
     assert second.epoch == 10
-    with pytest.raises(ValueError, match="trained with update_rule 'lbfgs', not 'adam'"):
-        make(update_rule="adam").resume(f"{path}_epoch_6.npz")
+    with pytest.raises(ValueError, match=r"trained with .*update_rule 'lbfgs', not 'adam'"):
+        solving(update_rule="adam").resume(f"{path}_epoch_6.npz")
 
 
 def test_nothing_to_do_is_an_epoch_without_change():
@@ -444,3 +444,8 @@ def test_what_it_refuses(cls, params, message):
 def test_layer_normalization_is_fine():
     model = minimizing(FullyConnectedNet, hidden_dims=(8, 8), normalization="layernorm").fit(X, Y)
     assert model.score(X, Y) > 0.97
+
+
+def test_the_last_line_says_that_it_has_converged(capsys):
+    minimizing(num_epochs=500, tol=1e-2, verbose=2).fit(X, Y)
+    assert capsys.readouterr().out.endswith(": no element of the gradient is larger than tol=0.01.\n")

@@ -204,6 +204,8 @@ SPELLINGS = {
     "random_state": (3, [np.int64(3), np.uint32(3)]),
     "verbose": (0, [False, np.False_, np.int64(0)]),
     "warm_start": (True, [np.True_]),
+    "checkpoint": (None, []),  # test_estimator_checkpoints
+    "checkpoint_interval": (1.0, [1, np.float32(1), np.int64(1)]),
     "hidden_dim": (5, [np.int64(5), np.uint8(5)]),
     "hidden_dims": ((5,), [5, np.int64(5), [5], np.array([5]), np.array([5], np.uint8), (np.int32(5),), range(5, 6)]),
     "activation": ("tanh", [np.str_("tanh")]),

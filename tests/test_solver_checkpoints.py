@@ -1,13 +1,18 @@
 """Checkpoints of the solver, and resuming from them."""
 
+import errno
+
 import numpy as np
 import pytest
 
+from sklearn_dl.augmentation import RandomCrop
 from sklearn_dl.nets import FullyConnected
 from sklearn_dl.nets.heads import SoftmaxHead
-from sklearn_dl.persistence import write_archive
+from sklearn_dl.persistence import read_archive, write_archive
+from sklearn_dl.solver import Watcher
+from sklearn_dl.training import checkpoints
 
-from ._solvers import RULES, assert_same, assert_same_training, copies, make, restless
+from ._solvers import RULES, assert_same, assert_same_training, copies, dataset, make, restless
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,7 @@ def test_resumed_training_has_the_same_bits(net_options, options, epoch, tmp_pat
         net = FullyConnected([16], 8, 4, weight_scale="he", random_state=1, **net_options)
         return make(net, num_epochs=6, **options, **more)
 
-    whole = solver(checkpoint=tmp_path / "run")
+    whole = solver(checkpoint=tmp_path / "run", keep_checkpoints=None)
     whole.train()
     last = whole.epoch
     assert epoch < last <= 6
@@ -53,9 +58,13 @@ def test_resume_from_the_end_restores_the_best_weights(tmp_path, monkeypatch):
     assert_same_training(resumed, whole)
 
 
+def without_validation():
+    return {name: value for name, value in dataset().items() if name.endswith("_train")}
+
+
 def checkpoint(path, **changes):
     """Write a checkpoint of a solver with these differences."""
-    options = {name: changes.pop(name) for name in ("dtype", "head") if name in changes}
+    options = {name: changes.pop(name) for name in ("dtype", "head", "reg", "dropout_keep_ratio") if name in changes}
     net = FullyConnected(changes.pop("hidden", [16]), 8, 4, **options)
     make(net, checkpoint=path / "c", num_epochs=1, **changes).train()
     return path / "c_epoch_1.npz"
@@ -68,6 +77,20 @@ def checkpoint(path, **changes):
         ({"hidden": [17]}, r"another net.*\(8, 17\).*\(8, 16\)"),
         ({"dtype": "float64"}, "another net.*float64.*float32"),
         ({"update_rule": "adam"}, "update_rule 'adam', not 'sgd'"),
+        ({"batch_size": 8, "shuffle": False}, "with batch_size 8, not 16, shuffle False, not True"),
+        ({"lr_decay": 0.5}, "with lr_decay 0.5, not 1"),
+        ({"optim_config": {"learning_rate": 0.5}}, r"with optim_config\['learning_rate'\] 0\.5, not 0\.1"),
+        ({"clip_norm": 2.0, "monitor": "loss"}, "with clip_norm 2, not None, monitor 'loss', not 'accuracy'"),
+        ({"tol": 0.1}, "with tol 0.1, not None"),
+        ({"tol": 0.1, "early_stopping": True}, "with early_stopping True, not False, tol 0.1, not None"),
+        ({"num_train_samples": 5, "num_val_samples": 4}, "num_train_samples 5, not None, num_val_samples 4, not None"),
+        ({"reg": 0.1}, "with reg 0.1, not 0"),
+        ({"dropout_keep_ratio": 0.5}, r"with net \(.*Dropout\(0\.5\).*\), not \("),
+        ({"data": dataset(seed=1)}, "on other data: X_train had other values, y_train had other values, X_val had"),
+        ({"data": dataset(n_train=59)}, r"X_train was float64 of shape \(59, 8\), not float64 of shape \(60, 8\)"),
+        ({"data": without_validation()}, "on other data: without X_val, without y_val"),
+        ({"data": {**dataset(), "rows_train": [1, 2]}}, "on other data: with rows_train too"),
+        ({"data": {**dataset(), "sample_weight_val": [2.0] * 20}}, "on other data: with sample_weight_val too"),
         ({"head": "hinge"}, r"head HingeHead\(\), not SoftmaxHead\(label_smoothing=0.0\)"),
         ({"head": SoftmaxHead(0.1)}, r"head SoftmaxHead\(label_smoothing=0.1\), not"),
         ("tree", "no checkpoint of a Solver"),
@@ -91,3 +114,164 @@ def test_resume_refuses_what_does_not_fit(changes, message, tmp_path):
     assert (solver.epoch, solver.loss_history) == (0, [])
     with pytest.raises(FileNotFoundError):
         solver.resume(tmp_path / "nothing.npz")
+
+
+def test_a_checkpoint_with_a_validation_set_needs_one(tmp_path):
+    """Else training would end with the best weights of a validation set that there is no more."""
+    make(checkpoint=tmp_path / "run").train()
+    other = make(data=without_validation(), num_epochs=40)
+    with pytest.raises(ValueError, match="on other data: with X_val too, with y_val too"):
+        other.resume(tmp_path / "run_epoch_3.npz")
+
+
+@pytest.mark.parametrize("schedule", ["cosine", None])
+def test_the_length_counts_where_a_schedule_needs_it(schedule, tmp_path):
+    make(checkpoint=tmp_path / "run", lr_schedule=schedule).train()
+    longer = make(num_epochs=5, lr_schedule=schedule)
+    if schedule:
+        with pytest.raises(ValueError, match="trained with num_epochs 3, not 5"):
+            longer.resume(tmp_path / "run_epoch_2.npz")
+        return
+    longer.resume(tmp_path / "run_epoch_2.npz")
+    longer.train()
+    whole = make(num_epochs=5)
+    whole.train()
+    assert_same_training(longer, whole)
+
+
+def test_an_epoch_that_num_iters_cut_short_is_not_gone_on_from(tmp_path):
+    make(checkpoint=tmp_path / "run", num_iters=6).train()
+    with pytest.raises(ValueError, match="num_iters 6, not 9, and its last epoch is cut short"):
+        make(num_iters=9).resume(tmp_path / "run_epoch_2.npz")
+    resumed = make(num_iters=9)
+    resumed.resume(tmp_path / "run_epoch_1.npz")
+    resumed.train()
+    whole = make(num_iters=9)
+    whole.train()
+    assert_same_training(resumed, whole)
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_samples_of_the_scores_are_in_the_file(seed, tmp_path):
+    """With random_state=None, nobody could draw them again."""
+    options = {"num_train_samples": 7, "num_val_samples": 5}
+    np.random.seed(0)
+    whole = make(random_state=seed, checkpoint=tmp_path / "run", **options)
+    whole.train()
+    np.random.seed(1)
+    resumed = make(random_state=None, **options)
+    resumed.resume(tmp_path / "run_epoch_1.npz")
+    resumed.train()
+    assert_same_training(resumed, whole)
+
+
+@pytest.mark.parametrize("keep", [1, 3, None])
+def test_so_many_are_kept(keep, tmp_path):
+    (tmp_path / "run_epoch_9.npz").write_text("of somebody else")
+    options = {"checkpoint": tmp_path / "run", "keep_checkpoints": keep}
+    make(num_epochs=4, **options).train()
+    resumed = make(num_epochs=6, **options)
+    resumed.resume(tmp_path / "run_epoch_4.npz")
+    resumed.train()
+    kept = range(1 if keep is None else 7 - keep, 7)
+    assert {path.name for path in tmp_path.iterdir()} == {f"run_epoch_{epoch}.npz" for epoch in (*kept, 9)}
+
+
+def test_the_oldest_goes_after_the_new_one_is_there(tmp_path, monkeypatch):
+    there = []
+
+    def write(path, tree):
+        there.append(sorted(file.name for file in tmp_path.iterdir()))
+        write_archive(path, tree)
+
+    monkeypatch.setattr(checkpoints, "write_archive", write)
+    make(checkpoint=tmp_path / "run", keep_checkpoints=1).train()
+    assert there == [[], ["run_epoch_1.npz"], ["run_epoch_2.npz"]]
+
+
+def test_the_interval_is_waited_for(tmp_path):
+    make(checkpoint=tmp_path / "run", checkpoint_interval=1e9).train()
+    assert [path.name for path in tmp_path.iterdir()] == ["run_epoch_3.npz"]
+
+
+class Stops(Watcher):
+    def on_update(self, solver):
+        if solver.num_updates == 6:
+            solver.stop()
+
+
+def test_a_half_epoch_is_not_written(tmp_path):
+    solver = make(checkpoint=tmp_path / "run", watchers=[Stops()])
+    solver.train()
+    assert solver.epoch == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["run_epoch_1.npz"]
+
+
+def test_writes_that_fail(tmp_path, monkeypatch):
+    fails = [2, 3]
+
+    def write(path, tree):
+        if tree["state"]["epoch"] in fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_archive(path, tree)
+
+    monkeypatch.setattr(checkpoints, "write_archive", write)
+    solver = make(checkpoint=tmp_path / "run")
+    with pytest.warns(UserWarning, match="No space left on device") as caught:
+        solver.train()
+    assert ["training goes on" in str(warning.message) for warning in caught] == [True, False]
+    assert [path.name for path in tmp_path.iterdir()] == ["run_epoch_1.npz"]
+    solver.num_epochs, fails[:] = 5, []
+    with pytest.warns(UserWarning, match=r"of an earlier training was not written: '.*run_epoch_3\.npz'"):
+        solver.train()
+    assert len(list(tmp_path.iterdir())) == 3
+    whole = make(num_epochs=5)
+    whole.train()
+    assert_same_training(solver, whole)
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("no/run", FileNotFoundError, "there is no folder"),
+        ("file/run", FileNotFoundError, "there is no folder"),
+    ],
+)
+def test_a_folder_that_is_missing_is_found_before_training(place, error, message, tmp_path):
+    (tmp_path / "file").write_text("")
+    solver = make(checkpoint=tmp_path / place)
+    before = copies(solver.net.params)
+    with pytest.raises(error, match=message):
+        solver.train()
+    assert (solver.epoch, solver.loss_history, solver.train_acc_history) == (0, [], [])
+    assert_same(solver.net.params, before)
+
+
+def test_what_cannot_be_stored_is_found_before_training(tmp_path):
+    solver = make(checkpoint=tmp_path / "run", random_state=np.random.RandomState(np.random.PCG64(0)))
+    with pytest.raises(TypeError, match=r"tree\['state'\]\['random_state'\] cannot be saved: a RandomState on PCG64"):
+        solver.train()
+    assert solver.loss_history == []
+
+
+def test_settings_that_mean_the_same(tmp_path):
+    """Of other types, or objects of somebody's own that print their place in memory."""
+
+    class Own(RandomCrop):
+        __repr__ = object.__repr__
+
+    for value in (0.5, np.float32(0.5), 1, 1.0, True, None, "text", [1, (2,)], {"b": 1, "a": 2}, Own(1), range(3)):
+        assert "0x" not in checkpoints.text_of(value)
+    assert checkpoints.text_of(np.int64(3)) == checkpoints.text_of(3.0) == "3"
+    assert checkpoints.text_of({"b": 1, "a": 2}) == checkpoints.text_of({"a": 2, "b": 1})
+    assert checkpoints.text_of([1, 2]) == checkpoints.text_of(np.array([1, 2])) == "(1, 2)"
+    long = checkpoints.text_of("x" * 1000)
+    assert len(long) < 300
+    assert long != checkpoints.text_of("x" * 999 + "y")
+
+
+def test_a_training_that_has_ended_says_so_in_its_last_file(tmp_path):
+    make(checkpoint=tmp_path / "run").train()
+    stored = [read_archive(tmp_path / f"run_epoch_{epoch}.npz") for epoch in (1, 2, 3)]
+    assert [tree["state"]["stop_reason"] for tree in stored] == [None, None, "num_epochs"]
+    assert [tree["ended"] is None for tree in stored] == [True, True, False]

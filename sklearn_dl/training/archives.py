@@ -12,7 +12,7 @@ import numpy as np
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.schedules import SCHEDULES
 
-__all__ = ["check_fields"]
+__all__ = ["check_checkpoint", "check_drawn", "check_fields"]
 
 
 def check_fields(state, *, columns):
@@ -42,6 +42,54 @@ def check_fields(state, *, columns):
     _check_schedule(state["schedule"], state["schedule_state"])
     if len(state["learning_rate_history"]) != len(state["loss_history"]):
         raise ValueError("learning_rate_history and loss_history must have one length.")
+
+
+def check_checkpoint(tree):
+    """Raise unless the parts of a checkpoint, but for the state, are of the right types.
+
+    Parameters
+    ----------
+    tree : dict
+
+    Raises
+    ------
+    ValueError
+        If one is missing or of another type, or there are others. The message names it.
+    """
+    names = [*_PARTS, "checkpoint", "layout", "state"]
+    _require(tree.keys() == set(names), "it", f"a dict with the keys {', '.join(names)}")
+    for name, check in _PARTS.items():
+        check(name, tree[name])
+
+
+def check_drawn(name, drawn, rows, ours):
+    """Raise ValueError unless rows that a score is taken on are as many as ours, of those that there are.
+
+    Parameters
+    ----------
+    name : str
+    drawn : ndarray of intp, or None
+    rows : ndarray of intp
+    ours : ndarray of intp, or None
+    """
+    good = ours is not None and drawn is not None and len(drawn) == len(ours) == len(np.unique(drawn))
+    _require(good and np.isin(drawn, rows).all(), name, f"different rows of the {len(rows)} samples, as many as here")
+
+
+def _check_texts(name, value):
+    good = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    _require(good and all(text is None or isinstance(text, str) for text in value.values()), name, "a dict of texts")
+
+
+def _check_drawn_rows(name, value):
+    _require(isinstance(value, dict) and value.keys() == {"train", "val"}, name, "a dict of train and val")
+    for part, rows in value.items():
+        good = rows is None or (isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype == np.intp)
+        _require(good, f"{name}[{part!r}]", "an array of integers or None")
+
+
+def _check_version(name, value):
+    _require(isinstance(value, str) and 0 < len(value) <= 40 and value.isprintable(), name, "a version")
 
 
 def _check_rows(name, history, columns):
@@ -95,7 +143,8 @@ def _check_rule(name, value):
 
 
 def _check_numbers(name, values):
-    _require(isinstance(values, list) and all(map(_is_real, values)), name, "a list of numbers")
+    good = isinstance(values, list) and (set(map(type, values)) <= {float, int} or all(map(_is_real, values)))
+    _require(good, name, "a list of numbers")
 
 
 def _check_generator(name, value):
@@ -148,6 +197,16 @@ _CHECKS = {
     "schedule_length": _check_length,
     "held_out": _check_sides,
 }
+_PARTS = {
+    "version": _check_version,
+    "settings": _check_texts,
+    "data": _check_texts,
+    "generator": _check_generator_or_none,
+    "begun": _check_text_or_none,
+    "ended": _check_text_or_none,
+    "cut": _check_count_or_none,
+    "rows": _check_drawn_rows,
+}
 
 
 def _check_optim_configs(update_rule, configs, params):
@@ -184,9 +243,9 @@ def _check_copies(name, arrays, like):
         _require(good, f"{name}[{key!r}]", f"an array of shape {np.shape(like[key])} of {like[key].dtype}")
 
 
-def _check_schedule(schedule, state):
+def _check_schedule(schedule, kept):
     """Check the state of a schedule, which is told by its repr; one of another package may keep what it likes."""
-    _require(isinstance(state, dict), "schedule_state", "a dict")
+    _require(isinstance(kept, dict), "schedule_state", "a dict")
     names = {cls.__name__: cls for cls in SCHEDULES.values()}
     name = schedule.partition("(")[0]
     if schedule == "None":
@@ -195,8 +254,8 @@ def _check_schedule(schedule, state):
         first = names[name]().begin()
     else:
         return
-    _require(state.keys() == first.keys(), "schedule_state", f"a dict of {', '.join(first)}")
-    for key, value in state.items():
+    _require(kept.keys() == first.keys(), "schedule_state", f"a dict of {', '.join(first)}")
+    for key, value in kept.items():
         of_scores = key == "of"
         good = (value is None or isinstance(value, str)) if of_scores else _is_real(value) and not math.isnan(value)
         _require(good, f"schedule_state[{key!r}]", "a str or None" if of_scores else "a number")

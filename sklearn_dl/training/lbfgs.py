@@ -113,9 +113,9 @@ class _Training:
         self._best = self._at, self._loss, self._gradient
         self._end_epoch()
 
-    def _end_epoch(self):
+    def _end_epoch(self, *, whole=True):
         solver = self._solver
-        self._in_epoch = False
+        self._in_epoch, solver._at_whole_epoch = False, whole
         self._record(self._best[1])
         for watcher in solver.watchers:
             watcher.on_update(solver)
@@ -138,7 +138,7 @@ class _Training:
             self._objective.put(self._best[0])
         if self._in_epoch and not (solver._stopping and solver.num_updates == solver.updates_before):
             with suppress(_Ended):
-                self._end_epoch()
+                self._end_epoch(whole=not solver._stopping)
 
 
 class Objective:

@@ -253,6 +253,21 @@ class TrainingState:
             value = _map_lists(lambda values, length: values[:length], value, self._lengths[name])
         return _map_lists(histories, value)
 
+    def check_net(self, archive):
+        """Raise ValueError if what `to_archive` returned is of a net with other parameters or statistics.
+
+        Parameters
+        ----------
+        archive : dict
+        """
+        for name in ("params", "statistics"):
+            found = archive.get(name) if isinstance(archive, dict) else None
+            if not isinstance(found, dict):
+                raise ValueError(f"the state of a training must be a dict with a dict {name}.")
+            theirs, ours = describe(found), describe(getattr(self, name))
+            if theirs != ours:
+                raise ValueError(f"it is of another net: its {name} are {theirs}, here {ours}.")
+
     def restore(self, archive):
         """Take over what `to_archive` returned, arrays and generators in place.
 
@@ -266,10 +281,7 @@ class TrainingState:
         if not isinstance(archive, dict) or archive.keys() != set(names):
             raise ValueError(f"the state of a training must be a dict with the keys {', '.join(names)}.")
         unpacked = {name: _UNPACK[kind](archive[name]) for name, kind in _kinds()}
-        for name in ("params", "statistics"):
-            theirs, ours = describe(unpacked[name]), describe(getattr(self, name))
-            if theirs != ours:
-                raise ValueError(f"it is of another net: its {name} are {theirs}, here {ours}.")
+        self.check_net(archive)
         check_fields(unpacked, columns=self.history)
         for name, kind in _kinds():
             setattr(self, name, _ASSIGN[kind](getattr(self, name), unpacked[name]))
