@@ -18,6 +18,8 @@ SMALL_X = 1e-2
 SMALL_WEIGHT = 1e-6
 # How many times what X accounts for the loss of the first weights is at least where these are too large.
 FAR_OFF = 1e3
+# Differences that are rounding, as a share of a loss, or of the largest score.
+SAME = 1e-6
 # Beyond these, a net that has learned nothing is no wonder.
 LARGE_RATE = 1.0
 SMALL_RATE = 1e-6
@@ -145,4 +147,18 @@ def what_holds_back(solver):
         return f"label_smoothing={smoothing:g} is too large. Lower it."
     if weights < SMALL_WEIGHT:
         return f"the weights are next to zero, up to {weights:.3g}. Raise weight_scale."
+    if _began_at_zero(solver):
+        return "the first weights are so small that all scores were next to zero. Raise weight_scale."
     return None
+
+
+def _began_at_zero(solver):
+    """Return whether the loss of the first weights of a net with hidden layers is that of scores of zero."""
+    if solver.epochs_before or len(solver.trainee.penalized) < 2:  # one layer learns from such weights as well
+        return False
+    samples, rows = solver.train_samples, solver.train_rows
+    y = np.ascontiguousarray(samples.y[rows])
+    weights = None if samples.sample_weight is None else np.ascontiguousarray(samples.sample_weight[rows])
+    scores = np.zeros((len(y), solver.trainee.n_scores), solver.trainee.dtype)
+    of_zero = solver.trainee.head.loss(scores, y, weights, None)
+    return abs(solver.state.initial_loss - of_zero) <= SAME * abs(of_zero)

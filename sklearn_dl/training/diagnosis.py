@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn_dl._csr import as_given
 from sklearn_dl._threads import hold_threads
 from sklearn_dl.training.batches import batches
-from sklearn_dl.training.causes import what_holds_back, what_stands_out, what_was_too_large
+from sklearn_dl.training.causes import SAME, what_holds_back, what_stands_out, what_was_too_large
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 
 # By which share the loss must have grown to be called worse; less is noise.
@@ -25,8 +25,6 @@ BARELY = 0.1
 CLEARLY_LESS = 0.8
 # Samples of which most often two differ already.
 FIRST_LOOK = 4
-# Differences that are rounding, as a share of a loss, or of the largest score.
-SAME = 1e-6
 
 
 def diagnose(solver):
