@@ -5,6 +5,8 @@ import os
 import pickle
 import threading
 import time
+import traceback
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -248,11 +250,14 @@ def test_a_process_forked_during_a_training_can_train(paused):
     for update in paused(net, "partial_fit", X, y, updates=2):
         if update:
             continue
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # polars, if another test has imported it, advises against forks
+            child = os.fork()
         if child == 0:
             try:
                 net.partial_fit(X, y)
             except BaseException:
+                traceback.print_exc()
                 os._exit(1)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
