@@ -384,7 +384,7 @@ ROWS = X.reshape(4, 60)
         (MeanSubtractor(), X[:0], {}, ValueError, "0 sample"),
         (MeanSubtractor(), X + np.nan, {}, ValueError, "X contains NaN"),
         (MeanSubtractor(), X + 1j, {}, ValueError, "Complex data not supported"),
-        (MeanSubtractor(), [["a"]], {}, ValueError, "dtype='numeric' is not compatible"),
+        (MeanSubtractor(), [["a"]], {}, ValueError, "X must hold numbers, got dtype <U1"),
         (MeanSubtractor(), X, {"sample_weight": [1, 2]}, ValueError, "sample_weight.shape"),
         (MeanSubtractor(), X, {"sample_weight": [1, 1, 1, -1]}, ValueError, "(?i)negative"),
         (MeanSubtractor(), X, {"sample_weight": [0.0] * 4}, ValueError, "(?i)sample_?.?weight"),

@@ -177,6 +177,14 @@ def test_so_many_are_kept(keep, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"run_epoch_{epoch}.npz" for epoch in (*kept, 9)}
 
 
+def test_what_a_killed_process_has_not_removed_goes_with_the_next_training(tmp_path):
+    make(num_epochs=4, checkpoint=tmp_path / "run", keep_checkpoints=None).train()
+    resumed = make(num_epochs=4, checkpoint=tmp_path / "run", keep_checkpoints=2)
+    resumed.resume(tmp_path / "run_epoch_4.npz")
+    resumed.train()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run_epoch_3.npz", "run_epoch_4.npz"]
+
+
 def test_the_oldest_goes_after_the_new_one_is_there(tmp_path, monkeypatch):
     there = []
 

@@ -361,6 +361,7 @@ class Checkpoints:
         """
         check_replaceable(self.file(tree["state"]["epoch"] + 1), "checkpoint")
         check_storable(tree)
+        self._drop_old()  # a process may have been killed before it did
         before = _failed.pop(self._key, None)
         if before is not None:
             warn_caller(f"The last checkpoint of an earlier training was not written: {before}.")
@@ -390,8 +391,7 @@ class Checkpoints:
         self._error, self._left, self._written = None, self._look(), time.monotonic()
         if self.numbered:
             self._files = [*(file for file in self._files if file != path), path]
-            while self.keep is not None and len(self._files) > self.keep:
-                self._remove(self._files.pop(0))
+            self._drop_old()
 
     def end(self):
         """Warn if the last write of the training has failed."""
@@ -410,6 +410,11 @@ class Checkpoints:
         except OSError:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _drop_old(self):
+        """Remove the oldest files beyond those that are kept."""
+        while self.keep is not None and len(self._files) > self.keep:
+            self._remove(self._files.pop(0))
 
     def _remove(self, path):
         try:
