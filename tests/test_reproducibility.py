@@ -241,6 +241,15 @@ def test_resumed(tmp_path):
         np.testing.assert_array_equal(resumed.net.params[param], value)
 
 
+@pytest.mark.parametrize("name", ["TwoLayerNet", "FullyConnectedRegressor"])
+def test_a_fit_is_resumed(name, tmp_path):
+    X, y = digits()
+    whole = fitted(name, X, y, num_epochs=4, lr_schedule=None, early_stopping=True)
+    options = {"lr_schedule": None, "early_stopping": True, "checkpoint": tmp_path / "run"}
+    fitted(name, X, y, num_epochs=2, **options)
+    assert bits(fitted(name, X, y, num_epochs=4, **options)) == bits(whole)
+
+
 @pytest.fixture(scope="module")
 def baseline():
     """Return what is learned and predicted on the baseline instruction set."""
