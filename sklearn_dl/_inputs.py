@@ -367,8 +367,23 @@ def read_quantities(name, y):
 LARGEST_EXPONENT = 500
 
 
-def check_weights(name, sample_weight, X):
-    """Return weights of the rows of X in float64, checked."""
+def exponent_out_of_range(number):
+    """Return the power of two that a number and those like it are to be divided by, to be in range; 0 if they are."""
+    exponent = int(np.frexp(number)[1])
+    return exponent if abs(exponent) > LARGEST_EXPONENT else 0
+
+
+def check_weights(name, sample_weight, X, *, only_relative=True):
+    """Return weights of the rows of X in float64, checked.
+
+    Parameters
+    ----------
+    name : str
+    sample_weight : array-like of shape (n,), or a number
+    X : ndarray of shape (n, …), or CSR
+    only_relative : bool, default=True
+        Whether only their ratios count: they may then be divided by a power of two, which changes no bit of a ratio.
+    """
     if not isinstance(sample_weight, numbers.Number):
         sample_weight = as_array(name, sample_weight)
         _refuse_dtype(name, np.asarray(sample_weight) if is_frame(sample_weight) else sample_weight)
@@ -377,9 +392,8 @@ def check_weights(name, sample_weight, X):
         weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     if not (np.isfinite(weights).all() and weights.any()):
         raise ValueError(f"{name} must hold finite numbers of at least 0, not all of them 0, got {weights}.")
-    exponent = np.frexp(weights.max())[1]
-    # Their unit does not matter: another power of two changes no bit, and sums and products stay in range.
-    return np.ldexp(weights, -exponent) if abs(exponent) > LARGEST_EXPONENT else weights
+    exponent = exponent_out_of_range(weights.max()) if only_relative else 0
+    return np.ldexp(weights, -exponent) if exponent else weights
 
 
 def merge_duplicates(X, y, sample_weight):

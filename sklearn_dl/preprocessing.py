@@ -24,6 +24,7 @@ from ._inputs import (
     check_channels_first,
     check_numbers,
     check_weights,
+    exponent_out_of_range,
     naming_columns,
     refuse_sparse,
     transposed_hint,
@@ -367,13 +368,19 @@ class MeanSubtractor(_ImageTransformer):
         if sample_weight is None:
             weights, count = np.ones(len(X)), len(X)
         else:
-            weights = check_weights("sample_weight", sample_weight, X)
-            count = float(weights.sum())
-            if not 0 < count < math.inf:
-                raise ValueError(f"sample_weight must have a positive sum, got {count}.")
+            weights = check_weights("sample_weight", sample_weight, X, only_relative=False)
+            with np.errstate(over="ignore"):
+                count = float(weights.sum())
 
         mean, total = (0.0, 0) if first else (self.mean_, self.n_samples_seen_)
-        self.n_samples_seen_ = total + count
+        n_samples_seen = total + count
+        if not n_samples_seen < math.inf:
+            raise ValueError(
+                "sample_weight must have a finite sum, with the weights of earlier calls: give all of them divided by"
+                f" one number; got weights up to {weights.max()}."
+            )
+        exponent = exponent_out_of_range(n_samples_seen)
+        weights, total = np.ldexp(weights, -exponent), np.ldexp(total, -exponent)
         for rows in gen_batches(len(X), max(1, _CHUNK_ELEMENTS // self.n_features_in_)):
             part = weights[rows]
             total += part.sum()
@@ -382,7 +389,7 @@ class MeanSubtractor(_ImageTransformer):
                 if self.per == "channel":
                     sums = sums.reshape(shape[0], -1).mean(axis=1)
                 mean = mean + (sums - part.sum() * mean) / total
-        self.mean_ = mean
+        self.mean_, self.n_samples_seen_ = mean, n_samples_seen
         self.input_shape_ = shape
         return self
 
