@@ -214,7 +214,7 @@ def sample_keys(X, y, rows, dtype):
     Two of a million rows have the same number with a probability of 3e-8.
     """
     keys = np.empty(len(rows), np.uint64)
-    y = np.ascontiguousarray(y)
+    y = np.ascontiguousarray(y) + 0  # of two zeros, the positive one
     for i, row in enumerate(rows):
         digest = hashlib.blake2b(y[row].tobytes(), digest_size=8, usedforsecurity=False)
         with np.errstate(over="ignore"):
@@ -225,12 +225,16 @@ def sample_keys(X, y, rows, dtype):
 
 
 def _parts_of_row(X, row, dtype):
-    """Return contiguous arrays that say what a row of an array or `CSR` holds, in a dtype."""
+    """Return contiguous arrays that say what a row of an array or `CSR` holds, in a dtype, however it is stored."""
     if type(X) is not CSR:
-        return [np.ascontiguousarray(X[row], dtype)]
+        return [np.ascontiguousarray(X[row], dtype) + 0]
     stored = slice(*X.indptr[X.rows[row] : X.rows[row] + 2])
     order = np.argsort(X.indices[stored], kind="stable")
-    return [X.indices[stored][order].astype(np.int64), np.ascontiguousarray(X.data[stored][order], dtype)]
+    columns, values = X.indices[stored][order].astype(np.int64), X.data[stored][order].astype(dtype)
+    if len(columns):
+        first = np.flatnonzero(np.diff(columns, prepend=-1))
+        columns, values = columns[first], np.add.reduceat(values, first)
+    return [columns[values != 0], values[values != 0]]
 
 
 def _split(samples, y, fraction, random_state, sides=None, keys=None):

@@ -88,6 +88,31 @@ def test_sparse_rows_are_known_again(sides_of):
     assert sides_of(net, csr_array(X[::-1].copy()), y[::-1]) == first
 
 
+@pytest.mark.parametrize("batch_size", [16, 64])
+def test_rows_are_known_again_however_their_zeros_are_stored(batch_size, sides_of):
+    X, y = blobs(60)
+    X[X < 0.5] = 0
+    signed = np.where(X == 0, -0.0, X)
+    net = stopping(Softmax, batch_size=batch_size)
+    sides_of(net, X, y)
+    known = net._state.held_out
+    sides_of(net, signed, y)
+    np.testing.assert_equal(net._state.held_out, known)
+
+    matrix = csr_array(X)
+    # Each row has its elements as two halves that add up, and a zero.
+    rows = [slice(*matrix.indptr[i : i + 2]) for i in range(60)]
+    values = np.concatenate([[*matrix.data[row] / 2, *matrix.data[row] / 2, 0.0] for row in rows])
+    columns = np.concatenate([[*matrix.indices[row], *matrix.indices[row], 0] for row in rows])
+    explicit = csr_array((values, columns, 2 * matrix.indptr + np.arange(61)), shape=X.shape)
+    np.testing.assert_array_equal(explicit.toarray(), X)
+    net = stopping(Softmax, batch_size=batch_size)
+    sides_of(net, matrix, y)
+    known = net._state.held_out
+    sides_of(net, explicit, y)
+    np.testing.assert_equal(net._state.held_out, known)
+
+
 @pytest.mark.parametrize("batch_size", [16, 200])
 def test_new_rows_are_drawn_and_known_ones_stay(batch_size, sides_of):
     X, y = blobs(150)
