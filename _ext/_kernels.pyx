@@ -141,7 +141,7 @@ cdef extern from *:
     /* The number in SDL_EACH_SOURCE of an array's type, -1 if it has none. */
     static int sdl_source_of(PyArrayObject *a)
     {
-        char kind = PyArray_DESCR(a)->kind == 'b' ? 'u' : PyArray_DESCR(a)->kind;
+        char kind = PyArray_DESCR(a)->kind;
         idx size = PyArray_ITEMSIZE(a);
     #define X(type, its_kind, FROM) \\
         if (kind == its_kind && size == (idx)sizeof(type)) return SDL_SOURCE_##type;
@@ -286,7 +286,7 @@ cdef inline bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
         way = (cnp.PyArray_DIM(b, 0) - 1) * cnp.PyArray_STRIDE(b, 0)
         q_size = abs(way) + cnp.PyArray_DIM(b, 1) * cnp.PyArray_ITEMSIZE(b)
         q += min(way, 0)
-    return p < q + q_size and q < p + p_size
+    return p_size and q_size and p < q + q_size and q < p + p_size
 
 
 cdef void find_ends(cnp.ndarray a, char **low, char **high) noexcept:
@@ -312,7 +312,7 @@ cdef bint may_overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
     cdef char *b_high
     find_ends(a, &a_low, &a_high)
     find_ends(b, &b_low, &b_high)
-    return a_low < b_high and b_low < a_high
+    return a_low < a_high and b_low < b_high and a_low < b_high and b_low < a_high
 
 
 def check_apart(tuple arrays not None, tuple names not None, int written=1, int may_be=-1):

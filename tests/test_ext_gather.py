@@ -79,3 +79,20 @@ def test_gather_rows_checks_indices_before_it_writes(bad):
     with pytest.raises(IndexError, match="indices"):
         _ext.gather_rows(np.ones((3, 2)), np.array([0, bad]), out, None, 1)
     assert not out.any()
+
+
+@dtypes
+def test_any_byte_of_a_bool_but_0_is_true(dtype):
+    X = np.arange(256, dtype=np.uint8).view(bool).reshape(2, 128)
+    out = np.empty(X.shape, dtype)
+    _ext.gather_rows(X, np.arange(2), out, None, 1)
+    np.testing.assert_array_equal(out, X.astype(dtype))
+
+
+def test_empty_arrays_overlap_nothing():
+    out = np.zeros((4, 3))
+    _ext.gather_rows(out[2:2], np.empty(0, np.intp), np.empty((0, 3)), out[1], 1)
+    _ext.check_apart((out, out[2:2]), ("out", "x"))
+    _ext.check_apart((out[2:2], out), ("out", "x"))
+    with pytest.raises(ValueError, match="out must not overlap x"):
+        _ext.check_apart((out, out[2:3]), ("out", "x"))

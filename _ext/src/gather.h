@@ -15,6 +15,7 @@ INLINE real NAME(from_half)(sdl_half half)
 }
 
 #define FROM_NUMBER(value) (real)(value)
+#define FROM_BOOL(value) (real)((value).byte != 0)
 #define FROM_HALF(value) NAME(from_half)(value)
 
 #define CONVERT(type, kind, FROM)                                                                           \

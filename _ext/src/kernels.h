@@ -51,11 +51,15 @@ enum pointwise { LOGISTIC, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, POISSON };
 
 /* The types that rows of X are converted from: name in C, NumPy's kind of it, and how gather.h reads one. */
 typedef struct {
+    uint8_t byte; /* any but 0 is true */
+} sdl_bool;
+typedef struct {
     uint16_t bits;
 } sdl_half;
 typedef long double sdl_long_double;
 
 #define SDL_EACH_SOURCE(X)        \
+    X(sdl_bool, 'b', FROM_BOOL)   \
     X(uint8_t, 'u', FROM_NUMBER)  \
     X(uint16_t, 'u', FROM_NUMBER) \
     X(uint32_t, 'u', FROM_NUMBER) \
