@@ -107,7 +107,7 @@ def trained_apart(estimator, *, going_on):
             kept = {name: value for name, value in vars(estimator).items() if name not in gone}
             estimator.__dict__ = kept | changed
         except BaseException:
-            if taken is not None:
+            if taken is not None and vars(estimator).get("_state") is taken:  # else Ctrl-C came after the exchange
                 taken.take_back()
             raise
 

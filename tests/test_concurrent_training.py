@@ -246,16 +246,18 @@ def test_parameters_set_during_a_training_stay(paused):
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_process_forked_during_a_training_can_train(paused):
     X, y = blobs()
-    net = fitted(Softmax, "partial_fit")
+    net, expected = fitted(Softmax, "partial_fit"), fitted(Softmax, "partial_fit")
+    expected.partial_fit(X, y)
     for update in paused(net, "partial_fit", X, y, updates=2):
-        if update:
+        if not update:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # polars, if another test has imported it, advises against forks
             child = os.fork()
         if child == 0:
             try:
-                net.partial_fit(X, y)
+                assert_same(net.partial_fit(X, y), expected)
+                assert len(net.loss_history_) == len(expected.loss_history_)
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)

@@ -206,6 +206,7 @@ class TrainingState:
         -------
         state : TrainingState
         """
+        self.take_back()  # in a process forked during a training, which has come to nothing there
         self._lengths = {name: _map_lists(len, getattr(self, name)) for name, kind in _kinds() if kind == "history"}
         given = {
             "params": trainee.net.params,
