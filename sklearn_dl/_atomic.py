@@ -116,6 +116,8 @@ def replacing(target):
             yield file
             file.flush()
             os.fsync(file.fileno())
+            if fcntl is None:
+                file.close()  # Windows renames no file that is open
             os.replace(file.name, target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

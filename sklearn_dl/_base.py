@@ -339,8 +339,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             dtype=self._net.dtype,
             sides=sides,
         )
-        if sides is not None:
-            self._state.held_out = sides.keys
+        held_out = self._state.held_out if sides is None else sides.keys
         params = resolve_lengths(params, None if in_parts else n_training_rows(data))
         if num_epochs is None:
             num_epochs = params["num_epochs"]
@@ -370,6 +369,7 @@ class BaseNet(HistoryNames, CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         )
         if checkpoint is not None:
             checkpoint.restore(solver)
+        self._state.held_out = held_out  # whatever the fit that wrote a checkpoint was to note
         with stopping_at_interrupt(solver) if can_interrupt else nullcontext() as interrupts:
             solver.train()
         if interrupts and solver.num_updates == before[1]:

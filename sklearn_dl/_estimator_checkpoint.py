@@ -69,6 +69,8 @@ class FitCheckpoint:
             if value is not None
         }
         begun = text_of_net(estimator._state) if continuing else None
+        # Made before the file is read: one that is replaced meanwhile is another training's.
+        self.files = Checkpoints(path, interval=checked["checkpoint_interval"])
         ours = about(
             type(estimator).__qualname__,
             _settings(estimator, checked, schedule),
@@ -83,7 +85,7 @@ class FitCheckpoint:
             self._check(ours)
             self.generator = self._restart(estimator, continuing)
             ours["generator"] = copy_generator(self._found["generator"])
-        self.files = Checkpoints(path, interval=checked["checkpoint_interval"], about=ours)
+        self.files.about = ours
 
     def _check(self, ours):
         found = self._found

@@ -952,7 +952,8 @@ class Solver:
     def _about(self):
         """Return what a checkpoint of this solver says of its settings and data."""
         net = self.net
-        schedule, settings = self.lr_schedule, {"net": net.layers if self.trainee.is_net else type(net).__qualname__}
+        schedule, settings = self.lr_schedule, {"net": type(net).__qualname__}
+        settings |= {"layers": net.layers} if self.trainee.is_net else {}
         settings |= {"head": self.trainee.head, "update_rule": self.update_rule, "reg": self.trainee.reg}
         settings |= {optim.in_optim_config(name): value for name, value in self.optim_config.items()}
         names = "clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping monitor"
@@ -960,6 +961,8 @@ class Solver:
         names += " num_epochs num_iters" if schedule is not None and schedule.needs_length else ""
         settings |= {name: getattr(self, name) for name in names.split()}
         settings["tol"] = self.tol if self.watches_tol else None
+        shared = self.state.net_random_state is self.state.random_state
+        settings["generators of solver and net"] = "one" if shared else "two"
         for part, rows in self._drawn_rows().items():
             settings[f"num_{part}_samples"] = None if rows is None else len(rows)
         data = {}

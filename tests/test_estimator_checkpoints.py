@@ -537,6 +537,15 @@ def test_warm_start_replaces_the_file_where_that_has_ended(tmp_path):
     assert_same(net, plain.fit(X, y).fit(X, y).fit(X, y))
 
 
+def test_samples_keep_their_sides_after_a_fit_that_was_begun_without_warm_start(kill, tmp_path):
+    path = tmp_path / "run"
+    interrupted(kill, small(TwoLayerNet, early_stopping=True, checkpoint=path), X, y)
+    net = small(TwoLayerNet, early_stopping=True, warm_start=True, checkpoint=path).fit(X, y)
+    other = small(TwoLayerNet, early_stopping=True, warm_start=True).fit(X, y)
+    np.testing.assert_equal(net._state.held_out, other._state.held_out)
+    assert_same(net.fit(X, y), other.fit(X, y))
+
+
 def test_warm_start_that_began_elsewhere_is_refused(tmp_path):
     path = tmp_path / "run"
     grown().set_params(checkpoint=path).fit(X, y)

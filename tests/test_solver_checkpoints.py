@@ -1,6 +1,10 @@
 """Checkpoints of the solver, and resuming from them."""
 
+import dataclasses
 import errno
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -85,7 +89,7 @@ def checkpoint(path, **changes):
         ({"tol": 0.1, "early_stopping": True}, "with early_stopping True, not False, tol 0.1, not None"),
         ({"num_train_samples": 5, "num_val_samples": 4}, "num_train_samples 5, not None, num_val_samples 4, not None"),
         ({"reg": 0.1}, "with reg 0.1, not 0"),
-        ({"dropout_keep_ratio": 0.5}, r"with net \(.*Dropout\(0\.5\).*\), not \("),
+        ({"dropout_keep_ratio": 0.5}, r"with layers \(.*Dropout\(0\.5\).*\), not \("),
         ({"data": dataset(seed=1)}, "on other data: X_train had other values, y_train had other values, X_val had"),
         ({"data": dataset(n_train=59)}, r"X_train was float64 of shape \(59, 8\), not float64 of shape \(60, 8\)"),
         ({"data": without_validation()}, "on other data: without X_val, without y_val"),
@@ -283,3 +287,80 @@ def test_a_training_that_has_ended_says_so_in_its_last_file(tmp_path):
     stored = [read_archive(tmp_path / f"run_epoch_{epoch}.npz") for epoch in (1, 2, 3)]
     assert [tree["state"]["stop_reason"] for tree in stored] == [None, None, "num_epochs"]
     assert [tree["ended"] is None for tree in stored] == [True, True, False]
+
+
+class Doubled(FullyConnected):
+    """A net with a loss of its own."""
+
+    def loss(self, X, y=None):
+        if y is None:
+            return super().loss(X)
+        loss, grads = super().loss(X, y)
+        return 2 * loss, {name: 2 * grad for name, grad in grads.items()}
+
+
+def test_a_net_with_another_loss_is_another_net(tmp_path):
+    path = checkpoint(tmp_path)
+    with pytest.raises(ValueError, match=r"was trained with net 'FullyConnected', not 'Doubled'\."):
+        make(Doubled([16], 8, 4)).resume(path)
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_one_generator_of_solver_and_net_or_two(one, tmp_path):
+    def solver(one, **options):
+        generators = np.random.RandomState(0), np.random.RandomState(0)
+        net = FullyConnected([16], 8, 4, dropout_keep_ratio=0.5, random_state=generators[0])
+        return make(net, random_state=generators[0 if one else 1], **options)
+
+    solver(one, checkpoint=tmp_path / "c").train()
+    solver(one).resume(tmp_path / "c_epoch_3.npz")
+    with pytest.raises(ValueError, match=r"with generators of solver and net '(one', not 'two|two', not 'one)'"):
+        solver(not one).resume(tmp_path / "c_epoch_3.npz")
+
+
+@dataclasses.dataclass
+class Holding:
+    value: object
+
+
+def test_texts_of_settings_that_differ():
+    zeros, others = np.zeros(2000), np.zeros(2000)
+    others[1000] = 1
+    values = [2**60, 2**60 + 1, 10**400, {1, 2}, {1}, "1", 1, 1.5, None, True, [1], [[1]], {"a": 1}, {"a": "1"}, "None"]
+    values += [Holding(zeros), Holding(others), Holding(np.array([1.0])), Holding(np.array([1 + 2**-50])), "a" * 300]
+    values += ["a" * 301, lambda: 0, RandomCrop(1), RandomCrop(2)]
+    assert len({checkpoints.text_of(value) for value in values}) == len(values)
+
+
+TEXTS = """
+import functools, os
+from sklearn_dl.augmentation import RandomCrop
+from sklearn_dl.training.checkpoints import text_of
+
+def f(x):
+    return x
+
+class A:
+    def __init__(self):
+        self.f, self.names = f, set("abcdefghij")
+
+before = [object() for _ in range(int(os.environ["PYTHONHASHSEED"]))]
+settings = A(), f, functools.partial(f, 1), A().__init__, frozenset("abcdefghij"), RandomCrop(1)
+print([text_of(value) for value in settings])
+"""
+
+
+def test_texts_of_settings_that_are_the_same_in_each_process():
+    """The order of a set and places in memory are not."""
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", TEXTS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "5000")
+    }
+    assert len(texts) == 1
+    assert "0x" not in texts.pop()

@@ -26,6 +26,7 @@ import hashlib
 import numbers
 import os
 import re
+import sys
 import time
 from collections.abc import Mapping
 
@@ -53,6 +54,9 @@ LAYOUT = 1
 BLOCK_BYTES = 2**24
 # A longer text of a setting is cut, and a digest of it all added.
 LONGEST_TEXT = 200
+
+# Where an object is in memory, as its repr tells: another place in each process.
+_PLACE = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 # What could not be written, by the path, until the next training that writes there has reported it.
 _failed: dict[str, str] = {}
@@ -161,6 +165,8 @@ def text_of(value):
 def _spell(value):
     if isinstance(value, (bool, np.bool_)):
         return repr(bool(value))
+    if isinstance(value, numbers.Integral):
+        return repr(int(value))
     if isinstance(value, numbers.Real):
         number = float(value)
         return repr(int(number) if number.is_integer() else number)
@@ -168,6 +174,8 @@ def _spell(value):
         return repr(str(value))
     if isinstance(value, Mapping):
         return "{" + ", ".join(sorted(f"{_spell(key)}: {_spell(item)}" for key, item in value.items())) + "}"
+    if isinstance(value, (set, frozenset)):
+        return "{" + ", ".join(sorted(map(_spell, value))) + "}"
     if isinstance(value, np.random.RandomState):
         return "a RandomState"
     if isinstance(value, np.ndarray):
@@ -176,7 +184,8 @@ def _spell(value):
         return f"({', '.join(map(_spell, value))})"
     if type(value).__repr__ is object.__repr__:  # which tells a place in memory
         return f"{type(value).__qualname__}({_spell(vars(value)) if hasattr(value, '__dict__') else ''})"
-    return repr(value)
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # else arrays are cut, their numbers rounded
+        return _PLACE.sub("", repr(value))
 
 
 # ------------------------------------------------------------------------- files
@@ -310,16 +319,15 @@ class Checkpoints:
         Whether each is a file of its own, ``{path}_epoch_{epoch}.npz``.
     keep : int, default=None
         How many numbered ones are kept; None for all.
-    about : dict, default=None
-        What `about` returns, where the solver is not to make it.
 
     Attributes
     ----------
     about : dict or None
+        What `about` returns: given before a training begins, but for numbered ones, where the solver makes it.
     """
 
-    def __init__(self, path, *, interval=0.0, numbered=False, keep=None, about=None):
-        self.path, self.interval, self.numbered, self.keep, self.about = path, interval, numbered, keep, about
+    def __init__(self, path, *, interval=0.0, numbered=False, keep=None):
+        self.path, self.interval, self.numbered, self.keep, self.about = path, interval, numbered, keep, None
         self._files = []  # numbered ones that are there, the oldest first
         self._left = None if numbered else self._look()  # what the file is like that was read or written last
         self._written = self._error = None
