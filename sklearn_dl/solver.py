@@ -1023,7 +1023,7 @@ class Solver:
         check_same(found, self._about(), path)
         self.restore(found, path)
         if self._checkpoints is not None:
-            self._checkpoints.adopt(self.epoch)
+            self._checkpoints.adopt(self.epoch, path)
 
     def _check_restorable(self, found, path):
         try:

@@ -181,6 +181,16 @@ def test_so_many_are_kept(keep, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"run_epoch_{epoch}.npz" for epoch in (*kept, 9)}
 
 
+def test_files_of_another_training_are_not_removed(tmp_path):
+    make(num_epochs=2, checkpoint=tmp_path / "other", optim_config={"learning_rate": 0.5}).train()
+    make(num_epochs=2, checkpoint=tmp_path / "run").train()
+    resumed = make(num_epochs=4, checkpoint=tmp_path / "other", keep_checkpoints=1)
+    resumed.resume(tmp_path / "run_epoch_2.npz")
+    resumed.train()
+    others = sorted(path.name for path in tmp_path.glob("other*"))
+    assert others == [f"other_epoch_{epoch}.npz" for epoch in (1, 2, 4)]
+
+
 def test_what_a_killed_process_has_not_removed_goes_with_the_next_training(tmp_path):
     make(num_epochs=4, checkpoint=tmp_path / "run", keep_checkpoints=None).train()
     resumed = make(num_epochs=4, checkpoint=tmp_path / "run", keep_checkpoints=2)

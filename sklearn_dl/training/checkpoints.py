@@ -341,13 +341,17 @@ class Checkpoints:
         """
         return f"{self.path}_epoch_{epoch}.npz" if self.numbered else self.path
 
-    def adopt(self, epoch):
+    def adopt(self, epoch, path):
         """Take the files of the training that this one goes on from, up to an epoch, for its own.
 
         Parameters
         ----------
         epoch : int
+        path : str or path
+            Its file. If it has another name than the next ones will, files of these names are another training's.
         """
+        if os.path.realpath(path) != os.path.realpath(self.file(epoch)):
+            return
         folder, name = os.path.split(self.path)
         pattern = re.compile(rf"{re.escape(name)}_epoch_(\d{{1,18}})\.npz", re.ASCII)
         there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
