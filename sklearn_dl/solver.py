@@ -31,7 +31,7 @@ from sklearn_dl.schedules import check_schedule
 from sklearn_dl.training import lbfgs
 from sklearn_dl.training._epochs import CHUNK
 from sklearn_dl.training._program import RecordedSteps, make_evaluator
-from sklearn_dl.training.archives import check_drawn
+from sklearn_dl.training.archives import check_drawn, check_progress
 from sklearn_dl.training.checkpoints import (
     Checkpoints,
     about,
@@ -1059,6 +1059,7 @@ class Solver:
                 if theirs is not None or drawn is not None:
                     check_drawn(f"rows[{part!r}]", theirs, () if samples is None else samples.rows, drawn)
                     rows[part] = theirs
+            check_progress(found["state"])
             self.state.restore(found["state"])
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"{file} does not fit this Solver: {error!s:.2000}") from error

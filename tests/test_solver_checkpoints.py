@@ -299,6 +299,34 @@ def test_a_training_that_has_ended_says_so_in_its_last_file(tmp_path):
     assert [tree["ended"] is None for tree in stored] == [True, True, False]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": 2},
+        {"epoch": 10**6},
+        {"train_acc_history": np.zeros(3)},
+        {"val_acc_history": np.zeros(5)},
+        {"best_epoch": 4},
+        {"schedule_began": (4, 0)},
+        {"schedule_began": (0, 13)},
+    ],
+    ids=str,
+)
+def test_a_state_that_counts_wrong_is_refused(change, tmp_path):
+    make(checkpoint=tmp_path / "c").train()
+    path = tmp_path / "c_epoch_3.npz"
+    make().resume(path)
+    tree = read_archive(path)
+    tree["state"].update(change)
+    write_archive(path, tree)
+    solver = make()
+    before = copies(solver.net.params)
+    with pytest.raises(ValueError, match=f"does not fit this Solver: {next(iter(change))} must be"):
+        solver.resume(path)
+    assert solver.epoch == 0
+    assert_same(solver.net.params, before)
+
+
 class Doubled(FullyConnected):
     """A net with a loss of its own."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn_dl.optim import UPDATE_RULES
 from sklearn_dl.schedules import SCHEDULES
 
-__all__ = ["check_checkpoint", "check_drawn", "check_fields"]
+__all__ = ["check_checkpoint", "check_drawn", "check_fields", "check_progress"]
 
 
 def check_fields(state, *, columns):
@@ -42,6 +42,25 @@ def check_fields(state, *, columns):
     _check_schedule(state["schedule"], state["schedule_state"])
     if len(state["learning_rate_history"]) != len(state["loss_history"]):
         raise ValueError("learning_rate_history and loss_history must have one length.")
+
+
+def check_progress(state):
+    """Raise ValueError unless the fields of a checkpoint's `TrainingState` tell of as many epochs and updates.
+
+    Parameters
+    ----------
+    state : dict
+        As `check_fields` takes it.
+    """
+    epochs, updates = len(state["history"]["epoch"]), len(state["loss_history"])
+    _require(state["epoch"] == epochs, "epoch", f"the number of rows of history, {epochs}")
+    scores = f"{epochs + 1} numbers, one more than there are epochs"
+    _require(len(state["train_acc_history"]) == epochs + 1, "train_acc_history", scores)
+    # Where epochs had no validation set, 0.1.0 left them out.
+    _require(len(state["val_acc_history"]) <= epochs + 1, "val_acc_history", f"at most {scores}")
+    _require(state["best_epoch"] is None or state["best_epoch"] <= epochs, "best_epoch", f"at most {epochs}")
+    began = state["schedule_began"]
+    _require(began[0] <= epochs and began[1] <= updates, "schedule_began", f"at most ({epochs}, {updates})")
 
 
 def check_checkpoint(tree):
