@@ -995,8 +995,8 @@ class Solver:
     def resume(self, path):
         """Go back to a checkpoint; `train` then goes on from there, to the same bits as without the interruption.
 
-        The samples that scores are taken on become those of the checkpoint. 'lbfgs' goes on with the same weights, and
-        learns anew what it had found out of the curvature, so that the bits differ.
+        The samples that scores are taken on, and the random state, become those of the checkpoint. 'lbfgs' goes on with
+        the same weights, and learns anew what it had found out of the curvature, so that the bits differ.
 
         Parameters
         ----------
