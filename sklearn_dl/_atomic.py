@@ -36,7 +36,7 @@ def check_regular(path, name="path"):
     ValueError
         If it is something else.
     """
-    if os.path.isdir(path):
+    if os.path.isdir(path) or os.path.basename(path) == "":
         raise IsADirectoryError(f"{name} {path!r} is a directory; give the name of a file in it.")
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{name} {path!r} is not a regular file.")
@@ -78,11 +78,14 @@ def check_replaceable(path, name="path"):
     Raises
     ------
     OSError, ValueError
-        As `target_of` does, and if no file can be made in the folder.
+        As `target_of` does, and if no file can be made in the folder, or none of this name.
     """
-    folder = os.path.dirname(target_of(path, name))
+    target = target_of(path, name)
+    folder = os.path.dirname(target)
     _sweep(folder)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(target)  # an error if the name is too long, or a link goes round in a circle
         file = _open_temporary(folder)
     except OSError as error:
         raise type(error)(f"{name} {path!r} cannot be written: {error.strerror or error}.") from error

@@ -91,8 +91,9 @@ class FitCheckpoint:
         found = self._found
         if found["begun"] != ours["begun"]:
             theirs, this = (tree["begun"] or "at its first weights" for tree in (found, ours))
+            fresh = " A clone of this estimator (sklearn.base.clone) goes on from it." * (found["begun"] is None)
             raise ValueError(
-                f"{self._path!r} is of a training that began {theirs:.300}; this one begins {this}.{ADVICE}"
+                f"{self._path!r} is of a training that began {theirs:.300}; this one begins {this}.{fresh}{ADVICE}"
             )
         check_same(found, ours, self._path, ADVICE)
         if found["generator"] is None:
@@ -154,7 +155,8 @@ def _settings(estimator, checked, schedule):
     given = estimator.get_params(deep=False)
     settings = {name: checked.get(name, value) for name, value in given.items() if name not in WITHOUT_EFFECT}
     if schedule is None or not schedule.needs_length:
-        del settings["num_epochs"], settings["num_iters"]
+        for name in ("num_epochs", "num_iters"):  # which a subclass may have left out of its constructor
+            settings.pop(name, None)
         if checked["tol"] is not None and not checked["early_stopping"]:  # then `num_iters` leaves `tol` out
             settings["num_iters"] = None if checked["num_iters"] is None else "a number"
     return settings

@@ -505,9 +505,9 @@ SETTINGS = {
             """A file that `fit` replaces after each epoch, and goes on from where it exists already: with the same
             parameters and data, to the same bits as without the interruption ('lbfgs': from the same weights); with
             others, it is an error. `verbose`, `checkpoint_interval` and `warm_start` may be others, and `num_epochs`
-            and `num_iters` where no schedule depends on them. When training has ended the file stays, and the same fit
-            gives the trained net at once. A write that fails is warned of, and training goes on. `partial_fit` neither
-            reads nor writes it.""",
+            and `num_iters` larger where no schedule depends on them, and `num_iters` has not ended training within an
+            epoch. When training has ended the file stays, and the same fit gives the trained net at once. A write that
+            fails is warned of, and training goes on. `partial_fit` neither reads nor writes it.""",
             _or_none(_check_file),
         ),
         Setting(

@@ -6,7 +6,7 @@ Files of every release load in all later ones; tests/test_saved_models.py checks
 
 Pipelines and searches can be stored without pickle by skops (``pip install "sklearn_dl[skops]"``), which loads what
 its caller trusts. `SKOPS_TRUSTED` names what a fitted estimator of this package can hold: estimators and transformers,
-and what their parameters can be set to (schedules, augmentations, layers, a NumPy dtype)::
+and what their parameters can be set to (schedules, augmentations, layers, a NumPy dtype, a path)::
 
     skops.io.dump(pipeline, "model.skops")
     pipeline = skops.io.load("model.skops", trusted=SKOPS_TRUSTED)
@@ -15,6 +15,7 @@ Other types that ``skops.io.get_untrusted_types`` finds come from the rest of th
 """
 
 import os
+import pathlib
 import re
 
 import numpy as np
@@ -44,8 +45,10 @@ def _skops_trusted():
     """Return the names, qualified, of what a fitted estimator of this package can hold."""
     modules = (preprocessing, schedules, augmentation, layers)
     public = [getattr(module, name) for module in modules for name in module.__all__]
-    held = [np.dtype, *_estimator_classes().values(), *public]
-    return tuple(sorted(f"{one.__module__}.{one.__qualname__}" for one in held))
+    path = type(pathlib.Path())
+    held = [np.dtype, path, *_estimator_classes().values(), *public]
+    names = {f"{one.__module__}.{one.__qualname__}" for one in held}
+    return tuple(sorted(names | {f"pathlib.{path.__qualname__}"}))  # as which most versions of Python know it
 
 
 SKOPS_TRUSTED: tuple[str, ...] = _skops_trusted()

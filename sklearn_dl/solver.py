@@ -107,7 +107,7 @@ class Solver:
     checkpoint : str or path, default=None
         After each epoch k, all that `resume` needs is saved as ``{checkpoint}_epoch_{k}.npz``; not after one that
         `stop` or Ctrl-C has cut short. A write that fails is warned of and does not end training: the next epoch
-        tries again.
+        tries again. A relative path is one of the folder that is the current one when the solver is made.
     checkpoint_interval : float, default=0
         Seconds that pass at least from one of these files to the next, but for the one at the end.
     keep_checkpoints : int, default=5
@@ -998,8 +998,8 @@ class Solver:
     def resume(self, path):
         """Go back to a checkpoint; `train` then goes on from there, to the same bits as without the interruption.
 
-        The samples that scores are taken on become those of the checkpoint. 'lbfgs' goes on with the same weights, and
-        learns anew what it had found out of the curvature, so that the bits differ.
+        The samples that scores are taken on, and the random state, become those of the checkpoint. 'lbfgs' goes on with
+        the same weights, and learns anew what it had found out of the curvature, so that the bits differ.
 
         Parameters
         ----------

@@ -363,15 +363,59 @@ def test_another_class_and_other_files_are_refused(path, tmp_path):
 def test_where_nothing_can_be_written(tmp_path):
     before = small(TwoLayerNet).fit(X, y)
     kept = learned(before)
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
     for path, error, message in (
         (tmp_path, IsADirectoryError, "checkpoint '.*' is a directory"),
         (tmp_path / "no" / "run", FileNotFoundError, "checkpoint '.*' there is no folder|there is no folder"),
         ("/proc/run", OSError, "checkpoint '/proc/run' cannot be written"),
         ("/dev/null", ValueError, "checkpoint '/dev/null' is not a regular file"),
+        (f"{tmp_path}/run/", IsADirectoryError, "checkpoint '.*/run/' is a directory"),
+        (tmp_path / ("x" * 256), OSError, "checkpoint '.*' cannot be written: File name too long"),
+        (tmp_path / "circle", OSError, "checkpoint '.*' cannot be written: Too many levels of symbolic links"),
     ):
         with pytest.raises(error, match=message):
             before.set_params(checkpoint=path).fit(X, y)
     np.testing.assert_equal(learned(before), kept)
+
+
+def test_a_relative_path_stays_where_it_was(kill, tmp_path, monkeypatch):
+    """Also where somebody changes the current folder while the fit runs."""
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    write = Checkpoints.write
+
+    def write_and_leave(self, tree):
+        write(self, tree)
+        os.chdir(tmp_path / "other")
+
+    monkeypatch.setattr(Checkpoints, "write", write_and_leave)
+    interrupted(kill, small(TwoLayerNet, checkpoint="run"), X, y)
+    os.chdir(tmp_path)
+    interrupted(kill, small(TwoLayerNet, checkpoint="run"), X, y, after=2)
+    assert os.listdir(tmp_path / "other") == []
+    assert len(read_archive(tmp_path / "run")["state"]["train_acc_history"]) == 4
+
+
+def test_dtypes_of_sparse_indices_do_not_matter(tmp_path):
+    """Which SciPy chooses by the way that a matrix was made."""
+    path, rows = tmp_path / "run", scipy.sparse.csr_array(X)
+    small(TwoLayerNet, checkpoint=path).fit(rows, y)
+    wide = scipy.sparse.csr_array(rows)
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    assert small(TwoLayerNet, num_epochs=5, checkpoint=path).fit(wide, y).n_iter_ == 5
+    wide.indices = wide.indices[::-1].copy()
+    assert "X had other values" in refused(path, small(TwoLayerNet, num_epochs=5), wide, y)
+
+
+def test_a_subclass_with_fewer_parameters(tmp_path):
+    class Short(TwoLayerNet):
+        def __init__(self, *, num_epochs=3, lr_schedule=None, tol=None, random_state=0, checkpoint=None):
+            given = {"num_epochs": num_epochs, "lr_schedule": lr_schedule, "tol": tol, "random_state": random_state}
+            super().__init__(checkpoint=checkpoint, **given)
+
+    path = tmp_path / "run"
+    Short(checkpoint=path).fit(X, y)
+    assert Short(checkpoint=path, num_epochs=4).fit(X, y).n_iter_ == 4
 
 
 def test_another_release_is_warned_of(path):
@@ -556,6 +600,28 @@ def test_warm_start_that_began_elsewhere_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"began after 3 epochs .* this one begins after 3 epochs"):
         other.fit(X, y)
     assert other.n_iter_ == 3
+
+
+def test_warm_start_after_ctrl_c_is_told_what_goes_on(tmp_path, monkeypatch):
+    """The estimator has the weights of the update that was interrupted, the file those of the epoch before."""
+    path, train, count = tmp_path / "run", Solver._end_epoch, 0
+
+    def press_once(self, *args, **options):
+        nonlocal count
+        count += 1
+        if count == 2:
+            signal.raise_signal(signal.SIGINT)
+        return train(self, *args, **options)
+
+    monkeypatch.setattr(Solver, "_end_epoch", press_once)
+    net = small(TwoLayerNet, warm_start=True, checkpoint=path)
+    with pytest.warns(UserWarning, match="was interrupted"):
+        net.fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"began at its first weights; .* A clone of this estimator .* goes on from it\."
+    ):
+        net.fit(X, y)
+    assert_same(clone(net).fit(X, y), small(TwoLayerNet).fit(X, y))
 
 
 def test_partial_fit_leaves_the_file_alone(path):

@@ -1,6 +1,7 @@
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklearn_dl
-from sklearn_dl import FullyConnectedRegressor, ThreeLayerConvNet, persistence
+from sklearn_dl import FullyConnectedRegressor, ThreeLayerConvNet, TwoLayerNet, persistence
 from sklearn_dl.augmentation import AUGMENTATIONS, Augmentation, Cutout, HorizontalFlip, RandomCrop
 from sklearn_dl.nets import layers
 from sklearn_dl.persistence import SKOPS_TRUSTED
@@ -63,7 +64,13 @@ def test_trusted_types_exist_and_are_ours():
     for name in SKOPS_TRUSTED:
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute)
-    assert [name for name in SKOPS_TRUSTED if not name.startswith("sklearn_dl.")] == ["numpy.dtype"]
+    others = {name for name in SKOPS_TRUSTED if not name.startswith("sklearn_dl.")}
+    path = type(Path())
+    assert others == {"numpy.dtype", f"{path.__module__}.{path.__qualname__}", f"pathlib.{path.__qualname__}"}
+
+
+def test_a_checkpoint_may_be_a_path():
+    assert round_trip(TwoLayerNet(checkpoint=Path("run"))).checkpoint == Path("run")
 
 
 def test_no_other_late_names():

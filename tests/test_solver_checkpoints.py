@@ -135,6 +135,9 @@ def test_the_length_counts_where_a_schedule_needs_it(schedule, tmp_path):
     if schedule:
         with pytest.raises(ValueError, match="trained with num_epochs 3, not 5"):
             longer.resume(tmp_path / "run_epoch_2.npz")
+        without = make(num_epochs=5)
+        with pytest.raises(ValueError, match=r"with lr_schedule Cosine\(.*\), not None\.$"):
+            without.resume(tmp_path / "run_epoch_2.npz")
         return
     longer.resume(tmp_path / "run_epoch_2.npz")
     longer.train()
@@ -257,6 +260,7 @@ def test_writes_that_fail(tmp_path, monkeypatch):
     [
         ("no/run", FileNotFoundError, "there is no folder"),
         ("file/run", FileNotFoundError, "there is no folder"),
+        ("x" * 250, OSError, "cannot be written: File name too long"),
     ],
 )
 def test_a_folder_that_is_missing_is_found_before_training(place, error, message, tmp_path):
@@ -267,6 +271,22 @@ def test_a_folder_that_is_missing_is_found_before_training(place, error, message
         solver.train()
     assert (solver.epoch, solver.loss_history, solver.train_acc_history) == (0, [], [])
     assert_same(solver.net.params, before)
+
+
+def test_a_schedule_that_the_file_has_not_is_named_alone(tmp_path):
+    make(checkpoint=tmp_path / "run").train()
+    with pytest.raises(ValueError, match=r"with lr_schedule None, not Cosine\([^)]*\)\.$"):
+        make(lr_schedule="cosine").resume(tmp_path / "run_epoch_2.npz")
+
+
+def test_a_relative_path_stays_where_it_was(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    solver = make(checkpoint="run", keep_checkpoints=1)
+    os.chdir("other")
+    solver.train()
+    assert os.listdir() == []
+    assert sorted(os.listdir(tmp_path)) == ["other", "run_epoch_3.npz"]
 
 
 def test_what_cannot_be_stored_is_found_before_training(tmp_path):

@@ -108,12 +108,18 @@ def text_of_data(array, shape=None):
         return None
     if type(array) is CSR:
         rows = array.compact()
-        kind, parts = f"sparse {array.dtype}", (rows.indptr, rows.indices, rows.data)
+        kind, parts = f"sparse {array.dtype}", (_narrow(rows.indptr), _narrow(rows.indices), rows.data)
     else:
         kind, parts = ("str" if array.dtype.kind in "OU" else f"{array.dtype}"), (array,)
         if array.dtype.kind == "O" and all(isinstance(item, str) for item in array.flat):
             parts = (array.astype(str),)
     return f"{kind} of shape {tuple(array.shape if shape is None else shape)}, digest {digest_of(*parts)}"
+
+
+def _narrow(indices):
+    """Return indices as int32 if they are small enough, for a digest that does not go by the dtype that SciPy chose."""
+    fits = indices.size == 0 or indices.max() <= np.iinfo(np.int32).max
+    return indices.astype(np.int32, copy=False) if fits else indices
 
 
 def text_of_net(state, *, ended=False):
@@ -264,7 +270,8 @@ def check_same(tree, ours, path, advice=""):
         What to do if it is not; ends the message.
     """
     found = _differences(tree["settings"], ours["settings"])
-    found = [one for one in found if one[0] in ours["settings"]] or found  # what is only theirs depends on those
+    shared = tree["settings"].keys() & ours["settings"].keys()
+    found = [one for one in found if one[0] in shared] or found  # what only one of them has depends on those
     settings = ", ".join(f"{name:.40} {theirs!s:.300}, not {mine}" for name, theirs, mine in found)
     data = ", ".join(_say(*found) for found in _differences(tree["data"], ours["data"]))
     if settings or data:
@@ -312,7 +319,8 @@ class Checkpoints:
     Parameters
     ----------
     path : str
-        The file, or with `numbered` what the names of files begin with.
+        The file, or with `numbered` what the names of files begin with. A relative one is one of the folder that is the
+        current one now, also if that changes during training.
     interval : float, default=0.0
         Seconds that pass at least from one write to the next; 0 for one after each epoch.
     numbered : bool, default=False
@@ -327,7 +335,8 @@ class Checkpoints:
     """
 
     def __init__(self, path, *, interval=0.0, numbered=False, keep=None):
-        self.path, self.interval, self.numbered, self.keep, self.about = path, interval, numbered, keep, None
+        self.path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
+        self.interval, self.numbered, self.keep, self.about = interval, numbered, keep, None
         self._files = []  # numbered ones that are there, the oldest first
         self._left = None if numbered else self._look()  # what the file is like that was read or written last
         self._written = self._error = None
