@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import warnings
 
@@ -463,19 +464,49 @@ def test_a_write_that_fails_ends_nothing(number, tmp_path, monkeypatch):
     assert_same(net, small(TwoLayerNet, num_epochs=5).fit(X, y))
 
 
-def test_two_fits_do_not_overwrite_one_file(tmp_path, monkeypatch):
-    path = tmp_path / "run"
+def rewritten(path):
+    """Write a file of the same size in its place."""
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(0, 10**18))
+
+
+def exchanged(path):
+    """Put another file of the same size and time there, as another training would."""
+    copied = path.with_name("copied")
+    shutil.copy2(path, copied)
+    os.replace(copied, path)
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"of another one"), rewritten, exchanged])
+def test_two_fits_do_not_overwrite_one_file(change, tmp_path, monkeypatch):
+    path, theirs = tmp_path / "run", []
 
     class Other(Watcher):
         def on_epoch_end(self, solver):
             if solver.epoch == 2:
-                path.write_bytes(b"of another one")
+                change(path)
+                theirs.append(path.read_bytes())
 
     monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Other()])
     with pytest.warns(UserWarning, match="another training has written the file meanwhile"):
         small(TwoLayerNet, checkpoint=path).fit(X, y)
-    assert path.read_bytes() == b"of another one"
+    assert [path.read_bytes()] == theirs
     checkpoints._failed.clear()
+
+
+def test_a_file_that_was_deleted_meanwhile_is_written_again(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+
+    class Deletes(Watcher):
+        def on_epoch_end(self, solver):
+            if solver.epoch == 2:
+                path.unlink()
+
+    monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Deletes()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small(TwoLayerNet, checkpoint=path).fit(X, y)
+    assert updates(path) == 12
 
 
 @pytest.mark.parametrize("interval", [0, 1e9])

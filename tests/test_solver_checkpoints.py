@@ -185,6 +185,17 @@ def test_what_a_killed_process_has_not_removed_goes_with_the_next_training(tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run_epoch_3.npz", "run_epoch_4.npz"]
 
 
+def test_files_are_known_again_in_the_order_of_their_epochs(tmp_path):
+    path = tmp_path / "run (1)+"
+    make(num_epochs=11, checkpoint=path, keep_checkpoints=None).train()
+    (tmp_path / "run (1)+_epoch_1.npz.bak").write_text("of the user")
+    resumed = make(num_epochs=12, checkpoint=path, keep_checkpoints=2)
+    resumed.resume(f"{path}_epoch_11.npz")
+    resumed.train()
+    kept = {f"run (1)+_epoch_{end}" for end in ("11.npz", "12.npz", "1.npz.bak")}
+    assert {file.name for file in tmp_path.iterdir()} == kept
+
+
 def test_the_oldest_goes_after_the_new_one_is_there(tmp_path, monkeypatch):
     there = []
 
@@ -200,6 +211,31 @@ def test_the_oldest_goes_after_the_new_one_is_there(tmp_path, monkeypatch):
 def test_the_interval_is_waited_for(tmp_path):
     make(checkpoint=tmp_path / "run", checkpoint_interval=1e9).train()
     assert [path.name for path in tmp_path.iterdir()] == ["run_epoch_3.npz"]
+
+
+class Clock(Watcher):
+    """Time that goes on by so much with each epoch, and not otherwise."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def monotonic(self):
+        return self.now
+
+    def on_epoch_end(self, solver):
+        self.now += self.step
+
+
+@pytest.mark.parametrize(
+    ("interval", "step", "epochs"), [(2, 1.0, [2, 4, 6, 7]), (0, 1.0, range(1, 8)), (0, 0.0, range(1, 8))]
+)
+def test_the_interval_is_from_one_write_to_the_next(interval, step, epochs, tmp_path, monkeypatch):
+    """A clock need not have gone on since the last epoch."""
+    clock = Clock(step)
+    monkeypatch.setattr(checkpoints, "time", clock)
+    options = {"checkpoint_interval": interval, "keep_checkpoints": None, "num_epochs": 7}
+    make(checkpoint=tmp_path / "run", watchers=[clock], **options).train()
+    assert {path.name for path in tmp_path.iterdir()} == {f"run_epoch_{epoch}.npz" for epoch in epochs}
 
 
 class Stops(Watcher):
