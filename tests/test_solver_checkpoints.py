@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sklearn_dl.augmentation import RandomCrop
-from sklearn_dl.nets import FullyConnected
+from sklearn_dl.nets import FullyConnected, Net
 from sklearn_dl.nets.heads import SoftmaxHead
+from sklearn_dl.nets.layers import Affine
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.solver import Watcher
 from sklearn_dl.training import checkpoints
@@ -65,7 +66,7 @@ def without_validation():
 def checkpoint(path, **changes):
     """Write a checkpoint of a solver with these differences."""
     options = {name: changes.pop(name) for name in ("dtype", "head", "reg", "dropout_keep_ratio") if name in changes}
-    net = FullyConnected(changes.pop("hidden", [16]), 8, 4, **options)
+    net = changes.pop("net", None) or FullyConnected(changes.pop("hidden", [16]), 8, 4, **options)
     make(net, checkpoint=path / "c", num_epochs=1, **changes).train()
     return path / "c_epoch_1.npz"
 
@@ -114,6 +115,26 @@ def test_resume_refuses_what_does_not_fit(changes, message, tmp_path):
     assert (solver.epoch, solver.loss_history) == (0, [])
     with pytest.raises(FileNotFoundError):
         solver.resume(tmp_path / "nothing.npz")
+
+
+SETTINGS = """net head update_rule reg clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping monitor
+lr_schedule augmentation tol num_train_samples num_val_samples"""
+
+
+@pytest.mark.parametrize("schedule", [None, "reduce_on_plateau", "cosine"])
+def test_all_settings_that_decide_on_the_training_are_in_the_file(schedule, tmp_path):
+    net = Net([Affine(4)], (1, 2, 4), random_state=0)
+    data = {name: values.reshape(-1, 1, 2, 4) if name.startswith("X") else values for name, values in dataset().items()}
+    options = {"augmentation": RandomCrop(1), "tol": 0.0, "monitor": "loss", "n_iter_no_change": 7, "clip_norm": 2.5}
+    path = checkpoint(tmp_path, net=net, data=data, num_train_samples=9, lr_schedule=schedule, update_rule="adam", **options)
+    settings = read_archive(path)["settings"]
+    constants = {name for name in settings if name.startswith("optim_config")}
+    assert constants == {f"optim_config[{name!r}]" for name in ("learning_rate", "beta1", "beta2", "epsilon")}
+    length = {"num_epochs", "num_iters"} if schedule == "cosine" else set()
+    assert settings.keys() - constants == {*SETTINGS.split(), *length}
+    for name, value in options.items():
+        assert settings[name] == checkpoints.text_of((value,) if name == "augmentation" else value), name
+    assert settings["num_train_samples"] == "9"
 
 
 def test_a_checkpoint_with_a_validation_set_needs_one(tmp_path):
@@ -279,10 +300,12 @@ def test_writes_that_fail(tmp_path, monkeypatch):
     [
         ("no/run", FileNotFoundError, "there is no folder"),
         ("file/run", FileNotFoundError, "there is no folder"),
+        ("folder", IsADirectoryError, r"folder_epoch_1\.npz' is a directory"),
     ],
 )
-def test_a_folder_that_is_missing_is_found_before_training(place, error, message, tmp_path):
+def test_where_no_file_can_be_is_found_before_training(place, error, message, tmp_path):
     (tmp_path / "file").write_text("")
+    (tmp_path / "folder_epoch_1.npz").mkdir()
     solver = make(checkpoint=tmp_path / place)
     before = copies(solver.net.params)
     with pytest.raises(error, match=message):
