@@ -126,7 +126,9 @@ def test_all_settings_that_decide_on_the_training_are_in_the_file(schedule, tmp_
     net = Net([Affine(4)], (1, 2, 4), random_state=0)
     data = {name: values.reshape(-1, 1, 2, 4) if name.startswith("X") else values for name, values in dataset().items()}
     options = {"augmentation": RandomCrop(1), "tol": 0.0, "monitor": "loss", "n_iter_no_change": 7, "clip_norm": 2.5}
-    path = checkpoint(tmp_path, net=net, data=data, num_train_samples=9, lr_schedule=schedule, update_rule="adam", **options)
+    path = checkpoint(
+        tmp_path, net=net, data=data, num_train_samples=9, lr_schedule=schedule, update_rule="adam", **options
+    )
     settings = read_archive(path)["settings"]
     constants = {name for name in settings if name.startswith("optim_config")}
     assert constants == {f"optim_config[{name!r}]" for name in ("learning_rate", "beta1", "beta2", "epsilon")}
