@@ -91,6 +91,7 @@ def checkpoint(path, **changes):
         ({"data": dataset(n_train=59)}, r"X_train was float64 of shape \(59, 8\), not float64 of shape \(60, 8\)"),
         ({"data": without_validation()}, "on other data: without X_val, without y_val"),
         ({"data": {**dataset(), "rows_train": [1, 2]}}, "on other data: with rows_train too"),
+        ({"data": {**dataset(), "rows_train": range(59, -1, -1)}}, "on other data: with rows_train too"),
         ({"data": {**dataset(), "sample_weight_val": [2.0] * 20}}, "on other data: with sample_weight_val too"),
         ({"head": "hinge"}, r"head HingeHead\(\), not SoftmaxHead\(label_smoothing=0.0\)"),
         ({"head": SoftmaxHead(0.1)}, r"head SoftmaxHead\(label_smoothing=0.1\), not"),
