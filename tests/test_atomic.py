@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import stat
 import time
 
 import pytest
@@ -157,3 +158,26 @@ def test_a_look_beforehand_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OSError, match="checkpoint '/proc/file' cannot be written: "):
         check_replaceable("/proc/file", "checkpoint")
+
+
+def test_contents_are_on_the_disk_before_the_name_and_then_the_name_is(tmp_path, monkeypatch):
+    """Else a crash of the machine may leave an empty file under the name of a good one."""
+    path, done, fsync, replace = tmp_path / "file", [], os.fsync, os.replace
+
+    def flush(descriptor):
+        found = os.fstat(descriptor)
+        done.append("folder" if stat.S_ISDIR(found.st_mode) else found.st_size)
+        fsync(descriptor)
+
+    def rename(source, target):
+        done.append((os.path.dirname(source), target))
+        replace(source, target)
+
+    path.write_bytes(b"before")
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    with replacing(str(path)) as file:
+        file.write(b"after it")
+        assert path.read_bytes() == b"before"
+    assert done == [8, (str(tmp_path), str(path)), "folder"]
+    assert path.read_bytes() == b"after it"

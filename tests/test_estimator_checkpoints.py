@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import warnings
 
@@ -295,6 +296,23 @@ def test_other_settings_are_refused_and_named(path, changes, message):
     assert message in refused(path, small(TwoLayerNet, **changes), X, y, sample_weight=np.ones(50))
 
 
+@each_of_all
+def test_all_parameters_that_decide_on_what_is_learned_are_in_the_file(cls, tmp_path):
+    """Those of the length only where a schedule needs it: else a fit may be made longer."""
+    length, others = {"num_epochs", "num_iters"}, {"verbose", "checkpoint", "checkpoint_interval", "warm_start"}
+    for options, left_out in (({}, others | length), ({"lr_schedule": "cosine"}, others)):
+        path = tmp_path / f"run with {len(left_out)} left out"
+        net = small(cls, num_epochs=1, checkpoint=path, **options).fit(X, y)
+        settings = read_archive(path)["settings"]
+        assert settings.keys() == net.get_params().keys() - left_out
+        assert (settings["reg"], settings["batch_size"]) == ("0", "16")
+
+
+def test_parameters_without_effect_may_be_others(path):
+    net = small(TwoLayerNet, verbose=True, checkpoint_interval=7.0, warm_start=True)
+    assert is_trained_from(net, path, X, y, sample_weight=np.ones(50)) == 0
+
+
 OTHER_X, OTHER_Y = X.copy(), y.copy()
 OTHER_X[49, 15], OTHER_Y[0] = 0, 1
 ONES = np.ones(50)
@@ -505,21 +523,67 @@ def test_a_write_that_fails_ends_nothing(number, tmp_path, monkeypatch):
         net.fit(X, y)
     assert updates(path) == 20
     assert_same(net, small(TwoLayerNet, num_epochs=5).fit(X, y))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is told once
+        net.fit(X, y)
 
 
-def test_two_fits_do_not_overwrite_one_file(tmp_path, monkeypatch):
-    path = tmp_path / "run"
+def test_a_write_that_failed_is_told_wherever_the_path_begins(tmp_path, monkeypatch):
+    def write(target, tree):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write_archive", write)
+        with pytest.warns(UserWarning, match="could not be written"):
+            small(TwoLayerNet, checkpoint="run").fit(X, y)
+    with pytest.warns(UserWarning, match="The last checkpoint of an earlier training was not written: 'run': "):
+        small(TwoLayerNet, checkpoint=tmp_path / "run").fit(X, y)
+
+
+def rewritten(path):
+    """Write a file of the same size in its place."""
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(0, 10**18))
+
+
+def exchanged(path):
+    """Put another file of the same size and time there, as another training would."""
+    copied = path.with_name("copied")
+    shutil.copy2(path, copied)
+    os.replace(copied, path)
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"of another one"), rewritten, exchanged])
+def test_two_fits_do_not_overwrite_one_file(change, tmp_path, monkeypatch):
+    path, theirs = tmp_path / "run", []
 
     class Other(Watcher):
         def on_epoch_end(self, solver):
             if solver.epoch == 2:
-                path.write_bytes(b"of another one")
+                change(path)
+                theirs.append(path.read_bytes())
 
     monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Other()])
     with pytest.warns(UserWarning, match="another training has written the file meanwhile"):
         small(TwoLayerNet, checkpoint=path).fit(X, y)
-    assert path.read_bytes() == b"of another one"
+    assert [path.read_bytes()] == theirs
     checkpoints._failed.clear()
+
+
+def test_a_file_that_was_deleted_meanwhile_is_written_again(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+
+    class Deletes(Watcher):
+        def on_epoch_end(self, solver):
+            if solver.epoch == 2:
+                path.unlink()
+
+    monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Deletes()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small(TwoLayerNet, checkpoint=path).fit(X, y)
+    assert updates(path) == 12
 
 
 @pytest.mark.parametrize("interval", [0, 1e9])

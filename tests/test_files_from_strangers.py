@@ -20,7 +20,7 @@ from sklearn_dl.layers._layer import Initializer
 from sklearn_dl.nets import FullyConnected, Net
 from sklearn_dl.nets.layers import Affine, BatchNorm
 from sklearn_dl.persistence import _estimator_from_tree, _estimator_to_tree, read_archive, write_archive
-from sklearn_dl.training.archives import check_fields
+from sklearn_dl.training.archives import check_checkpoint, check_drawn, check_fields
 
 from ._cifar10 import NAMES, dictionary, make_images, string, write_binary, write_python
 from .fuzz_files import FIT_DATA, PICKLES, go_on, make_fit, make_solver
@@ -272,6 +272,60 @@ def test_each_attribute_is_checked(make):
     assert all(message.startswith("'model' does not hold a valid") for message in messages)
 
 
+def put(name, value, *, where=None):
+    """Return a change of an attribute, or of one of its items, whose value may be made of the one before."""
+
+    def change(state):
+        held = state if where is None else state[where]
+        held[name] = value(held[name]) if callable(value) else value
+
+    return change
+
+
+def with_nan(array):
+    changed = array.copy()
+    changed.flat[0] = np.nan
+    return changed
+
+
+def labels_of_several():
+    return np.eye(3, dtype=int)[Y]
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "message"),
+    [
+        (fitted, put("n_features_in_", 6), "n_features_in_ must be"),
+        (fitted, put("W1", with_nan, where="params_"), "W1 must be finite"),
+        (fitted, put("_class_totals", np.array([1.0, 2.0])), "_class_totals must be"),
+        (fitted, put("_class_totals", np.array([1.0, 2.0, -3.0])), "_class_totals must be"),
+        (fitted, put("_class_totals", np.array([1.0, 2.0, np.inf])), "_class_totals must be"),
+        (fitted, put("_is_multilabel", True), "head must be logistic"),
+        (fitted, put("_is_multilabel", 1), "_is_multilabel must be True or False"),
+        (fitted, put("feature_names_in_", np.array(list("abcd"), object)), "feature_names_in_ must be"),
+        (fitted, put("feature_names_in_", np.array(["a", "b", "c", "d", 1], object)), "feature_names_in_ must be"),
+        (lambda: fitted(FullyConnectedRegressor), put("y_scale_", -np.ones(1)), "y_scale_ must be at least 0"),
+        (lambda: fitted(FullyConnectedRegressor), put("y_mean_", np.array([np.inf])), "y_mean_ must be"),
+        (lambda: fitted(FullyConnectedRegressor), put("y_mean_", np.ones(1, np.float32)), "y_mean_ must be"),
+        (lambda: fitted(FullyConnectedRegressor), put("_takes_exp", True), "_takes_exp and head must be"),
+        (lambda: fitted(FullyConnectedRegressor), put("_y_is_flat", 1), "_y_is_flat must be"),
+        (
+            lambda: FullyConnectedRegressor(hidden_dims=(4,), **QUICK).fit(X, X[:, :2]),
+            put("_y_is_flat", True),
+            "_y_is_flat must",
+        ),
+        (
+            lambda: FullyConnectedNet(hidden_dims=(4,), **QUICK).fit(X, labels_of_several()),
+            put("classes_", np.arange(1, 4)),
+            "classes_",
+        ),
+        (FullyConnectedNet, lambda state: state.update(classes_=np.arange(3)), "classes_ must be absent"),
+    ],
+)
+def test_attributes_that_no_fit_leaves(make, change, message, path):
+    assert message in refused(tampered(path, make(), change))
+
+
 # ----------------------------------------------------------------------- nets
 
 
@@ -365,6 +419,132 @@ def test_fields_of_a_training_pass():
     solver.train()
     state = solver.state
     check_fields(vars(state), columns=state.history)
+
+
+def reordered(keys):
+    return {"trained": np.array(keys, np.uint64), "validated": np.zeros(1, np.uint64)}
+
+
+FIELDS = {
+    "epoch": [True, 2**63, np.int64(1), 1.0],
+    "initial_n_classes": [False, -1],
+    "best_epoch": [False, -1, 2**63],
+    "initial_loss": [True, 1j],
+    "stop_score": [np.True_, None],
+    "validated": [1, None],
+    "loss_history": [[0.5, True], np.zeros(2), [0.5], [None]],
+    "learning_rate_history": [[0.1] * 99],
+    "random_state": [np.random.default_rng(0), type("Own", (np.random.RandomState,), {})(0), None],
+    "net_random_state": [type("Own", (np.random.RandomState,), {})(0)],
+    "update_rule": ["sg", ["adam"]],
+    "schedule_began": [(0, 1.0), (0, -1), (0, 0, 0), [0, 0]],
+    "schedule_length": [(1, -1), (1,), [1, 1]],
+    "held_out": [
+        reordered([2, 1]),
+        {name: keys.astype(np.int64) for name, keys in reordered([1, 2]).items()},
+        {"trained": np.zeros(1, np.uint64)},
+        {name: keys[None] for name, keys in reordered([1, 2]).items()},
+    ],
+}
+
+
+def restored(state, change):
+    """Check a state, of which a change has been made to a copy."""
+    changed = copy.deepcopy(vars(state))
+    change(changed)
+    check_fields(changed, columns=state.history)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_values_that_no_training_leaves(name):
+    solver = make_solver()
+    solver.train()
+    restored(solver.state, lambda fields: fields.update(held_out=reordered([1, 1, 2])))
+    for wrong in FIELDS[name]:
+        with pytest.raises(ValueError, match=name):
+            restored(solver.state, lambda fields, wrong=wrong: fields.update({name: wrong}))
+
+
+def set_item(*names, value):
+    """Return a change that sets an item of nested dicts, whose value may be made of the one before."""
+
+    def change(fields):
+        *path, last = names
+        for name in path:
+            fields = fields[name]
+        fields[last] = value(fields.get(last)) if callable(value) else value
+
+    return change
+
+
+def float64(array):
+    return array.astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_item("history", "loss", value=lambda column: column[1:]), "history must be lists of one length"),
+        (set_item("history", "seconds", value=lambda column: [-1.0, 1.0]), "seconds'.* at least 0"),
+        (set_item("history", "seconds", value=lambda column: [1.0, np.nan]), "seconds'.* finite"),
+        (set_item("history", "seconds", value=lambda column: [np.inf, 1.0]), "seconds'.* finite"),
+        (set_item("history", "more", value=[1.0, 1.0]), "history must be a dict of"),
+        (set_item("optim_configs", "W1", "m", value=lambda m: m[1:]), "'m'.* array of shape"),
+        (set_item("optim_configs", "W1", "m", value=float64), "'m'.* of float32"),
+        (set_item("optim_configs", "W1", "t", value=-1), "'t'.* an integer"),
+        (set_item("optim_configs", "W1", "t", value=True), "'t'.* an integer"),
+        (set_item("optim_configs", "W1", "beta1", value=1.5), "beta1"),
+        (set_item("optim_configs", "W1", "velocity", value=1.5), "velocity'.* is nothing that the update rule 'adam'"),
+        (set_item("optim_configs", "W3", value={}), "optim_configs must be a dict with a key for each"),
+        (set_item("best_params", "W1", value=lambda W: W[1:]), "best_params.* array of shape"),
+        (set_item("best_params", "W1", value=float64), "best_params.* of float32"),
+        (set_item("best_params", "W3", value=np.zeros(1)), "best_params must be a dict like the net's"),
+        (set_item("last_statistics", value=lambda _: {"mean": np.zeros(4)}), "last_statistics must be a dict like"),
+        (set_item("schedule_state", "more", value=1.0), "schedule_state must be a dict of"),
+        (set_item("schedule_state", value={}), "schedule_state must be a dict of"),
+        (set_item("schedule_state", "multiplier", value=np.nan), "multiplier'.* a number"),
+        (set_item("schedule_state", "multiplier", value="1"), "multiplier'.* a number"),
+    ],
+)
+def test_parts_of_fields_that_no_training_leaves(change, message):
+    solver = make_solver()
+    solver.train()
+    with pytest.raises((TypeError, ValueError), match=message):
+        restored(solver.state, change)
+
+
+ROWS = np.arange(10, 20)
+
+
+@pytest.mark.parametrize("drawn", [[10, 11, 12, 13], [10, 11], [10, 11, 11], [9, 10, 11], [10, 11, 20], None])
+def test_rows_of_scores_are_as_many_as_ours_and_there(drawn):
+    check_drawn("rows", ROWS[[4, 2, 9]], ROWS, ROWS[:3])
+    with pytest.raises(ValueError, match="rows must be different rows of the 10 samples, as many as here"):
+        check_drawn("rows", drawn if drawn is None else np.array(drawn), ROWS, ROWS[:3])
+    with pytest.raises(ValueError, match="rows must be"):
+        check_drawn("rows", ROWS[:3], ROWS, None)
+
+
+def test_parts_of_a_checkpoint_that_nobody_writes(checkpoint):
+    tree = read_archive(checkpoint)
+    check_checkpoint(tree)
+    rows = np.arange(3)
+    for changes in (
+        {"more": 1},
+        {"version": "1" * 41},
+        {"version": "1\n"},
+        {"version": ""},
+        {"cut": True},
+        {"rows": {"train": rows.astype(np.int32), "val": None}},
+        {"rows": {"train": rows[None], "val": None}},
+        {"rows": {"train": None}},
+        {"settings": {1: "x"}},
+        {"data": {"X": 1}},
+        {"generator": type("Own", (np.random.RandomState,), {})(0)},
+        {"ended": b""},
+    ):
+        with pytest.raises(ValueError, match=f"{next(iter(changes))}|keys"):
+            check_checkpoint({**tree, **changes})
 
 
 # ------------------------------------------------------------------- CIFAR-10

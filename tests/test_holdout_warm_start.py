@@ -8,7 +8,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from sklearn_dl import FullyConnectedRegressor, Softmax, TwoLayerNet, _base, load
-from sklearn_dl._holdout import sample_keys
+from sklearn_dl._csr import as_rows
+from sklearn_dl._holdout import Sides, sample_keys
 
 from ._estimators import EVERY, blobs, each_of_all, small
 
@@ -178,3 +179,45 @@ def test_the_first_fit_is_as_without_warm_start():
         for name, value in first.params_.items():
             np.testing.assert_array_equal(value, other.params_[name])
         assert other._state.held_out == {}
+
+
+def test_samples_are_known_by_all_that_they_hold():
+    """By y, too, and by where the stored elements of a sparse row stand; not by dtype, byte order or their order."""
+    X, y, rows = np.arange(12.0).reshape(3, 4) + 0.1, np.array([0, 1, 1]), np.arange(3)
+    keys = sample_keys(X, y, rows, np.float32)
+    assert len(set(keys)) == 3
+    np.testing.assert_array_equal(sample_keys(X, 1 - y, rows, np.float32) == keys, False)
+    for same in (X.astype(np.float32), X.astype(">f8"), np.asfortranarray(X)):
+        np.testing.assert_array_equal(sample_keys(same, y, rows, np.float32), keys)
+    np.testing.assert_array_equal(sample_keys(X, y, rows[::-1], np.float32), keys[::-1])
+
+    def stored(values, columns, kind=np.int32):
+        return as_rows(csr_array((values, np.array(columns, kind), np.array([0, 2], kind)), shape=(1, 6)), "X")
+
+    def key(X):
+        [found] = sample_keys(X, y, [0], np.float32)
+        return found
+
+    one = key(stored([1.5, 2.5], [1, 4]))
+    assert key(stored([2.5, 1.5], [4, 1])) == key(stored([1.5, 2.5], [1, 4], np.int64)) == one
+    assert one not in (key(stored([1.5, 2.5], [1, 5])), key(stored([2.5, 1.5], [1, 4])))
+
+
+def test_of_equal_samples_each_is_on_a_side_or_new():
+    sides = Sides({})
+    trained, validated = (np.array(keys, np.uint64) for keys in ([7, 5, 5], [5]))
+    sides.add(trained=trained, validated=validated)
+    found = sides.of(np.array([5, 7, 5, 9, 5, 5, 7], np.uint64))
+    assert [mask.tolist() for mask in found] == [
+        [False, True, True, False, True, False, False],
+        [True, False, False, False, False, False, False],
+    ]
+
+
+def test_what_is_known_of_samples_does_not_grow_with_the_fits():
+    X, y = blobs(20)
+    X, y = np.repeat(X, 3, axis=0), np.repeat(y, 3)
+    net = stopping(TwoLayerNet)
+    for _ in range(3):
+        net.fit(X, y)
+        assert {side: len(keys) for side, keys in net._state.held_out.items()} == {"trained": 42, "validated": 18}

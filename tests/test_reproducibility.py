@@ -147,6 +147,21 @@ def test_n_jobs():
 def test_verbose(name, expected, capsys):
     assert bits(fitted(name, verbose=2)) == expected[name]
     assert "loss" in capsys.readouterr().out
+    if not hasattr(NETS[name], "set_callbacks"):  # scikit-learn 1.9 is the first with them
+        return
+    ends = []
+
+    class Looks:
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_begin = setup
+
+        def on_fit_task_end(self, estimator, context):
+            ends.append(answers(estimator, digits()[0]))
+
+    assert bits(clone(NETS[name]).set_callbacks(Looks()).fit(*digits())) == expected[name]
+    assert len(ends) > 1
 
 
 @row("Recorded or step by step")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sklearn_dl.augmentation import RandomCrop
-from sklearn_dl.nets import FullyConnected
+from sklearn_dl.nets import FullyConnected, Net
 from sklearn_dl.nets.heads import SoftmaxHead
+from sklearn_dl.nets.layers import Affine
 from sklearn_dl.persistence import read_archive, write_archive
 from sklearn_dl.solver import Watcher
 from sklearn_dl.training import checkpoints
@@ -69,7 +70,7 @@ def without_validation():
 def checkpoint(path, **changes):
     """Write a checkpoint of a solver with these differences."""
     options = {name: changes.pop(name) for name in ("dtype", "head", "reg", "dropout_keep_ratio") if name in changes}
-    net = FullyConnected(changes.pop("hidden", [16]), 8, 4, **options)
+    net = changes.pop("net", None) or FullyConnected(changes.pop("hidden", [16]), 8, 4, **options)
     make(net, checkpoint=path / "c", num_epochs=1, **changes).train()
     return path / "c_epoch_1.npz"
 
@@ -94,6 +95,7 @@ def checkpoint(path, **changes):
         ({"data": dataset(n_train=59)}, r"X_train was float64 of shape \(59, 8\), not float64 of shape \(60, 8\)"),
         ({"data": without_validation()}, "on other data: without X_val, without y_val"),
         ({"data": {**dataset(), "rows_train": [1, 2]}}, "on other data: with rows_train too"),
+        ({"data": {**dataset(), "rows_train": range(59, -1, -1)}}, "on other data: with rows_train too"),
         ({"data": {**dataset(), "sample_weight_val": [2.0] * 20}}, "on other data: with sample_weight_val too"),
         ({"head": "hinge"}, r"head HingeHead\(\), not SoftmaxHead\(label_smoothing=0.0\)"),
         ({"head": SoftmaxHead(0.1)}, r"head SoftmaxHead\(label_smoothing=0.1\), not"),
@@ -118,6 +120,28 @@ def test_resume_refuses_what_does_not_fit(changes, message, tmp_path):
     assert (solver.epoch, solver.loss_history) == (0, [])
     with pytest.raises(FileNotFoundError):
         solver.resume(tmp_path / "nothing.npz")
+
+
+SETTINGS = """net head update_rule reg clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping monitor
+lr_schedule augmentation tol num_train_samples num_val_samples"""
+
+
+@pytest.mark.parametrize("schedule", [None, "reduce_on_plateau", "cosine"])
+def test_all_settings_that_decide_on_the_training_are_in_the_file(schedule, tmp_path):
+    net = Net([Affine(4)], (1, 2, 4), random_state=0)
+    data = {name: values.reshape(-1, 1, 2, 4) if name.startswith("X") else values for name, values in dataset().items()}
+    options = {"augmentation": RandomCrop(1), "tol": 0.0, "monitor": "loss", "n_iter_no_change": 7, "clip_norm": 2.5}
+    path = checkpoint(
+        tmp_path, net=net, data=data, num_train_samples=9, lr_schedule=schedule, update_rule="adam", **options
+    )
+    settings = read_archive(path)["settings"]
+    constants = {name for name in settings if name.startswith("optim_config")}
+    assert constants == {f"optim_config[{name!r}]" for name in ("learning_rate", "beta1", "beta2", "epsilon")}
+    length = {"num_epochs", "num_iters"} if schedule == "cosine" else set()
+    assert settings.keys() - constants == {*SETTINGS.split(), *length}
+    for name, value in options.items():
+        assert settings[name] == checkpoints.text_of((value,) if name == "augmentation" else value), name
+    assert settings["num_train_samples"] == "9"
 
 
 def test_a_checkpoint_with_a_validation_set_needs_one(tmp_path):
@@ -202,6 +226,17 @@ def test_what_a_killed_process_has_not_removed_goes_with_the_next_training(tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run_epoch_3.npz", "run_epoch_4.npz"]
 
 
+def test_files_are_known_again_in_the_order_of_their_epochs(tmp_path):
+    path = tmp_path / "run (1)+"
+    make(num_epochs=11, checkpoint=path, keep_checkpoints=None).train()
+    (tmp_path / "run (1)+_epoch_1.npz.bak").write_text("of the user")
+    resumed = make(num_epochs=12, checkpoint=path, keep_checkpoints=2)
+    resumed.resume(f"{path}_epoch_11.npz")
+    resumed.train()
+    kept = {f"run (1)+_epoch_{end}" for end in ("11.npz", "12.npz", "1.npz.bak")}
+    assert {file.name for file in tmp_path.iterdir()} == kept
+
+
 def test_the_oldest_goes_after_the_new_one_is_there(tmp_path, monkeypatch):
     there = []
 
@@ -217,6 +252,31 @@ def test_the_oldest_goes_after_the_new_one_is_there(tmp_path, monkeypatch):
 def test_the_interval_is_waited_for(tmp_path):
     make(checkpoint=tmp_path / "run", checkpoint_interval=1e9).train()
     assert [path.name for path in tmp_path.iterdir()] == ["run_epoch_3.npz"]
+
+
+class Clock(Watcher):
+    """Time that goes on by so much with each epoch, and not otherwise."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def monotonic(self):
+        return self.now
+
+    def on_epoch_end(self, solver):
+        self.now += self.step
+
+
+@pytest.mark.parametrize(
+    ("interval", "step", "epochs"), [(2, 1.0, [2, 4, 6, 7]), (0, 1.0, range(1, 8)), (0, 0.0, range(1, 8))]
+)
+def test_the_interval_is_from_one_write_to_the_next(interval, step, epochs, tmp_path, monkeypatch):
+    """A clock need not have gone on since the last epoch."""
+    clock = Clock(step)
+    monkeypatch.setattr(checkpoints, "time", clock)
+    options = {"checkpoint_interval": interval, "keep_checkpoints": None, "num_epochs": 7}
+    make(checkpoint=tmp_path / "run", watchers=[clock], **options).train()
+    assert {path.name for path in tmp_path.iterdir()} == {f"run_epoch_{epoch}.npz" for epoch in epochs}
 
 
 class Stops(Watcher):
@@ -261,10 +321,12 @@ def test_writes_that_fail(tmp_path, monkeypatch):
         ("no/run", FileNotFoundError, "there is no folder"),
         ("file/run", FileNotFoundError, "there is no folder"),
         ("x" * 250, OSError, "cannot be written: File name too long"),
+        ("folder", IsADirectoryError, r"folder_epoch_1\.npz' is a directory"),
     ],
 )
-def test_a_folder_that_is_missing_is_found_before_training(place, error, message, tmp_path):
+def test_where_no_file_can_be_is_found_before_training(place, error, message, tmp_path):
     (tmp_path / "file").write_text("")
+    (tmp_path / "folder_epoch_1.npz").mkdir()
     solver = make(checkpoint=tmp_path / place)
     before = copies(solver.net.params)
     with pytest.raises(error, match=message):
