@@ -123,8 +123,8 @@ def test_resume_refuses_what_does_not_fit(changes, message, tmp_path):
         solver.resume(tmp_path / "nothing.npz")
 
 
-SETTINGS = """net layers head update_rule reg clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping monitor
-lr_schedule augmentation tol num_train_samples num_val_samples"""
+SETTINGS = """net layers head update_rule reg clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping
+monitor lr_schedule augmentation tol num_train_samples num_val_samples"""
 
 
 @pytest.mark.parametrize("schedule", [None, "reduce_on_plateau", "cosine"])
