@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import signal
 import subprocess
 import sys
 
@@ -122,8 +123,8 @@ def test_resume_refuses_what_does_not_fit(changes, message, tmp_path):
         solver.resume(tmp_path / "nothing.npz")
 
 
-SETTINGS = """net head update_rule reg clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping monitor
-lr_schedule augmentation tol num_train_samples num_val_samples"""
+SETTINGS = """net layers head update_rule reg clip_norm lr_decay batch_size shuffle n_iter_no_change early_stopping
+monitor lr_schedule augmentation tol num_train_samples num_val_samples"""
 
 
 @pytest.mark.parametrize("schedule", [None, "reduce_on_plateau", "cosine"])
@@ -138,7 +139,7 @@ def test_all_settings_that_decide_on_the_training_are_in_the_file(schedule, tmp_
     constants = {name for name in settings if name.startswith("optim_config")}
     assert constants == {f"optim_config[{name!r}]" for name in ("learning_rate", "beta1", "beta2", "epsilon")}
     length = {"num_epochs", "num_iters"} if schedule == "cosine" else set()
-    assert settings.keys() - constants == {*SETTINGS.split(), *length}
+    assert settings.keys() - constants == {*SETTINGS.split(), "generators of solver and net", *length}
     for name, value in options.items():
         assert settings[name] == checkpoints.text_of((value,) if name == "augmentation" else value), name
     assert settings["num_train_samples"] == "9"
@@ -290,6 +291,24 @@ def test_a_half_epoch_is_not_written(tmp_path):
     solver.train()
     assert solver.epoch == 2
     assert [path.name for path in tmp_path.iterdir()] == ["run_epoch_1.npz"]
+
+
+def test_a_training_that_was_interrupted_has_not_ended(tmp_path):
+    class Presses(Watcher):
+        def on_update(self, solver):
+            if solver.num_updates == 8:  # the last of the second epoch
+                signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        solver = make(checkpoint=tmp_path / "run", watchers=[Presses()])
+        with pytest.raises(KeyboardInterrupt):
+            solver.train()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert solver.stop_reason == "interrupted"
+    tree = read_archive(tmp_path / "run_epoch_2.npz")
+    assert (tree["ended"], tree["state"]["stop_reason"]) == (None, None)
 
 
 def test_writes_that_fail(tmp_path, monkeypatch):
