@@ -24,6 +24,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -1068,6 +1069,7 @@ def work(options):
 
 
 def main():
+    warnings.simplefilter("ignore")  # of the nets that are trained, which learn little
     options = options_of(None)
     if options.worker or (not options.sanitize and options.jobs == 1 and options.isa in ("", _ext.isa)):
         work(options)
