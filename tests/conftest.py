@@ -1,5 +1,6 @@
 import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -27,6 +28,15 @@ def tol(dtype):
 @pytest.fixture
 def rng():
     return np.random.RandomState(0)
+
+
+@pytest.fixture
+def hears_ctrl_c():
+    """Have SIGINT raise KeyboardInterrupt, also in a job in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    left = signal.signal(signal.SIGINT, before)
+    assert left is signal.default_int_handler
 
 
 @pytest.fixture

@@ -456,7 +456,7 @@ def test_a_search_is_told_that_each_fit_needs_a_file(tmp_path):
 # ----------------------------------------------------- interruptions of all kinds
 
 
-def test_a_half_epoch_is_not_written(tmp_path, monkeypatch):
+def test_a_half_epoch_is_not_written(tmp_path, monkeypatch, hears_ctrl_c):
     """After Ctrl-C the estimator has it; the file, and who goes on from that, do not."""
 
     class Presses(Watcher):
@@ -464,14 +464,11 @@ def test_a_half_epoch_is_not_written(tmp_path, monkeypatch):
             if solver.num_updates == 6:  # of four in an epoch
                 signal.raise_signal(signal.SIGINT)
 
-    path, before = tmp_path / "run", signal.signal(signal.SIGINT, signal.default_int_handler)
+    path = tmp_path / "run"
     monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Presses()])
     net = small(TwoLayerNet, checkpoint=path)
-    try:
-        with pytest.warns(UserWarning, match="interrupted in epoch 2"):
-            net.fit(X, y)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.warns(UserWarning, match="interrupted in epoch 2"):
+        net.fit(X, y)
     monkeypatch.undo()
     assert len(net.loss_history_) == 6
     assert updates(path) == 4
@@ -666,7 +663,7 @@ def test_warm_start_that_began_elsewhere_is_refused(tmp_path):
     assert other.n_iter_ == 3
 
 
-def test_warm_start_after_ctrl_c_is_told_what_goes_on(tmp_path, monkeypatch):
+def test_warm_start_after_ctrl_c_is_told_what_goes_on(tmp_path, monkeypatch, hears_ctrl_c):
     """The estimator has the weights of the update that was interrupted, the file those of the epoch before."""
     path, train, count = tmp_path / "run", Solver._end_epoch, 0
 

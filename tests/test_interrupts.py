@@ -40,12 +40,9 @@ class Presser(Watcher):
 
 
 @pytest.fixture
-def press(monkeypatch):
+def press(monkeypatch, hears_ctrl_c):
     """Return a function that has Ctrl-C pressed at these updates of each fit."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda *at: monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Presser(at)])
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
+    return lambda *at: monkeypatch.setattr(_base, "make_displays", lambda *_, **__: [Presser(at)])
 
 
 def interrupted(net, *data, **options):

@@ -367,7 +367,7 @@ def test_a_watcher_ends_it_before_the_first_iteration():
     assert (solver.epoch, solver.stop_reason) == (0, "stopped")
 
 
-def test_ctrl_c_ends_it(monkeypatch):
+def test_ctrl_c_ends_it(monkeypatch, hears_ctrl_c):
     class Interrupts(Watcher):
         def on_epoch_end(self, solver):
             if solver.epoch == 4:
@@ -378,12 +378,8 @@ def test_ctrl_c_ends_it(monkeypatch):
     model = minimizing(tol=None)
     make_displays = _base.make_displays
     monkeypatch.setattr(_base, "make_displays", lambda *a, **k: [*make_displays(*a, **k), Interrupts()])
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-    try:
-        with pytest.warns(UserWarning, match="Training was interrupted in epoch"):
-            model.fit(X, Y)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.warns(UserWarning, match="Training was interrupted in epoch"):
+        model.fit(X, Y)
     assert model.stop_reason_ == "interrupted"
     assert 4 <= model.n_iter_ <= 5
     assert model.predict(X).shape == Y.shape

@@ -352,7 +352,7 @@ def digits_like():
     return rng.randn(1797, 64), rng.randint(10, size=1797)
 
 
-def test_ctrl_c_is_heard_at_once(monkeypatch):
+def test_ctrl_c_is_heard_at_once(monkeypatch, hears_ctrl_c):
     """Training by whole epochs comes back to Python every few dozen milliseconds."""
     runs = []
     run = _epochs.RecordedEpochs.run
@@ -373,7 +373,6 @@ def test_ctrl_c_is_heard_at_once(monkeypatch):
         pressed.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=press)
     try:
         net = Softmax(num_iters=None, num_epochs=10**6, tol=None, random_state=0)
@@ -384,7 +383,6 @@ def test_ctrl_c_is_heard_at_once(monkeypatch):
     finally:
         runs.extend([0, 0])
         thread.join()
-        signal.signal(signal.SIGINT, before)
     assert net.stop_reason_ == "interrupted"
     assert net.n_iter_ == len(net.history_["loss"]) == len(net.history_["seconds"])
     assert np.isfinite(net.predict_proba(X)).all()

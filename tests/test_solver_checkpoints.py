@@ -293,19 +293,15 @@ def test_a_half_epoch_is_not_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run_epoch_1.npz"]
 
 
-def test_a_training_that_was_interrupted_has_not_ended(tmp_path):
+def test_a_training_that_was_interrupted_has_not_ended(tmp_path, hears_ctrl_c):
     class Presses(Watcher):
         def on_update(self, solver):
             if solver.num_updates == 8:  # the last of the second epoch
                 signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        solver = make(checkpoint=tmp_path / "run", watchers=[Presses()])
-        with pytest.raises(KeyboardInterrupt):
-            solver.train()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    solver = make(checkpoint=tmp_path / "run", watchers=[Presses()])
+    with pytest.raises(KeyboardInterrupt):
+        solver.train()
     assert solver.stop_reason == "interrupted"
     tree = read_archive(tmp_path / "run_epoch_2.npz")
     assert (tree["ended"], tree["state"]["stop_reason"]) == (None, None)

@@ -88,17 +88,9 @@ class Fails(Watcher):
                 raise self.error
 
 
-@pytest.fixture
-def handler():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("update", [1, 4, 6])  # four updates an epoch
 @pytest.mark.parametrize("presses", [1, 2])
-def test_after_ctrl_c(update, presses, handler):
+def test_after_ctrl_c(update, presses, hears_ctrl_c):
     solver = harmful(num_epochs=4, watchers=[Fails(update, presses=presses)])
     with pytest.raises(KeyboardInterrupt):
         solver.train()
