@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_dl._base import BaseNet, takes_minibatches
 from sklearn_dl._estimator_state import trained_apart, view
-from sklearn_dl._inputs import check_labels, check_weights, read_labels
+from sklearn_dl._inputs import check_labels, check_weights, kind_of_labels, read_labels
 from sklearn_dl._keywords import explain_keywords
 from sklearn_dl._tasks import Classification, Multilabel
 from sklearn_dl.nets.heads import HingeHead, LogisticHead, SoftmaxHead
@@ -255,6 +255,15 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         scores = fitted._scores(X)
         return fitted._task.probabilities(scores, take_log=True)
 
+    def _check_kind(self, labels):
+        """Raise ValueError for labels of another kind than those of the classes, which would equal none of them."""
+        if len(labels) and hasattr(self, "classes_") and not self._is_multilabel:
+            ours, theirs = kind_of_labels(labels), kind_of_labels(self.classes_)
+            if ours != theirs:
+                raise ValueError(
+                    f"Mix of label input types: y holds {ours}, the classes that fit has seen are {theirs}."
+                )
+
     @explain_keywords
     def score(self, X, y, sample_weight=None):
         """Return the accuracy of `predict` on X.
@@ -276,6 +285,7 @@ class BaseNetClassifier(ClassifierMixin, BaseNet):
         y = y if issparse(y) else read_labels("y", y)
         if np.ndim(y) == 1:
             y = check_labels("y", y)
+            self._check_kind(y)
         if sample_weight is not None:
             sample_weight = check_weights("sample_weight", sample_weight, np.broadcast_to(0.0, np.shape(y)[:1]))
         return super().score(X, y, sample_weight)

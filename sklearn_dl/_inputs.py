@@ -186,8 +186,18 @@ def are_finite_numbers(X):
     """Return whether X is an array of finite numbers, a few rows at a time.
 
     scikit-learn's check makes an array of bool as large as X where the sum of its values, as of float16, overflows.
+
+    Raises
+    ------
+    ValueError
+        If X is of long double and is not finite, which not every release of scikit-learn looks for.
     """
-    return type(X) is np.ndarray and X.dtype.kind in "biuf" and all_finite(X)
+    if not (type(X) is np.ndarray and X.dtype.kind in "biuf"):
+        return False
+    finite = all_finite(X)
+    if not finite and X.dtype.itemsize > 8:
+        raise ValueError(f"Input X contains NaN or infinity, in {X.dtype}.")
+    return finite
 
 
 def as_native(X):
@@ -195,8 +205,10 @@ def as_native(X):
     if issparse(X):
         return CSR.of(X)
     check_numbers(X)
-    if X.dtype.itemsize > 8 and not np.abs(X).max(initial=0) <= np.finfo(np.float64).max:
-        raise ValueError(f"X holds values too large for float64, up to {np.abs(X).max()}, in {X.dtype}.")
+    if X.dtype.itemsize > 8:
+        largest = np.abs(X).max(initial=0)
+        if largest > np.finfo(np.float64).max:
+            raise ValueError(f"X holds values too large for float64, up to {largest}, in {X.dtype}.")
     return as_rows_in_pieces(X)
 
 
@@ -292,8 +304,11 @@ def read_labels(name, labels):
         if isinstance(labels, (list, tuple)) and any(isinstance(label, _SETS) for label in labels):
             _refuse_sets(name, labels)
         raise
-    if getattr(getattr(labels, "dtype", None), "kind", "") in ("c", "V"):
+    kind = getattr(getattr(labels, "dtype", None), "kind", "")
+    if kind in ("c", "V"):
         _refuse_dtype(name, labels)
+    if kind == "S":  # which not every release of scikit-learn refuses
+        raise TypeError(f"{name} must not hold bytes, got dtype {labels.dtype}: {name}.astype(str) makes text of them.")
     if np.ndim(labels) == 1 and not (type(labels) is np.ndarray and labels.dtype != object):
         objects = np.asarray(labels)
         if objects.dtype == object:
@@ -337,6 +352,13 @@ def check_labels(name, labels):
         assert_all_finite(labels)
         check_classification_targets(labels)
     return labels
+
+
+def kind_of_labels(labels):
+    """Return in words whether an array (n,) of at least one label holds text, dates or numbers."""
+    if isinstance(labels[0], str):
+        return "text"
+    return "dates or times" if labels.dtype.kind in "mM" else "numbers"
 
 
 def check_quantities(name, y):
