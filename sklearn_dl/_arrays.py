@@ -70,6 +70,12 @@ def is_finite(a):
     return plain and _ext.all_finite(a, n_threads())
 
 
+def largest_magnitude(a):
+    """Return the largest magnitude in an array of numbers, 0 of none, nan if there is one, without a copy."""
+    # As numbers of Python, where it has them: the least int8 has no magnitude in int8.
+    return max(abs(a.max(initial=0).item()), abs(a.min(initial=0).item()))
+
+
 # Elements of an array that are looked at together where it is not copied as a whole.
 _PART = 2**18
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
-from sklearn_dl._arrays import all_finite, as_rows_in_pieces
+from sklearn_dl._arrays import all_finite, as_rows_in_pieces, largest_magnitude
 from sklearn_dl._csr import CSR, as_given, check_sparse
 from sklearn_dl._warnings import warn_caller
 
@@ -206,7 +206,7 @@ def as_native(X):
         return CSR.of(X)
     check_numbers(X)
     if X.dtype.itemsize > 8:
-        largest = np.abs(X).max(initial=0)
+        largest = largest_magnitude(X)
         if largest > np.finfo(np.float64).max:
             raise ValueError(f"X holds values too large for float64, up to {largest}, in {X.dtype}.")
     return as_rows_in_pieces(X)

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from sklearn_dl._arrays import largest_magnitude
 from sklearn_dl.training.batches import batches
 from sklearn_dl.training.evaluation import EVALUATION_BATCH
 
@@ -37,13 +38,11 @@ def magnitudes(solver):
     samples, largest = solver.train_samples, [0.0]
     for part in batches(len(samples.rows), EVALUATION_BATCH):
         X = samples.X[samples.rows[part]]
-        largest.append(_largest(X.compact().data if samples.is_sparse else X))
-    return {"X": float(np.max(largest)), **{name: _largest(values) for name, values in solver.state.params.items()}}
-
-
-def _largest(values):
-    """Return the largest magnitude, nan if there is one, without a copy of the values."""
-    return max(abs(float(values.max(initial=0))), abs(float(values.min(initial=0))))
+        largest.append(largest_magnitude(X.compact().data if samples.is_sparse else X))
+    return {
+        "X": float(np.max(largest)),
+        **{name: largest_magnitude(values) for name, values in solver.state.params.items()},
+    }
 
 
 def describe(sizes):
@@ -134,7 +133,7 @@ def what_holds_back(solver):
     config, norm = solver.optim_config, solver.clip_norm
     rates = solver.learning_rate_history[solver.updates_before :]
     smoothing = getattr(solver.trainee.head, "label_smoothing", 0.0)
-    weights = max((_largest(solver.state.params[name]) for name in solver.trainee.penalized), default=math.inf)
+    weights = max((largest_magnitude(solver.state.params[name]) for name in solver.trainee.penalized), default=math.inf)
     if config.get("learning_rate", math.inf) < SMALL_RATE:
         return f"learning_rate={config['learning_rate']:g} is too small. Raise it."
     if rates and np.median(rates) < SMALL_RATE:
