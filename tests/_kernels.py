@@ -20,6 +20,18 @@ def draw(dtype, *shape, seed=0):
     return a
 
 
+def strided(a):
+    """Return an array of the same values that is not contiguous."""
+    return np.repeat(a, 2, axis=-1)[..., ::2]
+
+
+def read_only(a):
+    """Return a copy that cannot be written to."""
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
 def run(call, out):
     """Run ``call(buffers, n_threads)`` with one thread and with two; return the buffers.
 

@@ -5,6 +5,8 @@ import pytest
 
 from sklearn_dl import _ext
 
+from ._kernels import read_only, strided
+
 RELU = _ext.activations["relu"]
 
 
@@ -108,22 +110,12 @@ ANY_SHAPE = {"all_finite", "draw_mask", "sum_of_squares"}
 ANY_DTYPE = {"gather_rows", "linear_softmax"}
 
 
-def strided(a):
-    return np.repeat(a, 2, axis=-1)[..., ::2]
-
-
 def unaligned(a):
     if a.itemsize == 1:
         return None
     copied = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
     copied[...] = a
     return copied
-
-
-def read_only(a):
-    a = a.copy()
-    a.flags.writeable = False
-    return a
 
 
 WRONG = {

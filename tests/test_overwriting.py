@@ -16,6 +16,8 @@ import pytest
 import sklearn_dl
 from sklearn_dl import layers, losses, optim
 
+from ._kernels import read_only, strided
+
 
 def r(*shape):
     return np.random.RandomState(len(shape)).randn(*shape)
@@ -370,20 +372,10 @@ def test_arrays_that_share_memory(label):
 # ---------------------------------------------------------------------------------------------------- bad arguments
 
 
-def strided(a):
-    return np.repeat(a, 2, axis=-1)[..., ::2]
-
-
 def unaligned(a):
     copied = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
     copied[...] = a
     return copied
-
-
-def read_only(a):
-    a = a.copy()
-    a.flags.writeable = False
-    return a
 
 
 SAME_VALUES = [strided, unaligned, read_only, lambda a: a.tolist(), lambda a: a.astype(a.dtype.newbyteorder())]

@@ -23,7 +23,7 @@ def check_minibatches(solver):
         If the last one of each epoch is.
     """
     n, size = len(solver.train_samples), solver.batch_size
-    if n % size != 1 % size and n != 1:
+    if n % size != 1 % size:
         return
     layer = next((layer for layer in solver.trainee.varying_layers if getattr(layer, "needs_two", False)), None)
     if layer is None:
